@@ -1,0 +1,1 @@
+//! The command line: one file a subcommand. Parses, asks the rooms, prints; decides nothing.

@@ -1,0 +1,10 @@
+//! What a run is: experiment text in, validated [`RunSpec`] out.
+//!
+//! Owns the keys, their types, ranges and defaults, and the words for what is wrong with a file. Does no I/O:
+//! callers hand in text and a name for it.
+
+mod problem;
+pub mod spec;
+
+pub use problem::{Invalid, Problem};
+pub use spec::RunSpec;

@@ -1,0 +1,198 @@
+//! The resolved specification of one run: every value that decides its numbers, and nothing else.
+//!
+//! A key that means nothing under the chosen objective or data set is absent, not defaulted: `m` exists only where
+//! negatives are drawn. That is why a full-softmax variant crossed with an axis over m is one run and not four, and
+//! why two experiments that ask the same thing share it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One run, resolved: `spec.json` in its directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSpec {
+    pub data: DataSpec,
+    pub model: ModelSpec,
+    pub objective: ObjectiveSpec,
+    pub augment: AugmentSpec,
+    pub train: TrainSpec,
+    pub eval: EvalSpec,
+    /// Feeds every random number of the run (see [`crate::random`]).
+    pub seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// Procedural 32×32 images, ten classes, built in.
+    Shapes,
+    Cifar10,
+    /// `train/<class>/*.{jpg,png}` and `test/<class>/*`.
+    Folder,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSpec {
+    pub dataset: DatasetKind,
+    /// Where the files lie; absent = the home's `data/<dataset>`. Part of the fingerprint only for `folder`, where it
+    /// says what the data is; elsewhere it only says where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// Share of the training images used, in (0, 1]; nested by `subset_seed`, stratified by class.
+    pub fraction: f64,
+    pub subset_seed: u64,
+    /// Restrict to these classes (names); absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// `folder`: images are resized and centre-cropped to this side, in pixels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<u32>,
+    /// `folder`: what to do with a file that is no image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bad_images: Option<BadImages>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BadImages {
+    Refuse,
+    Skip,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backbone {
+    /// ResNet-18 with the CIFAR stem (3×3, stride 1, no pooling).
+    Resnet18,
+    /// The same stem, one basic block a stage, half the width: for CPUs.
+    ResnetSmall,
+}
+
+/// How the linear head starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadInit {
+    /// As torchvision starts a linear layer.
+    Default,
+    /// Whitened on a first look at the training images, so that initial embeddings spread over the sphere.
+    Whitened,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    pub backbone: Backbone,
+    /// Embedding dimension D.
+    pub dim: u32,
+    /// Multiplies every channel count.
+    pub width: f64,
+    pub head_init: HeadInit,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveSpec {
+    #[serde(flatten)]
+    pub kind: ObjectiveKind,
+    /// Weight λ of the proximal term (InstDisc Eq. 9–10).
+    pub lambda: f64,
+    /// First epoch (from 0) in which λ counts: v_(t-1) exists only from an instance's second visit on.
+    pub lambda_from: u32,
+    /// Share of the old row that a bank update keeps: 0 = the paper, 0.5 = the released code.
+    pub bank_momentum: f64,
+    pub bank_init: BankInit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BankInit {
+    /// Random unit rows (the paper).
+    Random,
+    /// One encoding pass of the initial network.
+    Encoded,
+}
+
+/// The instance term, with the keys that mean something under it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ObjectiveKind {
+    /// NCE with m negatives an instance (InstDisc Eq. 4–8).
+    Nce { m: u32, tau: f64, z: ZMode, z_batches: u32, own_slot: OwnSlot },
+    /// Full softmax over the bank (InstDisc Eq. 2).
+    Nonparametric { tau: f64 },
+    /// Softmax with one learned weight vector an instance (InstDisc Eq. 1).
+    Parametric { tau: f64 },
+}
+
+/// How NCE gets its normaliser Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZMode {
+    /// Monte-Carlo mean over the first `z_batches` batches' negatives, then frozen (the paper).
+    Frozen,
+    /// Exponential moving average of the batch estimates.
+    Ema,
+    /// Summed over the whole bank at every step.
+    Exact,
+}
+
+/// What happens to a drawn negative that is the instance's own slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnSlot {
+    Keep,
+    Resample,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AugmentSpec {
+    /// Smallest area share of RandomResizedCrop, in (0, 1]; 1 = no crop.
+    pub crop_min: f64,
+    /// Strength of brightness, contrast, saturation and hue jitter, in [0, 0.5]; 0 = none.
+    pub jitter: f64,
+    /// Probability of a grayscale image.
+    pub grayscale: f64,
+    /// Horizontal flip with probability 1/2.
+    pub flip: bool,
+    /// Rotation up to ± this many degrees; 0 = none.
+    pub rotation: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// bf16 convolutions where the processor multiplies them in hardware, else fp32.
+    Auto,
+    Fp32,
+    Bf16,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSpec {
+    pub epochs: u32,
+    pub batch_size: u32,
+    pub lr: f64,
+    /// Where the learning rate falls to a tenth: below 1 a share of the run, from 1 on an epoch.
+    pub lr_drops: Vec<f64>,
+    pub momentum: f64,
+    pub weight_decay: f64,
+    pub precision: Precision,
+    /// Threads of the trainer; 0 = one a physical core.
+    pub threads: u32,
+    /// Epochs between checkpoints.
+    pub checkpoint_every: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalSpec {
+    /// Neighbours that vote.
+    pub knn_k: u32,
+    /// Temperature of the vote; its own key, not the objective's τ.
+    pub knn_tau: f64,
+    /// Epochs between evaluations; the last epoch is always evaluated.
+    pub every: u32,
+}

@@ -1,0 +1,1 @@
+//! Instance discrimination as algebra; the only room with tensors. Knows nothing of SQL, queues or screens.

@@ -1,0 +1,48 @@
+//! instdisc-lab: queue a grid of instance-discrimination runs, watch them train, read off the ablation table.
+//!
+//! # The flow
+//!
+//! ```text
+//! experiments/*.toml -> config -> grid -> queue (SQLite) -> worker -> instdisc-train -> events.jsonl -> ingest -> SQLite -> tui, cli
+//!                                             ^                                                                      |
+//!                                             '----------------------- requests: queue, pause, cancel, retry --------'
+//! ```
+//!
+//! # The rooms, in reading order
+//!
+//! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`lab`] knows where things lie on disk.
+//! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
+//! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it.
+//! [`data`] yields images and labels as bytes; [`search`] finds nearest neighbours over unit rows;
+//! [`engine`] is instance discrimination as algebra and the only room with tensors.
+//! [`report`] renders tables; [`tui`] looks and asks; [`cli`] has one file a subcommand.
+//!
+//! # Invariants, each a test in `tests/walls.rs`
+//!
+//! - Tensors only under `engine/` and in the trainer; SQL only under `store/`; ratatui only under `tui/`.
+//! - `engine` and `store` never meet; `config` and the event vocabulary do no I/O.
+//! - A run's state changes only through `store::Store::transition`.
+//! - One seed feeds all randomness through [`random`], and the order of samples is a pure function of
+//!   (seed, epoch, position).
+//! - `instdisc-lab` has no libtorch in its dynamic section.
+
+pub mod config;
+pub mod grid;
+pub mod lab;
+pub mod random;
+
+pub mod journal;
+pub mod store;
+
+pub mod queue;
+
+pub mod data;
+pub mod search;
+
+#[cfg(feature = "engine")]
+pub mod engine;
+
+pub mod report;
+
+pub mod cli;
+pub mod tui;

@@ -1,0 +1,2 @@
+//! instdisc-lab: parse, install hooks, dispatch.
+fn main() {}

@@ -1,0 +1,185 @@
+//! The nouns of the run log, as the rest of the workbench sees them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::journal::event::{Better, Number};
+
+/// A run's name, `<experiment>-<8 hex of the fingerprint>[.N]`: directory name, and what users type.
+pub type RunId = String;
+
+/// Where a run stands. The only legal changes are those of [`State::may_become`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Queued,
+    /// Claimed by a worker; its trainer has not said `start` yet.
+    Starting,
+    Running,
+    /// A requested end (pause or cancel) is under way.
+    Stopping,
+    /// Stopped at a checkpoint on request.
+    Paused,
+    Finished,
+    /// Ended by a named failure; waits for a person.
+    Failed,
+    Cancelled,
+    /// No process and no end record.
+    Lost,
+}
+
+impl State {
+    pub const ALL: [State; 9] = [
+        State::Queued,
+        State::Starting,
+        State::Running,
+        State::Stopping,
+        State::Paused,
+        State::Finished,
+        State::Failed,
+        State::Cancelled,
+        State::Lost,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Queued => "queued",
+            State::Starting => "starting",
+            State::Running => "running",
+            State::Stopping => "stopping",
+            State::Paused => "paused",
+            State::Finished => "finished",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+            State::Lost => "lost",
+        }
+    }
+
+    /// A trainer may be alive.
+    pub fn is_active(self) -> bool {
+        matches!(self, State::Starting | State::Running | State::Stopping)
+    }
+
+    /// Nothing more happens without a person.
+    pub fn is_settled(self) -> bool {
+        matches!(self, State::Paused | State::Finished | State::Failed | State::Cancelled)
+    }
+
+    /// The state machine. A pause or cancel of a run that no process works on settles at once; a stopping run whose
+    /// process vanishes without an end record still gets the end that was asked for.
+    pub fn may_become(self, next: State) -> bool {
+        use State::*;
+        matches!(
+            (self, next),
+            (Queued, Starting | Paused | Cancelled)
+                | (Starting, Running | Stopping | Finished | Failed | Lost)
+                | (Running, Stopping | Finished | Failed | Lost)
+                | (Stopping, Paused | Cancelled | Finished | Failed)
+                | (Paused, Queued | Cancelled)
+                | (Failed | Cancelled | Lost, Queued)
+                | (Lost, Cancelled)
+        )
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = State::ALL.into_iter().find(|state| state.as_str() == text);
+        known.ok_or_else(|| {
+            format!("found {text}, allowed: {}", State::ALL.map(State::as_str).join(", "))
+        })
+    }
+}
+
+/// A change that the state machine does not have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("run {run} is {from}: it cannot become {to}")]
+pub struct IllegalTransition {
+    pub run: RunId,
+    pub from: State,
+    pub to: State,
+}
+
+/// How far a run is; zeros before its first `start`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub epoch: f64,
+    pub epochs: u32,
+    pub step: u64,
+    pub steps: u64,
+    /// Active seconds over all attempts.
+    pub sec: f64,
+}
+
+/// One metric of one run, kept in the transaction that stores its points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    pub last: Number,
+    pub last_step: u64,
+    /// Best finite value in the metric's direction; absent where it has none.
+    pub best: Option<f64>,
+    pub best_step: Option<u64>,
+    pub unit: String,
+    pub better: Better,
+}
+
+/// One run as tables show it; field names are those of `runs --format json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    pub id: RunId,
+    /// Every experiment that asks for this run, in the order they were queued.
+    pub experiments: Vec<String>,
+    pub state: State,
+    /// 0 before the first start.
+    pub attempt: u32,
+    pub device: Option<String>,
+    pub progress: Progress,
+    pub seed: u64,
+    pub tags: Vec<String>,
+    /// Key → value of the factors that its experiments vary (seed apart).
+    pub varied: Map<String, Value>,
+    pub spec: Value,
+    pub metrics: BTreeMap<String, Summary>,
+    /// Milliseconds since 1970, UTC, here and below.
+    pub queued_at: i64,
+    pub started_at: Option<i64>,
+    pub ended_at: Option<i64>,
+    /// Why it is in this state, in words.
+    pub reason: Option<String>,
+    pub note: String,
+    pub priority: i64,
+    pub pinned: bool,
+    pub archived: bool,
+    /// Latest warning of the current attempt.
+    pub warning: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_reads_back_from_its_name() {
+        for state in State::ALL {
+            assert_eq!(state.as_str().parse(), Ok(state));
+            assert!(!state.may_become(state), "{state} to itself");
+        }
+    }
+
+    #[test]
+    fn a_finished_run_never_changes() {
+        assert!(State::ALL.iter().all(|&next| !State::Finished.may_become(next)));
+    }
+}

@@ -1,0 +1,1 @@
+//! The screens: looks and asks. Quitting it stops nothing.
