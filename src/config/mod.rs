@@ -4,7 +4,9 @@
 //! callers hand in text and a name for it.
 
 mod problem;
+pub mod reference;
 pub mod spec;
 
 pub use problem::{Invalid, Problem};
+pub use reference::Reference;
 pub use spec::RunSpec;
