@@ -1,0 +1,48 @@
+//! What can be wrong with a data set, in words for the person who has to put it right.
+
+use std::path::PathBuf;
+
+/// A data set that cannot be used. Every message names the file or folder, what was found there and what is allowed.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// Nothing is there. `cure` says how to get it.
+    #[error("{}: found nothing, allowed: {expected}; {cure}", path.display())]
+    Missing { path: PathBuf, expected: String, cure: String },
+    /// Something is there, but not what its name promises.
+    #[error("{}: found {found}, allowed: {allowed}", path.display())]
+    Malformed { path: PathBuf, found: String, allowed: String },
+    /// The operating system refused.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The operating system refused to store something.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Write { path: PathBuf, source: std::io::Error },
+    /// `data.classes` names a class that the data set does not have, or leaves fewer than two.
+    #[error("data.classes: found {found}, allowed: {allowed}")]
+    Classes { found: String, allowed: String },
+    /// The other side of a download failed; what is there stays for the next try.
+    #[error("{url}: {reason}; run the command again to go on from {done} bytes")]
+    Download { url: String, reason: String, done: u64 },
+}
+
+impl DataError {
+    pub(crate) fn malformed(
+        path: impl Into<PathBuf>,
+        found: impl Into<String>,
+        allowed: impl Into<String>,
+    ) -> Self {
+        Self::Malformed { path: path.into(), found: found.into(), allowed: allowed.into() }
+    }
+
+    /// For `map_err`: an I/O error while reading `path`.
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
+    }
+
+    /// For `map_err`: an I/O error while writing `path`.
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+}

@@ -1,0 +1,313 @@
+//! `shapes`: ten classes of procedural 32×32 images, so that a first run needs no download.
+//!
+//! A class is a silhouette together with a texture. Everything else is random: colours and which of them is the lighter,
+//! position, size, rotation, texture phase and scale, a shaded ground, distractors behind the figure, pixel noise.
+//! Colour therefore says nothing, pixel-wise distance says little, and a crop without the outline still shows the
+//! texture: what instance discrimination has to find.
+//!
+//! Image `index` of a split is a pure function of (split, index). Only `+ - * /`, `sqrt` and `floor` are used, which IEEE
+//! 754 rounds alike everywhere, so the images are the same bytes on every machine.
+
+use rayon::prelude::*;
+
+use super::{DataError, Part, Pixels, Source};
+use crate::random::{self, Purpose, Stream};
+
+/// Images in the training split.
+pub(super) const TRAIN: usize = 10_000;
+/// Images in the test split.
+pub(super) const TEST: usize = 2_000;
+/// Height and width in pixels.
+const SIDE: usize = 32;
+/// Samples a pixel: a grid of 2×2 turned by atan(1/2), so that no two share a row or a column.
+const SAMPLES: [(f32, f32); 4] = [(0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875)];
+/// Seed of the images: part of what the data set is.
+const SEED: u64 = 1;
+
+/// Index = label.
+const CLASSES: [&str; 10] = [
+    "striped-disc",
+    "checked-square",
+    "dotted-triangle",
+    "ringed-star",
+    "latticed-cross",
+    "spoked-ring",
+    "zigzag-crescent",
+    "blotched-hexagon",
+    "shaded-diamond",
+    "plain-heart",
+];
+
+pub(super) struct Shapes {
+    classes: Vec<String>,
+    train: Vec<u16>,
+    test: Vec<u16>,
+}
+
+impl Shapes {
+    /// 10,000 training and 2,000 test images, equally many of each class.
+    pub fn standard() -> Self {
+        let labels = |n: usize| (0..n).map(|i| (i % CLASSES.len()) as u16).collect();
+        let classes = CLASSES.map(str::to_owned).to_vec();
+        Self { classes, train: labels(TRAIN), test: labels(TEST) }
+    }
+}
+
+impl Source for Shapes {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn side(&self) -> usize {
+        SIDE
+    }
+
+    fn labels(&self, part: Part) -> &[u16] {
+        match part {
+            Part::Train => &self.train,
+            Part::Test => &self.test,
+        }
+    }
+
+    fn images(&self, part: Part, rows: &[u32]) -> Result<Pixels, DataError> {
+        let split = match part {
+            Part::Train => 0,
+            Part::Test => 1,
+        };
+        let mut images = vec![0; rows.len() * SIDE * SIDE * 3];
+        images.par_chunks_exact_mut(SIDE * SIDE * 3).zip(rows).for_each(|(image, &row)| {
+            let class = self.labels(part)[row as usize];
+            let mut stream = random::stream(SEED, Purpose::Shapes, split, u64::from(row));
+            Scene::draw(class, &mut stream).render(image, &mut stream);
+        });
+        Ok(images.into())
+    }
+}
+
+type Rgb = [f32; 3];
+
+/// Everything random about one image but its pixel noise.
+struct Scene {
+    /// The ground runs from one colour to the other along a direction.
+    ground: [Rgb; 2],
+    slope: (f32, f32),
+    distractors: Vec<Distractor>,
+    figure: Figure,
+}
+
+/// A short bar behind the figure, round at its ends.
+struct Distractor {
+    x: f32,
+    y: f32,
+    along: (f32, f32),
+    half_length: f32,
+    radius: f32,
+    colour: Rgb,
+}
+
+/// The thing itself, in its own frame: turned, and scaled so that it about fills the unit disc.
+struct Figure {
+    class: u16,
+    x: f32,
+    y: f32,
+    /// One over the radius in pixels.
+    scale: f32,
+    turn: (f32, f32),
+    inks: [Rgb; 2],
+    /// Texture periods in a unit of the figure's frame.
+    frequency: f32,
+    phase: (f32, f32),
+    /// Random heights for the blotches.
+    lattice: [f32; 64],
+}
+
+impl Scene {
+    fn draw(class: u16, stream: &mut Stream) -> Self {
+        // Three lightnesses well apart in random roles, so that grayscale loses nothing and none is always the lighter.
+        let mut lightness = [0.12, 0.5, 0.88].map(|l: f32| l + stream.range(-0.1, 0.1));
+        stream.shuffle(&mut lightness);
+        let [ground, ink, other_ink] = lightness;
+        let ground = [0, 1].map(|_| colour(ground + stream.range(-0.08, 0.08), stream));
+        let inks = [colour(ink, stream), colour(other_ink, stream)];
+        let slope = direction(stream.range(-1.0, 1.0), stream.unit() < 0.5);
+        let n_distractors = 2 + stream.below(3);
+        let distractors = (0..n_distractors).map(|_| Distractor::draw(stream)).collect();
+        let radius = stream.range(9.0, 14.0);
+        let middle = SIDE as f32 / 2.0;
+        let figure = Figure {
+            class,
+            x: middle + stream.range(-5.0, 5.0),
+            y: middle + stream.range(-5.0, 5.0),
+            scale: 1.0 / radius,
+            turn: direction(stream.range(-0.2, 0.2), false),
+            inks,
+            frequency: radius / stream.range(2.2, 3.2),
+            phase: (stream.unit(), stream.unit()),
+            lattice: std::array::from_fn(|_| stream.unit()),
+        };
+        Self { ground, slope, distractors, figure }
+    }
+
+    fn render(&self, image: &mut [u8], stream: &mut Stream) {
+        for (i, pixel) in image.chunks_exact_mut(3).enumerate() {
+            let (x, y) = ((i % SIDE) as f32, (i / SIDE) as f32);
+            let mut sum = [0.0; 3];
+            for (dx, dy) in SAMPLES {
+                let colour = self.colour_at(x + dx, y + dy);
+                for c in 0..3 {
+                    sum[c] += colour[c];
+                }
+            }
+            let noise = stream.u32();
+            for c in 0..3 {
+                // Ten bits a channel, up to ±0.03.
+                let grain = ((noise >> (10 * c)) & 1023) as f32 / 1023.0 - 0.5;
+                let value = sum[c] / SAMPLES.len() as f32 + 0.06 * grain;
+                pixel[c] = (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
+            }
+        }
+    }
+
+    fn colour_at(&self, x: f32, y: f32) -> Rgb {
+        if let Some(ink) = self.figure.ink_at(x, y) {
+            return mix(&self.figure.inks, ink);
+        }
+        if let Some(hit) = self.distractors.iter().find(|d| d.covers(x, y)) {
+            return hit.colour;
+        }
+        let middle = SIDE as f32 / 2.0;
+        let along = (x - middle) * self.slope.0 + (y - middle) * self.slope.1;
+        mix(&self.ground, (along / SIDE as f32 + 0.5).clamp(0.0, 1.0))
+    }
+}
+
+impl Distractor {
+    fn draw(stream: &mut Stream) -> Self {
+        let lightness = stream.range(0.1, 0.9);
+        Self {
+            x: stream.range(0.0, SIDE as f32),
+            y: stream.range(0.0, SIDE as f32),
+            along: direction(stream.range(-1.0, 1.0), false),
+            half_length: stream.range(0.0, 5.0),
+            radius: stream.range(0.8, 2.0),
+            colour: colour(lightness, stream),
+        }
+    }
+
+    fn covers(&self, x: f32, y: f32) -> bool {
+        let (dx, dy) = (x - self.x, y - self.y);
+        let t = (dx * self.along.0 + dy * self.along.1).clamp(-self.half_length, self.half_length);
+        let (rx, ry) = (dx - t * self.along.0, dy - t * self.along.1);
+        rx * rx + ry * ry <= self.radius * self.radius
+    }
+}
+
+impl Figure {
+    /// How much of the second ink the figure shows at a point of the image, in 0..=1; `None` outside of it.
+    fn ink_at(&self, x: f32, y: f32) -> Option<f32> {
+        let (dx, dy) = ((x - self.x) * self.scale, (y - self.y) * self.scale);
+        let (cos, sin) = self.turn;
+        let (u, v) = (cos * dx + sin * dy, cos * dy - sin * dx);
+        // Every silhouette lies within this disc.
+        if 1.44 < u * u + v * v || !inside(self.class, u, v) {
+            return None;
+        }
+        Some(self.texture(u, v))
+    }
+
+    /// The texture of the class, in texture periods but for those that have a centre.
+    fn texture(&self, u: f32, v: f32) -> f32 {
+        let (s, t) = (u * self.frequency + self.phase.0, v * self.frequency + self.phase.1);
+        match self.class {
+            0 => odd(t),
+            1 => odd(s.floor() + t.floor()),
+            2 => {
+                let (a, b) = (cell(0.5 * s) - 0.5, cell(0.5 * t) - 0.5);
+                f32::from(a * a + b * b < 0.1)
+            }
+            3 => odd((u * u + v * v).sqrt() * self.frequency + self.phase.0),
+            4 => f32::from(cell(0.5 * s) < 0.36 || cell(0.5 * t) < 0.36),
+            5 => f32::from((u * v * (u - v) * (u + v)) < 0.0),
+            6 => odd(t + 2.0 * (cell(0.33 * s) - 0.5).abs()),
+            7 => f32::from(0.5 < self.height(0.45 * s, 0.45 * t)),
+            8 => (0.5 + 0.6 * v).clamp(0.0, 1.0),
+            _ => 0.0,
+        }
+    }
+
+    /// Value noise: bilinear between the corners of the cell that holds (s, t).
+    fn height(&self, s: f32, t: f32) -> f32 {
+        let corner = |i: f32, j: f32| {
+            let (i, j) = ((i as i32).rem_euclid(8), (j as i32).rem_euclid(8));
+            self.lattice[(8 * j + i) as usize]
+        };
+        let (i, j) = (s.floor(), t.floor());
+        let (a, b) = (cell(s), cell(t));
+        let near = corner(i, j) * (1.0 - a) + corner(i + 1.0, j) * a;
+        let far = corner(i, j + 1.0) * (1.0 - a) + corner(i + 1.0, j + 1.0) * a;
+        near * (1.0 - b) + far * b
+    }
+}
+
+/// Does the silhouette of `class` cover (u, v)? v points down, the unit disc about fits.
+fn inside(class: u16, u: f32, v: f32) -> bool {
+    let rr = u * u + v * v;
+    match class {
+        0 => rr < 0.9,
+        1 => u.abs().max(v.abs()) < 0.8,
+        2 => v < 0.65 && 1.732 * u.abs() - v < 1.0,
+        3 => star(u, v),
+        4 => u.abs().min(v.abs()) < 0.34 && u.abs().max(v.abs()) < 1.0,
+        5 => 0.25 < rr && rr < 1.05,
+        6 => rr < 1.0 && 0.5 < (u - 0.5) * (u - 0.5) + v * v,
+        7 => (0.866 * u.abs() + 0.5 * v.abs()).max(v.abs()) < 0.86,
+        8 => 1.4 * u.abs() + v.abs() < 1.1,
+        _ => {
+            // The heart curve (x² + y² − 1)³ = x² y³, y upwards.
+            let (x, y) = (1.2 * u, 0.1 - 1.2 * v);
+            let a = x * x + y * y - 1.0;
+            a * a * a < x * x * y * y * y
+        }
+    }
+}
+
+/// A five-pointed star: within at least four of the five half-planes whose edges make the pentagram.
+fn star(u: f32, v: f32) -> bool {
+    // Outward normals at 90°, 18°, -54° and mirrored; v down.
+    const NORMALS: [(f32, f32); 5] = [
+        (0.0, 1.0),
+        (0.951_056_5, 0.309_017),
+        (0.587_785_25, -0.809_017),
+        (-0.587_785_25, -0.809_017),
+        (-0.951_056_5, 0.309_017),
+    ];
+    NORMALS.iter().filter(|(a, b)| a * u + b * v < 0.36).count() >= 4
+}
+
+/// Where in its period: x modulo 1.
+fn cell(x: f32) -> f32 {
+    x - x.floor()
+}
+
+/// 1 in every second unit interval.
+fn odd(x: f32) -> f32 {
+    f32::from(0.5 <= cell(0.5 * x.floor()))
+}
+
+fn mix(colours: &[Rgb; 2], share: f32) -> Rgb {
+    std::array::from_fn(|c| colours[0][c] + (colours[1][c] - colours[0][c]) * share)
+}
+
+/// A random hue at about the given lightness (the mean that grayscale takes: 0.299 R + 0.587 G + 0.114 B).
+fn colour(lightness: f32, stream: &mut Stream) -> Rgb {
+    let rgb: Rgb = std::array::from_fn(|_| stream.range(-0.35, 0.35));
+    let grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+    rgb.map(|c| (lightness + c - grey).clamp(0.0, 1.0))
+}
+
+/// A unit vector from the tangent of half its angle, which needs no sine: t in ±1 covers ±90°.
+fn direction(t: f32, opposite: bool) -> (f32, f32) {
+    let sign = if opposite { -1.0 } else { 1.0 };
+    let n = sign / (1.0 + t * t);
+    ((1.0 - t * t) * n, 2.0 * t * n)
+}

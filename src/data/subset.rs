@@ -1,0 +1,124 @@
+//! Which samples a run uses: some of the classes, a nested share of each.
+
+use super::DataError;
+use crate::config::spec::DataSpec;
+use crate::random::{self, Purpose};
+
+/// The classes that stay, as indices into all classes, ascending: a run's labels follow the data set's own order of
+/// classes, whatever order `data.classes` lists them in.
+pub(super) fn classes(all: &[String], wanted: Option<&[String]>) -> Result<Vec<u16>, DataError> {
+    let allowed = || format!("two or more of {}", all.join(", "));
+    if let Some(unknown) = wanted.unwrap_or_default().iter().find(|name| !all.contains(name)) {
+        let found = format!("`{unknown}`");
+        return Err(DataError::Classes { found, allowed: allowed() });
+    }
+    let stays = |name: &String| wanted.is_none_or(|wanted| wanted.contains(name));
+    let kept: Vec<u16> =
+        (0u16..).zip(all).filter(|(_, name)| stays(name)).map(|(c, _)| c).collect();
+    if kept.len() < 2 {
+        let found = match kept.first() {
+            Some(&c) => format!("only `{}`", all[usize::from(c)]),
+            None => "none".to_owned(),
+        };
+        return Err(DataError::Classes { found, allowed: allowed() });
+    }
+    Ok(kept)
+}
+
+/// Rows of `labels` that belong to `classes`, in order.
+pub(super) fn of_classes(labels: &[u16], classes: &[u16]) -> Vec<u32> {
+    (0u32..).zip(labels).filter(|(_, label)| classes.contains(label)).map(|(row, _)| row).collect()
+}
+
+/// The share `spec.fraction` of each class among `rows`, in order.
+///
+/// Each class is shuffled once by (`subset_seed`, class) and a prefix of it kept, so that a smaller fraction is part of
+/// every larger one, whichever other classes are in. A class keeps at least one sample.
+pub(super) fn fraction(labels: &[u16], rows: Vec<u32>, spec: &DataSpec) -> Vec<u32> {
+    if 1.0 <= spec.fraction {
+        return rows;
+    }
+    let n_classes = labels.iter().max().map_or(0, |&c| usize::from(c) + 1);
+    let mut by_class = vec![Vec::new(); n_classes];
+    for row in rows {
+        by_class[usize::from(labels[row as usize])].push(row);
+    }
+    let mut kept = Vec::new();
+    for (class, mut members) in (0u64..).zip(by_class) {
+        let n = (members.len() as f64 * spec.fraction).round() as usize;
+        random::stream(spec.subset_seed, Purpose::Subset, class, 0).shuffle(&mut members);
+        members.truncate(n.max(1));
+        kept.extend(members);
+    }
+    kept.sort_unstable();
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::data::tests::spec;
+
+    fn names() -> Vec<String> {
+        ["ant", "bee", "cat"].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn classes_keep_the_order_of_the_data_set() {
+        let wanted = ["cat".to_owned(), "ant".to_owned()];
+        assert_eq!(classes(&names(), Some(&wanted)).unwrap(), [0, 2]);
+        assert_eq!(classes(&names(), None).unwrap(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn an_unknown_class_and_a_single_one_are_refused_by_name() {
+        let error = |wanted: &[&str]| {
+            let wanted: Vec<_> = wanted.iter().map(|name| (*name).to_owned()).collect();
+            classes(&names(), Some(&wanted)).unwrap_err().to_string()
+        };
+        let allowed = "allowed: two or more of ant, bee, cat";
+        assert_eq!(error(&["ant", "dog"]), format!("data.classes: found `dog`, {allowed}"));
+        assert_eq!(error(&["bee"]), format!("data.classes: found only `bee`, {allowed}"));
+        assert_eq!(error(&[]), format!("data.classes: found none, {allowed}"));
+    }
+
+    proptest! {
+        #[test]
+        fn fractions_are_nested_stratified_and_ordered(
+            labels in prop::collection::vec(0u16..5, 1..300),
+            small in 0.01f64..1.0,
+            large in 0.01f64..=1.0,
+            seed in 0u64..4,
+        ) {
+            let (small, large) = if small <= large { (small, large) } else { (large, small) };
+            let keep = |fraction| {
+                let rows = (0..labels.len() as u32).collect();
+                fraction_of(&labels, rows, fraction, seed)
+            };
+            let (few, many) = (keep(small), keep(large));
+            prop_assert!(few.iter().all(|row| many.contains(row)), "{few:?} is not in {many:?}");
+            prop_assert!(few.is_sorted() && many.is_sorted());
+            for class in 0..5 {
+                let of = |rows: &[u32]| rows.iter().filter(|&&r| labels[r as usize] == class).count();
+                let n = labels.iter().filter(|&&l| l == class).count();
+                let expected = ((n as f64 * small).round() as usize).max(usize::from(0 < n));
+                prop_assert_eq!(of(&few), expected);
+            }
+        }
+    }
+
+    fn fraction_of(labels: &[u16], rows: Vec<u32>, share: f64, subset_seed: u64) -> Vec<u32> {
+        fraction(labels, rows, &DataSpec { fraction: share, subset_seed, ..spec() })
+    }
+
+    #[test]
+    fn a_class_keeps_the_same_samples_whichever_other_classes_are_in() {
+        let labels: Vec<u16> = (0..60).map(|i| i % 3).collect();
+        let all = fraction_of(&labels, of_classes(&labels, &[0, 1, 2]), 0.3, 1);
+        let two = fraction_of(&labels, of_classes(&labels, &[0, 2]), 0.3, 1);
+        let expected: Vec<u32> = all.into_iter().filter(|&row| labels[row as usize] != 1).collect();
+        assert_eq!(two, expected);
+    }
+}
