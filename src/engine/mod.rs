@@ -1,1 +1,11 @@
-//! Instance discrimination as algebra; the only room with tensors. Knows nothing of SQL, queues or screens.
+//! Instance discrimination as algebra; the only room with tensors.
+//!
+//! A run is: images, an augmentation, an encoder with unit embeddings, a memory bank, an objective over both, and an
+//! optimizer; [`train`] is the loop that reads as the algorithm. Knows nothing of SQL, queues or screens: it reads a
+//! resolved spec, yields events, and leaves checkpoints.
+
+pub mod bank;
+pub mod objectives;
+pub mod params;
+
+pub mod eval;

@@ -1,0 +1,112 @@
+//! The memory bank: one unit row an instance, the v of the papers. A constant to the loss: gradients never flow into
+//! it, and it changes only through [`MemoryBank::update`], a visible line of the training loop.
+
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use crate::random::{self, Purpose, Stream};
+
+/// Rows shorter than this have no direction left to normalise.
+const NO_DIRECTION: f64 = 1e-6;
+
+/// One row per training instance, (n, D) fp32, every row of length 1.
+#[derive(Debug)]
+pub struct MemoryBank {
+    rows: Tensor,
+}
+
+impl MemoryBank {
+    /// Random unit rows, uniform on the sphere (InstDisc §3.2). Not the released code's uniform ±1/√(D/3), whose
+    /// rows have length 1 only on average.
+    pub fn random(n: usize, dim: usize, seed: u64, device: Device) -> MemoryBank {
+        let rows = unit_rows(n, dim, |row| random::stream(seed, Purpose::Bank, row, 0));
+        MemoryBank::from_unit(rows.to_device(device))
+    }
+
+    /// Takes `rows` (n, D) as they are, bit for bit; they must be of unit length already (a checkpoint, an encoding
+    /// pass).
+    pub fn from_unit(rows: Tensor) -> MemoryBank {
+        let bank = MemoryBank { rows: rows.detach().to_kind(Kind::Float).contiguous() };
+        debug_assert!(bank.worst_length() < 1e-3, "a memory bank must have unit rows");
+        bank
+    }
+
+    /// Number of instances n.
+    pub fn len(&self) -> usize {
+        self.rows.size()[0] as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Embedding dimension D.
+    pub fn dim(&self) -> usize {
+        self.rows.size()[1] as usize
+    }
+
+    /// The whole bank, (n, D).
+    pub fn tensor(&self) -> &Tensor {
+        &self.rows
+    }
+
+    /// A copy of the rows of `index` (B,), (B, D): what the proximal term calls v at t−1.
+    pub fn rows(&self, index: &Tensor) -> Tensor {
+        self.rows.index_select(0, index)
+    }
+
+    /// row ← normalise(momentum · row + (1 − momentum) · feat) for each instance of `index` (B,), with `feats`
+    /// (B, D). Momentum 0 replaces the row (the paper); 0.5 is the released code. An instance may come only once.
+    pub fn update(&mut self, index: &Tensor, feats: &Tensor, momentum: f64) {
+        debug_assert!(each_once(index), "an instance came twice in one update");
+        tch::no_grad(|| {
+            let feats = feats.detach().to_kind(Kind::Float); // (B, D)
+            let mixed = if momentum == 0.0 {
+                feats.shallow_clone()
+            } else {
+                self.rows(index) * momentum + &feats * (1.0 - momentum)
+            };
+            let length = lengths(&mixed); // (B, 1)
+            // Exact opposites cancel at momentum 0.5; the feature then stands for the mean that has no direction.
+            let new = (&mixed / &length).where_self(&length.gt(NO_DIRECTION), &feats);
+            let _ = self.rows.index_copy_(0, index, &new);
+        });
+    }
+
+    /// Largest deviation of a row's length from 1; 0 for an empty bank. Reads back from the device.
+    pub fn worst_length(&self) -> f64 {
+        if self.is_empty() {
+            return 0.0;
+        }
+        (lengths(&self.rows) - 1.0).abs().max().double_value(&[])
+    }
+}
+
+/// `n` random directions, (n, dim) fp32 on the CPU: normal components, then L2. `stream` gives row i its own numbers,
+/// so the rows do not depend on how many threads draw them.
+pub(crate) fn unit_rows(n: usize, dim: usize, stream: impl Fn(u64) -> Stream + Sync) -> Tensor {
+    let mut rows = vec![0f32; n * dim];
+    rows.par_chunks_mut(dim.max(1)).enumerate().for_each(|(i, row)| {
+        let mut stream = stream(i as u64);
+        row.fill_with(|| stream.normal());
+        let length = row.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        for x in row.iter_mut() {
+            *x = (f64::from(*x) / length) as f32;
+        }
+    });
+    Tensor::from_slice(&rows).view([n as i64, dim as i64])
+}
+
+/// Euclidean length of each row, (N, D) → (N, 1).
+fn lengths(rows: &Tensor) -> Tensor {
+    rows.norm_scalaropt_dim(2, [1], true)
+}
+
+/// Whether no value repeats. Reads back from the device.
+fn each_once(index: &Tensor) -> bool {
+    let (sorted, _) = index.sort(0, false);
+    let n = sorted.size()[0];
+    n < 2
+        || sorted.narrow(0, 1, n - 1).ne_tensor(&sorted.narrow(0, 0, n - 1)).all().int64_value(&[])
+            != 0
+}

@@ -1,0 +1,3 @@
+//! What a representation is worth: evaluations of features, none of which trains the network.
+
+pub mod knn;

@@ -1,0 +1,124 @@
+//! The constant Z of NCE (InstDisc Eq. 8): Z ≈ (n/m) Σ_k exp(v_jk·f/τ), and three ways to hold on to it.
+//!
+//! Only negatives are counted, as the paper has it; the released code takes its one estimate from the first batch with
+//! the positive among the m + 1. No gradient flows through Z. It stays on the device as a double, so that following it
+//! costs no sync.
+
+use tch::{Device, Kind, Tensor};
+
+use super::negatives::unknown;
+use super::{State, StateError};
+use crate::config::spec::ZMode;
+
+/// Share of the old value that the moving average keeps (He's advice for a bank that is no longer random noise).
+const EMA_KEEP: f64 = 0.99;
+
+/// How Z comes about, and what is known of it.
+#[derive(Debug)]
+pub enum Normaliser {
+    /// Collecting the first `of` batches' estimates; each batch uses the mean of those so far, its own included.
+    Pending { sum: Tensor, batches: u32, of: u32 },
+    /// Frozen.
+    Fixed(Tensor),
+    /// Moving average of the batches' estimates; `None` before the first.
+    Ema(Option<Tensor>),
+    /// Summed over the bank at every step; holds the last value, for the log.
+    Exact(Option<Tensor>),
+}
+
+impl Normaliser {
+    pub fn new(mode: ZMode, z_batches: u32, device: Device) -> Normaliser {
+        match mode {
+            ZMode::Frozen => Normaliser::Pending {
+                sum: Tensor::zeros([0i64; 0], (Kind::Double, device)),
+                batches: 0,
+                of: z_batches.max(1),
+            },
+            ZMode::Ema => Normaliser::Ema(None),
+            ZMode::Exact => Normaliser::Exact(None),
+        }
+    }
+
+    /// Z for this batch, a double scalar. `sampled` estimates it from the batch's negatives, `exact` from the bank;
+    /// only what is needed is computed.
+    pub fn observe(
+        &mut self,
+        sampled: impl FnOnce() -> Tensor,
+        exact: impl FnOnce() -> Tensor,
+    ) -> Tensor {
+        match self {
+            Normaliser::Fixed(z) => z.shallow_clone(),
+            Normaliser::Pending { sum, batches, of } => {
+                *sum = &*sum + sampled();
+                *batches += 1;
+                let z = &*sum / f64::from(*batches);
+                if *of <= *batches {
+                    *self = Normaliser::Fixed(z.shallow_clone());
+                }
+                z
+            }
+            Normaliser::Ema(held) => {
+                let now = sampled();
+                let z = match held {
+                    Some(old) => &*old * EMA_KEEP + now * (1.0 - EMA_KEEP),
+                    None => now,
+                };
+                *held = Some(z.shallow_clone());
+                z
+            }
+            Normaliser::Exact(held) => {
+                let z = exact();
+                *held = Some(z.shallow_clone());
+                z
+            }
+        }
+    }
+
+    /// The value in use; NaN before the first batch.
+    pub fn z(&self, device: Device) -> Tensor {
+        match self {
+            Normaliser::Pending { batches: 0, .. } => unknown(device),
+            Normaliser::Pending { sum, batches, .. } => sum / f64::from(*batches),
+            Normaliser::Fixed(z) => z.shallow_clone(),
+            Normaliser::Ema(held) | Normaliser::Exact(held) => {
+                held.as_ref().map_or_else(|| unknown(device), Tensor::shallow_clone)
+            }
+        }
+    }
+
+    /// Writes what a resumed run must know into `state`.
+    pub fn save(&self, state: &mut State) {
+        let mut put = |name: &str, value: f64| {
+            state.scalars.insert(name.to_string(), value);
+        };
+        match self {
+            Normaliser::Pending { sum, batches, .. } => {
+                put("z.pending_sum", sum.double_value(&[]));
+                put("z.pending_batches", f64::from(*batches));
+            }
+            Normaliser::Fixed(z) => put("z.fixed", z.double_value(&[])),
+            Normaliser::Ema(Some(z)) => put("z.ema", z.double_value(&[])),
+            // Recomputed from the bank, or not begun.
+            Normaliser::Ema(None) | Normaliser::Exact(_) => {}
+        }
+    }
+
+    /// Reads back what [`Normaliser::save`] wrote.
+    pub fn load(&mut self, state: &State, device: Device) -> Result<(), StateError> {
+        let scalar = |value: f64| Tensor::full([0i64; 0], value, (Kind::Double, device));
+        match self {
+            Normaliser::Pending { sum, batches, .. } => {
+                if let Ok(z) = state.scalar("z.fixed") {
+                    *self = Normaliser::Fixed(scalar(z));
+                } else {
+                    *sum = scalar(state.scalar("z.pending_sum")?);
+                    *batches = state.scalar("z.pending_batches")? as u32;
+                }
+            }
+            Normaliser::Fixed(z) => *z = scalar(state.scalar("z.fixed")?),
+            Normaliser::Ema(held) => *held = state.scalar("z.ema").ok().map(scalar),
+            Normaliser::Exact(_) => {}
+        }
+        Ok(())
+    }
+}

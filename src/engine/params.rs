@@ -1,0 +1,170 @@
+//! Every learned number of a run, in one flat fp32 buffer.
+//!
+//! libtorch's optimizers can neither save nor load their momentum through `tch`, so the optimizer is ours, and it wants
+//! one buffer rather than sixty tensors. Each parameter is a leaf that shares the buffer's memory: writing the buffer
+//! moves the weights. Convolution weights lie in it channels-last, the layout that the convolutions read.
+//!
+//! Two phases: parameters are declared with [`Params::add`], then [`Params::freeze`] lays the buffer out.
+
+use tch::{Device, Kind, Tensor};
+
+/// Names a parameter of a [`Params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamId(usize);
+
+struct Param {
+    name: String,
+    /// Logical shape, torchvision's order.
+    shape: Vec<i64>,
+    offset: i64,
+    len: i64,
+    /// Shares memory with the flat buffer; requires a gradient.
+    leaf: Tensor,
+}
+
+/// The parameters of model and objective, and the buffers (batch-norm statistics) that are kept but not learned.
+pub struct Params {
+    device: Device,
+    params: Vec<Param>,
+    buffers: Vec<(String, Tensor)>,
+    flat: Tensor,
+}
+
+impl Params {
+    pub fn new(device: Device) -> Self {
+        let flat = Tensor::zeros([0], (Kind::Float, device));
+        Self { device, params: Vec::new(), buffers: Vec::new(), flat }
+    }
+
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Declares a parameter with its initial value (fp32, any device).
+    pub fn add(&mut self, name: impl Into<String>, init: Tensor) -> ParamId {
+        let offset = self.params.last().map_or(0, |last| last.offset + last.len);
+        let len = init.numel() as i64;
+        let param = Param { name: name.into(), shape: init.size(), offset, len, leaf: init };
+        self.params.push(param);
+        ParamId(self.params.len() - 1)
+    }
+
+    /// Declares a buffer and returns a second handle on the same memory.
+    pub fn add_buffer(&mut self, name: impl Into<String>, init: Tensor) -> Tensor {
+        let init = init.to_device(self.device);
+        self.buffers.push((name.into(), init.shallow_clone()));
+        init
+    }
+
+    /// Moves all declared parameters into one buffer; from here on [`Params::get`] hands out leaves of it.
+    pub fn freeze(&mut self) {
+        let parts: Vec<Tensor> = self.params.iter().map(|p| storage_order(&p.leaf)).collect();
+        let parts: Vec<Tensor> = parts.iter().map(|part| part.to_device(self.device)).collect();
+        self.flat = Tensor::cat(&parts, 0).detach();
+        for param in &mut self.params {
+            let own = logical(&self.flat.narrow(0, param.offset, param.len), &param.shape);
+            param.leaf = own.detach().set_requires_grad(true);
+        }
+    }
+
+    /// The leaf of a parameter, in its logical shape.
+    pub fn get(&self, id: ParamId) -> &Tensor {
+        &self.params[id.0].leaf
+    }
+
+    /// All parameters in one row, `(P,)` fp32, in storage order.
+    pub fn flat(&self) -> &Tensor {
+        &self.flat
+    }
+
+    /// Gradient of a scalar loss with respect to [`Params::flat`], `(P,)`.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        let leaves: Vec<&Tensor> = self.params.iter().map(|p| &p.leaf).collect();
+        let grads = Tensor::run_backward(&[loss], &leaves, false, false);
+        let parts: Vec<Tensor> = grads.iter().map(storage_order).collect();
+        Tensor::cat(&parts, 0)
+    }
+
+    /// A row in storage order, `(P,)`, cut into named contiguous tensors in logical shape: what a checkpoint keeps.
+    pub fn named(&self, row: &Tensor) -> Vec<(String, Tensor)> {
+        let cut = |p: &Param| logical(&row.narrow(0, p.offset, p.len), &p.shape).contiguous();
+        self.params.iter().map(|p| (p.name.clone(), cut(p))).collect()
+    }
+
+    /// The inverse of [`Params::named`]: one row from tensors found by name.
+    ///
+    /// # Errors
+    /// The name and what is wrong with it, when a tensor is missing or has another shape.
+    pub fn row(&self, find: impl Fn(&str) -> Option<Tensor>) -> Result<Tensor, String> {
+        let mut parts = Vec::with_capacity(self.params.len());
+        for param in &self.params {
+            let found = find(&param.name).ok_or_else(|| format!("{} is missing", param.name))?;
+            if found.size() != param.shape {
+                let (name, want, got) = (&param.name, &param.shape, found.size());
+                return Err(format!("{name} has shape {got:?}, the model wants {want:?}"));
+            }
+            parts.push(storage_order(&found).to_device(self.device));
+        }
+        Ok(Tensor::cat(&parts, 0))
+    }
+
+    /// Overwrites every parameter with a row in storage order, `(P,)`.
+    pub fn load(&mut self, row: &Tensor) {
+        tch::no_grad(|| self.flat.copy_(row));
+    }
+
+    pub fn buffers(&self) -> &[(String, Tensor)] {
+        &self.buffers
+    }
+}
+
+/// The elements in the order the flat buffer holds them: 4-D weights as (O, KH, KW, I), the rest as they are.
+fn storage_order(xs: &Tensor) -> Tensor {
+    let xs = xs.detach();
+    if xs.dim() == 4 { xs.permute([0, 2, 3, 1]).reshape([-1]) } else { xs.reshape([-1]) }
+}
+
+/// The inverse of [`storage_order`], as a view.
+fn logical(flat: &Tensor, shape: &[i64]) -> Tensor {
+    match shape {
+        &[o, i, kh, kw] => flat.view([o, kh, kw, i]).permute([0, 3, 1, 2]),
+        shape => flat.view(shape),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ramp(shape: &[i64]) -> Tensor {
+        Tensor::arange(shape.iter().product::<i64>(), (Kind::Float, Device::Cpu)).view(shape)
+    }
+
+    #[test]
+    fn leaves_share_the_flat_buffer_and_names_round_trip() {
+        let mut params = Params::new(Device::Cpu);
+        let w = params.add("w", ramp(&[2, 3, 2, 2]));
+        let b = params.add("b", ramp(&[3]));
+        params.freeze();
+        assert_eq!(params.get(w), &ramp(&[2, 3, 2, 2]));
+        params.load(&(params.flat() + 1.0));
+        assert_eq!(params.get(b), &(ramp(&[3]) + 1.0));
+        let named = params.named(params.flat());
+        let find = |name: &str| {
+            named.iter().find(|(n, _)| n == name).map(|(_, tensor)| tensor.shallow_clone())
+        };
+        assert_eq!(&params.row(find).unwrap(), params.flat());
+        assert_eq!(params.row(|_| None).unwrap_err(), "w is missing");
+    }
+
+    #[test]
+    fn the_gradient_lies_in_the_order_of_the_parameters() {
+        let mut params = Params::new(Device::Cpu);
+        let w = params.add("w", ramp(&[2, 3, 2, 2]));
+        params.freeze();
+        let weights = ramp(&[2, 3, 2, 2]) * 2.0;
+        let loss = (params.get(w) * &weights).sum(Kind::Float);
+        let gradient = params.gradient(&loss);
+        assert_eq!(params.named(&gradient)[0].1, weights);
+    }
+}
