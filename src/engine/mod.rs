@@ -4,6 +4,7 @@
 //! optimizer; [`train`] is the loop that reads as the algorithm. Knows nothing of SQL, queues or screens: it reads a
 //! resolved spec, yields events, and leaves checkpoints.
 
+pub mod augment;
 pub mod bank;
 pub mod objectives;
 pub mod params;
