@@ -1,2 +1,7 @@
 //! instdisc-lab: parse, install hooks, dispatch.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    instdisc_lab::cli::main()
+}

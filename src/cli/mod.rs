@@ -1,1 +1,105 @@
 //! The command line: one file a subcommand. Parses, asks the rooms, prints; decides nothing.
+//!
+//! A subcommand is a file with `Args` (clap, `after_help` with an example) and
+//! `pub async fn run(self, context: &Context) -> color_eyre::Result<Exit>`, plus its lines in [`Command`].
+//! What goes to stdout goes through [`print`]; everything else a person reads goes to stderr.
+
+mod completions;
+mod exit;
+
+use std::io::{self, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::lab::Home;
+use crate::report::table::Format;
+
+pub use exit::{BadInput, Exit, bad_input};
+
+/// Queue a grid of instance-discrimination runs, watch it train, read off the ablation table.
+///
+/// With no subcommand it opens the screens, or prints the run table where stdout is no terminal.
+#[derive(Debug, Parser)]
+#[command(
+    name = "instdisc-lab",
+    version,
+    max_term_width = 100,
+    after_help = "Example: instdisc-lab run experiments/demo.toml"
+)]
+pub struct Cli {
+    /// The lab's folder; else the nearest `.instdisc-lab` upwards, else `./.instdisc-lab`.
+    #[arg(long, global = true, env = "INSTDISC_LAB_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+    /// Open the screens on a made-up lab.
+    #[arg(long)]
+    demo: bool,
+    /// Open the screens without any key that changes something.
+    #[arg(long)]
+    readonly: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Completions(completions::Args),
+}
+
+impl Command {
+    async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
+        match self {
+            Command::Completions(args) => args.run(context).await,
+        }
+    }
+}
+
+/// What every subcommand is told.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub home: Home,
+    /// The folder that relative paths are taken from.
+    pub cwd: PathBuf,
+    /// Whether a person is looking at stdout.
+    pub terminal: bool,
+}
+
+/// `--format`, for every subcommand that prints a list or a table.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct FormatArg {
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Everything between the process's start and its exit code.
+pub fn main() -> ExitCode {
+    exit::install_panic_hook();
+    match catch_unwind(AssertUnwindSafe(|| exit::settle(start()))) {
+        Ok(code) => code,
+        Err(_) => exit::fault(),
+    }
+}
+
+fn start() -> color_eyre::Result<Exit> {
+    let cli = Cli::parse();
+    let cwd = std::env::current_dir()?;
+    let home = Home::find(cli.home.as_deref(), &cwd);
+    let context = Context { home, cwd, terminal: io::stdout().is_terminal() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Some(command) => command.run(&context).await,
+            None => print(&Cli::command().render_help().to_string()).map(|()| Exit::Done),
+        }
+    })
+}
+
+/// Writes to stdout. Unlike `println!` it does not panic when the reader has gone.
+pub fn print(text: &str) -> color_eyre::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
