@@ -1,0 +1,32 @@
+# The two commands a new machine needs are `make demo` and `make test`. Everything below calls scripts/libtorch.sh first,
+# which downloads once per user and afterwards returns at once.
+
+CARGO ?= cargo
+LAB = $(or $(CARGO_TARGET_DIR),target)/release/instdisc-lab
+
+.PHONY: demo build test check libtorch
+
+# Queues the λ sweep on the built-in images and opens the screen on it; without a terminal it prints as it goes and ends
+# with the ablation table.
+demo: build
+	@if [ -t 1 ]; then \
+	  $(LAB) queue experiments/demo.toml && exec $(LAB); \
+	else \
+	  exec $(LAB) run experiments/demo.toml; \
+	fi
+
+build: libtorch
+	@$(CARGO) build --release --locked
+
+test: libtorch
+	@$(CARGO) test --locked
+
+# What a change has to pass besides the tests. The second clippy is the viewer that builds without libtorch.
+check: libtorch
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --locked --all-targets -- -D warnings
+	@$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+libtorch:
+	@scripts/libtorch.sh
