@@ -136,3 +136,80 @@ impl Crop {
         whole
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    const SPEC: AugmentSpec =
+        AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, rotation: 10.0 };
+
+    fn draws(spec: &AugmentSpec, epoch: u64, view: u64, instances: &[i64]) -> Vec<Draw> {
+        Draws::new(spec, 32, 3, epoch, view, instances).samples
+    }
+
+    #[test]
+    fn a_draw_depends_on_its_key_alone() {
+        let batch = draws(&SPEC, 5, 0, &[9, 1, 4]);
+        assert_eq!(batch[2], draws(&SPEC, 5, 0, &[4])[0]);
+        assert_ne!(batch[2], draws(&SPEC, 6, 0, &[4])[0]);
+        assert_ne!(batch[2], draws(&SPEC, 5, 1, &[4])[0]);
+        assert_ne!(batch[2], Draws::new(&SPEC, 32, 4, 5, 0, &[4]).samples[0]);
+    }
+
+    #[test]
+    fn a_switch_changes_only_what_it_switches() {
+        let without_crop = AugmentSpec { crop_min: 1.0, ..SPEC };
+        let without_jitter = AugmentSpec { jitter: 0.0, flip: false, ..SPEC };
+        for instance in 0..50 {
+            let [all] = draws(&SPEC, 0, 0, &[instance])[..] else { panic!("one draw") };
+            let crop = Crop { top: 0, left: 0, height: 32, width: 32 };
+            assert_eq!(draws(&without_crop, 0, 0, &[instance])[0], Draw { crop, ..all });
+            let plain = draws(&without_jitter, 0, 0, &[instance])[0];
+            assert_eq!((plain.crop, plain.grayscale), (all.crop, all.grayscale));
+            assert_eq!((plain.colour.hue, plain.colour.contrast, plain.flip), (0.0, 1.0, false));
+        }
+    }
+
+    #[test]
+    fn crops_lie_inside_the_image_and_keep_their_bounds() {
+        let instances: Vec<i64> = (0..20_000).collect();
+        for Draw { crop, .. } in draws(&SPEC, 0, 0, &instances) {
+            assert!(crop.top + crop.height <= 32 && crop.left + crop.width <= 32);
+            // Half a pixel of rounding on either side.
+            let (height, width) = (f64::from(crop.height), f64::from(crop.width));
+            assert!((height + 0.5) * (width + 0.5) >= 0.2 * 1024.0, "{crop:?}");
+            assert!((width - 0.5) / (height + 0.5) <= 4.0 / 3.0, "{crop:?}");
+            assert!((height - 0.5) / (width + 0.5) <= 4.0 / 3.0, "{crop:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_flip_and_grayscale_follow_their_laws() {
+        let n = 24_000;
+        let draws = draws(&SPEC, 0, 0, &(0..n).collect::<Vec<i64>>());
+        let share = |hit: &dyn Fn(&Draw) -> bool| {
+            draws.iter().filter(|draw| hit(draw)).count() as f64 / n as f64
+        };
+        // Four standard errors of a share at n = 24,000 are at most 0.013.
+        assert!((share(&|d| d.flip) - 0.5).abs() < 0.013);
+        assert!((share(&|d| d.grayscale) - 0.2).abs() < 0.011);
+        assert!((share(&|d| d.colour.brightness < 0.8) - 0.25).abs() < 0.012);
+        assert!((share(&|d| d.colour.contrast < 1.2) - 0.75).abs() < 0.012);
+        assert!((share(&|d| d.colour.saturation < 1.0) - 0.5).abs() < 0.013);
+        assert!((share(&|d| d.colour.hue > 0.2) - 0.25).abs() < 0.012);
+        assert!((share(&|d| d.angle < -5.0) - 0.25).abs() < 0.012);
+        assert!(draws.iter().all(|d| (0.6..=1.4).contains(&d.colour.brightness)));
+        assert!(draws.iter().all(|d| d.colour.hue.abs() <= 0.4001 && d.angle.abs() <= 10.0));
+
+        let mut orders: HashMap<[u8; 4], f64> = HashMap::new();
+        for draw in &draws {
+            *orders.entry(draw.colour.order.map(|operation| operation as u8)).or_default() += 1.0;
+        }
+        // 23 degrees of freedom: the 0.1 % point of chi-squared is 49.7.
+        let chi2: f64 = orders.values().map(|count| (count - 1000.0).powi(2) / 1000.0).sum();
+        assert!(orders.len() == 24 && chi2 < 49.7, "{} orders, chi-squared {chi2}", orders.len());
+    }
+}

@@ -12,6 +12,9 @@ mod draw;
 mod jitter;
 mod resample;
 
+#[cfg(test)]
+mod parity;
+
 pub use draw::{Colour, Crop, Draw, Draws, Operation};
 
 use tch::{Device, Kind, Tensor};
