@@ -1,9 +1,8 @@
 //! An experiment file: a question, fixed values, axes, variants, sizes, and the values it is held against.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Invalid;
+use super::{Invalid, Reference};
 
 /// What the command line lays over a file. Later layers win: file, then `size`, then `set` and `grid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,32 +47,6 @@ pub struct Axis {
 pub struct Variant {
     pub name: String,
     pub set: Map<String, Value>,
-}
-
-/// A published value that rows of the ablation table are held against.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reference {
-    /// Dotted key → value; a row matches when its runs have all of them.
-    #[serde(rename = "where")]
-    pub where_: Map<String, Value>,
-    /// Metric name without `.last` or `.best`.
-    pub metric: String,
-    /// In the metric's unit; percentages are 0–100.
-    pub value: f64,
-    pub source: String,
-    pub status: Status,
-}
-
-/// How far a published value may be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    /// Read in the named source.
-    Verified,
-    /// Read off a figure.
-    Figure,
-    /// From memory; shown as such.
-    Recalled,
 }
 
 /// Reads an experiment file. All mistakes are reported at once.

@@ -9,7 +9,7 @@ mod problem;
 pub mod reference;
 pub mod spec;
 
-pub use experiment::{Experiment, Overrides, Reference};
+pub use experiment::{Experiment, Overrides};
 pub use fingerprint::fingerprint;
 pub use problem::{Invalid, Problem};
 pub use reference::Reference;
