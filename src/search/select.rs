@@ -41,12 +41,17 @@ impl Best {
     fn thin(&mut self) {
         self.kept.select_nth_unstable_by(self.k - 1, order);
         self.kept.truncate(self.k);
-        self.floor = self.kept[self.k - 1].similarity;
+        self.floor = key(self.kept[self.k - 1].similarity);
     }
 }
 
 /// Best first; of equally similar ones the lower row.
 fn order(a: &Neighbour, b: &Neighbour) -> Ordering {
-    let key = |x: f32| if x.is_nan() { f32::NEG_INFINITY } else { x };
-    key(b.similarity).total_cmp(&key(a.similarity)).then(a.row.cmp(&b.row))
+    // Not total_cmp: −0 and 0 are equally similar.
+    let by_similarity = key(b.similarity).partial_cmp(&key(a.similarity));
+    by_similarity.unwrap_or(Ordering::Equal).then(a.row.cmp(&b.row))
+}
+
+fn key(similarity: f32) -> f32 {
+    if similarity.is_nan() { f32::NEG_INFINITY } else { similarity }
 }

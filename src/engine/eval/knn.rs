@@ -54,3 +54,65 @@ pub fn winner(votes: &[f64]) -> usize {
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        dim: usize,
+        classes: usize,
+        k: usize,
+        tau: f64,
+        bank: Vec<f32>,
+        bank_labels: Vec<u16>,
+        queries: Vec<f32>,
+        labels: Vec<u16>,
+        rankings: Vec<Vec<u32>>,
+        votes: Vec<Vec<f64>>,
+        winners: Vec<usize>,
+        accuracy: f64,
+    }
+
+    #[test]
+    fn rankings_votes_and_accuracy_equal_brute_force() {
+        let text = include_str!("../../../assets/fixtures/knn/knn.json");
+        let f: Fixture = serde_json::from_str(text).unwrap();
+        let found = top_k(&f.queries, &f.bank, f.dim, f.k);
+        for (q, near) in found.chunks_exact(f.k).enumerate() {
+            let rows: Vec<u32> = near.iter().map(|neighbour| neighbour.row).collect();
+            assert_eq!(rows, f.rankings[q]);
+            let votes = votes(near, &f.bank_labels, f.classes, f.tau);
+            let scale = (f64::from(near[0].similarity) / f.tau).exp();
+            for (vote, expected) in votes.iter().zip(&f.votes[q]) {
+                // fp32 similarities over τ = 0.1.
+                assert!((vote * scale - expected).abs() <= 1e-5 * expected.abs());
+            }
+            assert_eq!(winner(&votes), f.winners[q]);
+        }
+        let accuracy = |k| {
+            let (bank, labels) = (&f.bank, &f.bank_labels);
+            knn_accuracy(&f.queries, &f.labels, bank, labels, f.dim, f.classes, k, f.tau)
+        };
+        assert!((accuracy(f.k) - f.accuracy).abs() < 1e-9);
+        assert_eq!(accuracy(10_000), accuracy(f.bank_labels.len()));
+    }
+
+    #[test]
+    fn nearness_outweighs_numbers_at_a_small_temperature() {
+        let bank = [1.0, 0.0, 0.8, 0.6, 0.8, 0.6]; // one near row of class 1, two farther of class 0
+        let accuracy = |tau| knn_accuracy(&[1.0, 0.0], &[1], &bank, &[1, 0, 0], 2, 2, 3, tau);
+        assert_eq!(accuracy(0.07), 100.0);
+        assert_eq!(accuracy(10.0), 0.0);
+        // e^(1/τ) is beyond any float.
+        assert_eq!(accuracy(1e-4), 100.0);
+    }
+
+    #[test]
+    fn equal_weights_go_to_the_lower_class_and_nothing_is_not_a_number() {
+        assert_eq!(winner(&[0.0, 2.0, 2.0]), 1);
+        assert!(knn_accuracy(&[], &[], &[1.0], &[0], 1, 2, 5, 0.1).is_nan());
+        assert!(knn_accuracy(&[1.0], &[0], &[], &[], 1, 2, 5, 0.1).is_nan());
+    }
+}

@@ -31,3 +31,17 @@ pub fn chunks(rows: i64, row_bytes: i64) -> impl Iterator<Item = (i64, i64)> {
     let size = (SCRATCH / row_bytes.max(1)).clamp(1, rows.max(1));
     (0..rows).step_by(size as usize).map(move |start| (start, size.min(rows - start)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_row_once() {
+        let all = |rows, bytes| chunks(rows, bytes).collect::<Vec<_>>();
+        assert_eq!(all(10, 1), [(0, 10)]);
+        assert_eq!(all(5, SCRATCH / 2), [(0, 2), (2, 2), (4, 1)]);
+        assert_eq!(all(2, 2 * SCRATCH), [(0, 1), (1, 1)]);
+        assert_eq!(all(0, 1), []);
+    }
+}

@@ -14,6 +14,11 @@ mod negatives;
 mod normaliser;
 mod sampled;
 
+#[cfg(test)]
+mod anchors;
+#[cfg(test)]
+mod parity;
+
 use std::collections::BTreeMap;
 
 use tch::{Device, Tensor};

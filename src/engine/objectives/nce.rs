@@ -147,13 +147,13 @@ fn grade(
 
 /// Mean of exp(s/τ) over all of `sims`, a double scalar. Through the logarithm, because e^(1/τ) leaves fp32 at
 /// τ < 0.012.
-fn mean_exp(sims: &Tensor, tau: f64) -> Tensor {
+pub(super) fn mean_exp(sims: &Tensor, tau: f64) -> Tensor {
     let log_sum = (sims / tau).reshape([-1]).logsumexp([0i64].as_slice(), false);
     log_sum.to_kind(Kind::Double).exp() / sims.numel() as f64
 }
 
 /// Mean over the batch of Σ_j exp(v_j·f/τ): the one constant that the sampled estimates are estimates of.
-fn exact_z(feats: &Tensor, bank: &Tensor, tau: f64) -> Tensor {
+pub(super) fn exact_z(feats: &Tensor, bank: &Tensor, tau: f64) -> Tensor {
     let (b, n) = (feats.size()[0], bank.size()[0]);
     let log_sums: Vec<Tensor> = chunks(b, n * bank.kind().elt_size_in_bytes() as i64)
         .map(|(start, rows)| {

@@ -38,3 +38,54 @@ pub fn own_slot_hits(negatives: &Tensor, index: &Tensor) -> Tensor {
 pub fn unknown(device: Device) -> Tensor {
     Tensor::full([0i64; 0], f64::NAN, (Kind::Double, device))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(n: usize, m: usize, own_slot: OwnSlot, index: &[i64], step: u64) -> Vec<Vec<i64>> {
+        let index = Tensor::from_slice(index);
+        Vec::try_from(draw(n, m, own_slot, &index, 11, step)).unwrap()
+    }
+
+    #[test]
+    fn a_draw_is_a_function_of_seed_step_and_row() {
+        let two = drawn(1000, 50, OwnSlot::Keep, &[7, 8], 3);
+        assert_eq!(two, drawn(1000, 50, OwnSlot::Keep, &[7, 8], 3));
+        assert_eq!(two[..1], drawn(1000, 50, OwnSlot::Keep, &[7], 3));
+        assert_ne!(two, drawn(1000, 50, OwnSlot::Keep, &[7, 8], 4));
+        assert_ne!(two[0], two[1]);
+    }
+
+    #[test]
+    fn kept_own_slots_come_as_often_as_any_other_and_are_counted() {
+        let (n, m) = (20, 4000);
+        let rows = drawn(n, m, OwnSlot::Keep, &[3, 19], 0);
+        for slot in 0..n as i64 {
+            // Binomial(8000, 1/20): mean 400, standard deviation 19.5.
+            let count = rows.iter().flatten().filter(|&&x| x == slot).count();
+            assert!((320..480).contains(&count), "slot {slot} came {count} times");
+        }
+        let own: usize = rows
+            .iter()
+            .zip([3, 19])
+            .map(|(row, own)| row.iter().filter(|&&x| x == own).count())
+            .sum();
+        let index = Tensor::from_slice(&[3i64, 19]);
+        let hits = own_slot_hits(&draw(n, m, OwnSlot::Keep, &index, 11, 0), &index);
+        assert_eq!(hits.double_value(&[]), own as f64 / 2.0);
+    }
+
+    #[test]
+    fn resampled_draws_are_uniform_over_the_others() {
+        let (n, m) = (20, 8000);
+        for own in [0i64, 7, 19] {
+            let row = &drawn(n, m, OwnSlot::Resample, &[own], 0)[0];
+            for slot in 0..n as i64 {
+                let count = row.iter().filter(|&&x| x == slot).count();
+                let expected = if slot == own { 0..1 } else { 340..505 };
+                assert!(expected.contains(&count), "slot {slot} came {count} times");
+            }
+        }
+    }
+}

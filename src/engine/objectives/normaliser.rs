@@ -122,3 +122,62 @@ impl Normaliser {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn see(normaliser: &mut Normaliser, sampled: f64, exact: f64) -> f64 {
+        normaliser.observe(|| Tensor::from(sampled), || Tensor::from(exact)).double_value(&[])
+    }
+
+    fn reloaded(from: &Normaliser, mode: ZMode, of: u32) -> Normaliser {
+        let mut state = State::default();
+        from.save(&mut state);
+        let mut to = Normaliser::new(mode, of, Device::Cpu);
+        to.load(&state, Device::Cpu).unwrap();
+        to
+    }
+
+    #[test]
+    fn frozen_is_the_running_mean_of_the_first_batches_and_then_stays() {
+        let mut z = Normaliser::new(ZMode::Frozen, 2, Device::Cpu);
+        assert!(z.z(Device::Cpu).double_value(&[]).is_nan());
+        let seen: Vec<f64> = [10.0, 14.0, 99.0].map(|x| see(&mut z, x, 0.0)).to_vec();
+        assert_eq!(seen, [10.0, 12.0, 12.0]);
+        assert_eq!(z.z(Device::Cpu).double_value(&[]), 12.0);
+    }
+
+    #[test]
+    fn ema_keeps_99_parts_in_100_and_exact_keeps_nothing() {
+        let mut z = Normaliser::new(ZMode::Ema, 1, Device::Cpu);
+        assert_eq!(see(&mut z, 100.0, 0.0), 100.0);
+        assert_eq!(see(&mut z, 200.0, 0.0), 101.0);
+        let mut z = Normaliser::new(ZMode::Exact, 1, Device::Cpu);
+        assert_eq!([see(&mut z, 0.0, 5.0), see(&mut z, 0.0, 6.0)], [5.0, 6.0]);
+    }
+
+    #[test]
+    fn a_reload_at_any_point_changes_nothing() {
+        for (mode, of) in [(ZMode::Frozen, 3), (ZMode::Ema, 1), (ZMode::Exact, 1)] {
+            for stop in 0..5 {
+                let batches = [1.1, 2.7, 0.3, 9.9, 5.1];
+                let mut unbroken = Normaliser::new(mode, of, Device::Cpu);
+                let mut broken = Normaliser::new(mode, of, Device::Cpu);
+                for (i, x) in batches.into_iter().enumerate() {
+                    if i == stop {
+                        broken = reloaded(&broken, mode, of);
+                    }
+                    assert_eq!(see(&mut unbroken, x, x), see(&mut broken, x, x), "{mode:?} {stop}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_without_z_is_refused() {
+        let mut z = Normaliser::new(ZMode::Frozen, 1, Device::Cpu);
+        let error = z.load(&State::default(), Device::Cpu).unwrap_err();
+        assert_eq!(error.to_string(), "the checkpoint has no `z.pending_sum` for the objective");
+    }
+}
