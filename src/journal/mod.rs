@@ -4,3 +4,6 @@
 //! The journal is the truth about a run; the database is a copy that can be made again.
 
 pub mod event;
+pub mod process;
+pub mod reader;
+pub mod writer;

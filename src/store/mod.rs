@@ -1,8 +1,170 @@
 //! The run log: runs, points, summaries, state changes. The only room with SQL.
 //!
-//! Knows nothing of tensors, screens or processes. One writer connection in immediate transactions, read-only readers,
-//! `schema.sql` is the whole schema on one page.
+//! Knows nothing of tensors, screens or processes. `schema.sql` is the whole schema on one page. Every change is one
+//! immediate transaction on the only writing connection of the process: what a person or a worker decided is on the
+//! disk when the call returns (synchronous FULL), measurements may lag behind a power cut, as the journal still has
+//! them (NORMAL). Readers are read-only and never wait for a writer. Times are milliseconds since 1970 UTC, and the
+//! caller's: there is no clock in here.
 
+mod browse;
+mod curve;
+mod edit;
+mod enqueue;
+mod error;
+mod ingest;
 pub mod model;
+mod open;
+mod points;
+mod request;
+mod transition;
 
-pub use model::{IllegalTransition, Progress, RunId, RunRow, State, Summary};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, Transaction};
+use tokio::sync::Mutex;
+
+pub use enqueue::{Enqueued, NewRun, Outcome, Submission};
+pub use error::StoreError;
+pub use ingest::{Ingested, catch_up};
+pub use model::{
+    Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
+    IllegalTransition, Member, Progress, Request, Requested, RunId, RunRow, State, StateChange,
+    Summary, WarningRow, WorkerRow,
+};
+pub use open::location;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The whole schema.
+const SCHEMA: &str = include_str!("../../schema.sql");
+/// `user_version` of [`SCHEMA`].
+const SCHEMA_VERSION: i64 = 1;
+
+/// An open run log. Cheap to clone; all clones share its connections.
+#[derive(Clone)]
+pub struct Store(Arc<Inside>);
+
+struct Inside {
+    path: PathBuf,
+    /// One connection; absent when opened only to look.
+    writer: Option<SqlitePool>,
+    readers: SqlitePool,
+    /// `data_version` compares only with earlier answers of the same connection.
+    watcher: Mutex<SqliteConnection>,
+}
+
+/// What a commit outlives.
+#[derive(Clone, Copy)]
+enum Durability {
+    /// A power cut.
+    Power,
+    /// The death of every process.
+    Process,
+}
+
+impl Store {
+    /// Opens the run log of `home` and makes home and file where there are none.
+    ///
+    /// # Errors
+    /// In words: a home that cannot be written or lies on a network disk; a file that is no database, another
+    /// program's, or from a newer instdisc-lab.
+    pub async fn open(home: &crate::lab::Home) -> Result<Self> {
+        let (path, writer) = open::writable(home).await?;
+        Self::assemble(path, Some(writer)).await
+    }
+
+    /// Opens the run log of `home` only to look: changes nothing, and works in a folder that cannot be written.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is none yet, else as [`Store::open`].
+    pub async fn open_readonly(home: &crate::lab::Home) -> Result<Self> {
+        let path = location(home)?;
+        open::check_readable(&path).await?;
+        Self::assemble(path, None).await
+    }
+
+    async fn assemble(path: PathBuf, writer: Option<SqlitePool>) -> Result<Self> {
+        let readers = open::readers(&path).await?;
+        let watcher = Mutex::new(open::watcher(&path).await?);
+        Ok(Self(Arc::new(Inside { path, writer, readers, watcher })))
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Whether it was opened only to look.
+    pub fn is_readonly(&self) -> bool {
+        self.0.writer.is_none()
+    }
+
+    /// A number that differs from its last answer if anybody committed a change since. Microseconds; poll it.
+    pub async fn data_version(&self) -> Result<i64> {
+        let mut watcher = self.0.watcher.lock().await;
+        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *watcher).await?;
+        Ok(version)
+    }
+
+    /// The version of SQLite in this program.
+    pub async fn sqlite_version(&self) -> Result<String> {
+        Ok(sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&self.0.readers).await?)
+    }
+
+    /// What is wrong with the file, in SQLite's words; empty when it is sound. Reads all of it.
+    pub async fn check(&self) -> Result<Vec<String>> {
+        let mut found: Vec<String> =
+            sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.0.readers).await?;
+        found.retain(|line| line != "ok");
+        let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(&self.0.readers).await?;
+        if !orphans.is_empty() {
+            found.push(format!("{} rows belong to nothing", orphans.len()));
+        }
+        Ok(found)
+    }
+
+    /// Closes all connections, the write-ahead log folded in. Optional: nothing is lost without it.
+    pub async fn close(self) {
+        self.0.readers.close().await;
+        if let Some(writer) = &self.0.writer {
+            writer.close().await;
+        }
+    }
+
+    /// Begins the only kind of change there is. Dropped without a commit, it never was.
+    async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Sqlite>> {
+        let writer = self.0.writer.as_ref().ok_or(StoreError::LookingOnly)?;
+        // IMMEDIATE: a deferred transaction that turns to writing is refused at once, whatever the busy timeout.
+        let statement = match durability {
+            Durability::Power => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            Durability::Process => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        };
+        Ok(writer.begin_with(statement).await?)
+    }
+
+    /// One consistent view for several queries; never held while waiting for anything else, as it pins the
+    /// write-ahead log.
+    async fn view(&self) -> Result<Transaction<'static, Sqlite>> {
+        Ok(self.0.readers.begin().await?)
+    }
+}
+
+/// The run's key, for joins.
+async fn key_of(connection: &mut SqliteConnection, id: &str) -> Result<i64> {
+    let key = sqlx::query_scalar("SELECT key FROM run WHERE id = ?").bind(id);
+    let key: Option<i64> = key.fetch_optional(connection).await?;
+    key.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+}
+
+/// Text of a JSON value; maps and lists of values always have one.
+fn json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Nonsense { what: "a value", found: error.to_string() })
+}
+
+/// A JSON column back as a value.
+fn unjson<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| StoreError::Nonsense { what, found: text.to_owned() })
+}

@@ -1,0 +1,215 @@
+//! Reading a journal, from wherever the last reader stopped.
+//!
+//! Yields whole lines only: a torn last line waits until it is whole, or until the next attempt cuts it off. A line
+//! that is no event is named and passed over; events of a later version are passed over in silence. The file is read
+//! in bounded pieces, however large it is. A journal only ever grows beyond its last whole line, so one that has become
+//! shorter than what was already read was tampered with, and that is an error: nothing is thrown away for it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::event::{Event, Line, VERSION};
+
+/// Bytes read at a time.
+const PIECE: usize = 1 << 20;
+/// A longer line is no event.
+const LONGEST: usize = 16 << 20;
+
+/// A place between two lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes before it.
+    pub bytes: u64,
+    /// Lines before it.
+    pub lines: u64,
+}
+
+/// What stands in the journal between two places.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    pub from: Position,
+    pub to: Position,
+    /// In order; events of a later version left out.
+    pub lines: Vec<Line>,
+    pub garbled: Vec<Garbled>,
+}
+
+/// A line that is no event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Garbled {
+    /// From 1.
+    pub line: u64,
+    /// Where it begins, in bytes.
+    pub at: u64,
+    /// What is wrong with it.
+    pub why: String,
+    /// How many events of the batch stand before it.
+    pub after: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("cannot read {}: {source}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error(
+        "{} has become shorter: {len} bytes, of which {read} were read before; put the file back, or rebuild the run \
+         with `instdisc-lab doctor --repair`",
+        .path.display()
+    )]
+    Shrunk { path: PathBuf, len: u64, read: u64 },
+}
+
+/// A journal and how far it was read.
+#[derive(Debug)]
+pub struct Reader {
+    path: PathBuf,
+    /// Absent until the trainer has made the file.
+    file: Option<File>,
+    at: Position,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader that goes on at `from`. The file need not exist yet.
+    pub fn new(path: impl Into<PathBuf>, from: Position) -> Self {
+        Self { path: path.into(), file: None, at: from, buffer: Vec::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the next batch begins.
+    pub fn position(&self) -> Position {
+        self.at
+    }
+
+    /// The next whole lines, about a megabyte of them; `None` when there are no more for now.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is shorter than what was read before.
+    pub fn next(&mut self) -> Result<Option<Batch>, ReadError> {
+        let failed = |source| ReadError::Io { path: self.path.clone(), source };
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => match File::open(&self.path) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && self.at.bytes == 0 => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(failed(error)),
+            },
+        };
+        let len = file.metadata().map_err(failed)?.len();
+        if len < self.at.bytes {
+            return Err(ReadError::Shrunk { path: self.path.clone(), len, read: self.at.bytes });
+        }
+        let whole = match whole_lines(&file, self.at.bytes, &mut self.buffer).map_err(failed)? {
+            Some(whole) => whole,
+            None => {
+                self.file = Some(file);
+                return Ok(None);
+            }
+        };
+        self.file = Some(file);
+        let batch = match whole {
+            Whole::Lines(end) => parse(self.at, &self.buffer[..end]),
+            Whole::TooLong(bytes) => {
+                let why = format!("longer than {LONGEST} bytes");
+                let garbled = Garbled { line: self.at.lines + 1, at: self.at.bytes, why, after: 0 };
+                let to = Position { bytes: self.at.bytes + bytes, lines: self.at.lines + 1 };
+                Batch { from: self.at, to, lines: Vec::new(), garbled: vec![garbled] }
+            }
+        };
+        self.at = batch.to;
+        Ok(Some(batch))
+    }
+}
+
+enum Whole {
+    /// The buffer's first so many bytes.
+    Lines(usize),
+    /// One line of so many bytes, not kept.
+    TooLong(u64),
+}
+
+/// Fills `buffer` with what stands from `at` on, until it holds a whole line. `None`: the last line is still torn.
+fn whole_lines(file: &File, at: u64, buffer: &mut Vec<u8>) -> io::Result<Option<Whole>> {
+    buffer.clear();
+    loop {
+        let begin = buffer.len();
+        buffer.resize(begin + PIECE, 0);
+        let got = read_at(file, &mut buffer[begin..], at + begin as u64)?;
+        buffer.truncate(begin + got);
+        if let Some(newline) = buffer[begin..].iter().rposition(|&byte| byte == b'\n') {
+            return Ok(Some(Whole::Lines(begin + newline + 1)));
+        }
+        if got == 0 {
+            return Ok(None);
+        }
+        if LONGEST < buffer.len() {
+            break;
+        }
+    }
+    let mut read = buffer.len() as u64;
+    buffer.resize(PIECE, 0);
+    loop {
+        let got = read_at(file, buffer, at + read)?;
+        match buffer[..got].iter().position(|&byte| byte == b'\n') {
+            Some(newline) => return Ok(Some(Whole::TooLong(read + newline as u64 + 1))),
+            None if got == 0 => return Ok(None),
+            None => read += got as u64,
+        }
+    }
+}
+
+fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// The events in `bytes`, which end with a line end.
+fn parse(from: Position, bytes: &[u8]) -> Batch {
+    let mut batch = Batch { from, to: from, ..Batch::default() };
+    for text in bytes.split_inclusive(|&byte| byte == b'\n') {
+        match line(text) {
+            Ok(Some(line)) => batch.lines.push(line),
+            Ok(None) => {}
+            Err(why) => batch.garbled.push(Garbled {
+                line: batch.to.lines + 1,
+                at: batch.to.bytes,
+                why,
+                after: batch.lines.len(),
+            }),
+        }
+        batch.to.bytes += text.len() as u64;
+        batch.to.lines += 1;
+    }
+    batch
+}
+
+/// One line; `None` for one of a later version, or of an event not known here.
+fn line(text: &[u8]) -> Result<Option<Line>, String> {
+    match serde_json::from_slice::<Line>(text) {
+        Ok(Line { event: Event::Unknown, .. }) => Ok(None),
+        Ok(line) if VERSION < line.v => Ok(None),
+        Ok(line) => Ok(Some(line)),
+        Err(error) => {
+            // Fields of a later version may have other shapes; that is not our reader's fault.
+            #[derive(serde::Deserialize)]
+            struct Version {
+                v: u32,
+            }
+            match serde_json::from_slice::<Version>(text) {
+                Ok(Version { v }) if VERSION < v => Ok(None),
+                _ => Err(error.to_string()),
+            }
+        }
+    }
+}

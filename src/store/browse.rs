@@ -1,0 +1,210 @@
+//! Lists: runs and experiments, in a handful of queries however many there are.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+use super::model::{ExperimentRecord, Member, Progress, RunId, RunRow, State, Summary};
+use super::points::value_of;
+use super::{Result, Store, StoreError, unjson};
+use crate::journal::event::{Better, Number};
+
+impl Store {
+    /// Every run, archived ones included, in the order they were first queued.
+    pub async fn runs(&self) -> Result<Vec<RunRow>> {
+        rows(&mut *self.view().await?, None).await
+    }
+
+    /// One run by its whole id.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`].
+    pub async fn run(&self, id: &str) -> Result<RunRow> {
+        let mut view = self.view().await?;
+        let key = super::key_of(&mut view, id).await?;
+        let found = rows(&mut view, Some(key)).await?.pop();
+        found.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+    }
+
+    /// The run that a person means: its whole id, or a beginning that fits no other.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRun`], [`StoreError::AmbiguousRun`].
+    pub async fn resolve(&self, text: &str) -> Result<RunId> {
+        let query = sqlx::query_scalar(
+            "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, key LIMIT 9",
+        );
+        let matches: Vec<String> = query.bind(text).fetch_all(&self.0.readers).await?;
+        match matches.as_slice() {
+            _ if text.is_empty() => Err(StoreError::UnknownRun { text: "\"\"".into() }),
+            [] => Err(StoreError::UnknownRun { text: text.to_owned() }),
+            [exact, ..] if exact == text => Ok(exact.clone()),
+            [only] => Ok(only.clone()),
+            _ => Err(StoreError::AmbiguousRun { text: text.to_owned(), matches }),
+        }
+    }
+
+    /// The newest run with this specification, if any.
+    pub async fn by_fingerprint(&self, fingerprint: &str) -> Result<Option<(RunId, State)>> {
+        let query = sqlx::query(
+            "SELECT id, state FROM run WHERE fingerprint = ? ORDER BY key DESC LIMIT 1",
+        );
+        let row = query.bind(fingerprint).fetch_optional(&self.0.readers).await?;
+        row.map(|row| Ok((row.try_get(0)?, state(row.try_get(1)?)?))).transpose()
+    }
+
+    /// Every experiment, in the order they were first queued.
+    pub async fn experiments(&self) -> Result<Vec<ExperimentRecord>> {
+        experiments(&mut *self.view().await?, None).await
+    }
+
+    /// One experiment by its name.
+    pub async fn experiment(&self, name: &str) -> Result<Option<ExperimentRecord>> {
+        Ok(experiments(&mut *self.view().await?, Some(name)).await?.pop())
+    }
+}
+
+/// A state column as the type.
+pub(super) fn state(text: &str) -> Result<State> {
+    text.parse().map_err(|found| StoreError::Nonsense { what: "a state", found })
+}
+
+pub(super) fn better(text: &str) -> Result<Better> {
+    match text {
+        "lower" => Ok(Better::Lower),
+        "higher" => Ok(Better::Higher),
+        "neither" => Ok(Better::Neither),
+        other => Err(StoreError::Nonsense { what: "a direction", found: other.to_owned() }),
+    }
+}
+
+/// All runs, or the one with `key`: five queries, put together here.
+async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
+    let mut place = HashMap::new();
+    let mut runs = Vec::new();
+    let query = sqlx::query(
+        "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
+                reason, note, priority, pinned, archived
+           FROM run WHERE ?1 IS NULL OR key = ?1 ORDER BY key",
+    );
+    for row in query.bind(key).fetch_all(&mut *view).await? {
+        place.insert(row.try_get::<i64, _>(0)?, runs.len());
+        runs.push(bare(&row)?);
+    }
+    let query = sqlx::query(
+        "SELECT run, name, unit, better, last, last_flag, last_step, best, best_step
+           FROM summary JOIN metric ON metric.key = summary.metric WHERE ?1 IS NULL OR run = ?1",
+    );
+    for row in query.bind(key).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        runs[at].metrics.insert(row.try_get(1)?, summary(&row)?);
+    }
+    let query = sqlx::query(
+        "SELECT run, name, varied FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
+          WHERE ?1 IS NULL OR run = ?1 ORDER BY experiment.key",
+    );
+    for row in query.bind(key).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        runs[at].experiments.push(row.try_get(1)?);
+        let varied: Map<String, Value> = unjson("varied factors", row.try_get(2)?)?;
+        runs[at].varied.extend(varied);
+    }
+    let query = sqlx::query("SELECT run, tag FROM tag WHERE ?1 IS NULL OR run = ?1 ORDER BY tag");
+    for row in query.bind(key).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        runs[at].tags.push(row.try_get(1)?);
+    }
+    let query = sqlx::query(
+        "SELECT warning.run, warning.message FROM warning JOIN run ON run.key = warning.run
+          WHERE warning.attempt = run.attempt AND (?1 IS NULL OR run.key = ?1) ORDER BY warning.key",
+    );
+    for row in query.bind(key).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        runs[at].warning = Some(row.try_get(1)?);
+    }
+    Ok(runs)
+}
+
+/// A run without what other tables say about it.
+fn bare(row: &SqliteRow) -> Result<RunRow> {
+    let spec: Value = unjson("a specification", row.try_get(10)?)?;
+    let progress = Progress {
+        epoch: row.try_get(5)?,
+        epochs: row.try_get(6)?,
+        step: row.try_get(7)?,
+        steps: row.try_get(8)?,
+        sec: row.try_get(9)?,
+    };
+    Ok(RunRow {
+        id: row.try_get(1)?,
+        experiments: Vec::new(),
+        state: state(row.try_get(2)?)?,
+        attempt: row.try_get(3)?,
+        device: row.try_get(4)?,
+        progress,
+        seed: spec.get("seed").and_then(Value::as_u64).unwrap_or_default(),
+        tags: Vec::new(),
+        varied: Map::new(),
+        spec,
+        metrics: Default::default(),
+        queued_at: row.try_get(11)?,
+        started_at: row.try_get(12)?,
+        ended_at: row.try_get(13)?,
+        reason: row.try_get(14)?,
+        note: row.try_get(15)?,
+        priority: row.try_get(16)?,
+        pinned: row.try_get(17)?,
+        archived: row.try_get(18)?,
+        warning: None,
+    })
+}
+
+fn summary(row: &SqliteRow) -> Result<Summary> {
+    Ok(Summary {
+        last: Number(value_of(row.try_get(4)?, row.try_get(5)?)),
+        last_step: row.try_get(6)?,
+        best: row.try_get(7)?,
+        best_step: row.try_get(8)?,
+        unit: row.try_get(2)?,
+        better: better(row.try_get(3)?)?,
+    })
+}
+
+async fn experiments(
+    view: &mut SqliteConnection,
+    name: Option<&str>,
+) -> Result<Vec<ExperimentRecord>> {
+    let mut place = HashMap::new();
+    let mut found = Vec::new();
+    let query = sqlx::query(
+        "SELECT key, name, question, text, factors, refs FROM experiment WHERE ?1 IS NULL OR name = ?1 ORDER BY key",
+    );
+    for row in query.bind(name).fetch_all(&mut *view).await? {
+        place.insert(row.try_get::<i64, _>(0)?, found.len());
+        found.push(ExperimentRecord {
+            name: row.try_get(1)?,
+            question: row.try_get(2)?,
+            text: row.try_get(3)?,
+            factors: unjson("factors", row.try_get(4)?)?,
+            references: unjson("references", row.try_get(5)?)?,
+            members: Vec::new(),
+        });
+    }
+    let query = sqlx::query(
+        "SELECT run_experiment.experiment, run.id, varied, variant, ordinal FROM run_experiment
+           JOIN run ON run.key = run_experiment.run JOIN experiment ON experiment.key = run_experiment.experiment
+          WHERE ?1 IS NULL OR experiment.name = ?1 ORDER BY ordinal, run.key",
+    );
+    for row in query.bind(name).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        found[at].members.push(Member {
+            run: row.try_get(1)?,
+            varied: unjson("varied factors", row.try_get(2)?)?,
+            variant: row.try_get(3)?,
+            ordinal: row.try_get(4)?,
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,71 @@
+//! What people attach to runs: tags, a note, priority, a pin; and taking runs away. Each is safe to repeat.
+
+use super::transition::Found;
+use super::{Durability, Result, Store, StoreError, key_of};
+
+impl Store {
+    /// Adds and removes tags.
+    pub async fn tag(&self, id: &str, add: &[String], remove: &[String]) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let key = key_of(&mut tx, id).await?;
+        for tag in remove {
+            let query = sqlx::query("DELETE FROM tag WHERE run = ? AND tag = ?");
+            query.bind(key).bind(tag).execute(&mut *tx).await?;
+        }
+        for tag in add {
+            let query = sqlx::query("INSERT OR IGNORE INTO tag (run, tag) VALUES (?, ?)");
+            query.bind(key).bind(tag).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Replaces the note.
+    pub async fn note(&self, id: &str, text: &str) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let key = key_of(&mut tx, id).await?;
+        let query = sqlx::query("UPDATE run SET note = ? WHERE key = ?");
+        query.bind(text).bind(key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes a run out of everyday sight, or back into it.
+    pub async fn archive(&self, id: &str, archived: bool) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let key = key_of(&mut tx, id).await?;
+        let query = sqlx::query("UPDATE run SET archived = ? WHERE key = ?");
+        query.bind(archived).bind(key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Higher goes first.
+    pub async fn priority(&self, id: &str, priority: i64) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let key = key_of(&mut tx, id).await?;
+        let query = sqlx::query("UPDATE run SET priority = ? WHERE key = ?");
+        query.bind(priority).bind(key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Keeps a run at the top of lists, or no longer.
+    pub async fn pin(&self, id: &str, pinned: bool) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let key = key_of(&mut tx, id).await?;
+        let query = sqlx::query("UPDATE run SET pinned = ? WHERE key = ?");
+        query.bind(pinned).bind(key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes a run out of the log with all that belongs to it. Its directory is the caller's to delete, afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::StillActive`] while a process works on it.
+    pub async fn remove(&self, id: &str) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let found = Found::by_id(&mut tx, id).await?;
+        if found.state.is_active() {
+            return Err(StoreError::StillActive { run: id.to_owned(), state: found.state });
+        }
+        sqlx::query("DELETE FROM run WHERE key = ?").bind(found.key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+}

@@ -1,0 +1,164 @@
+//! Taking an experiment in: which runs it asks for, and which of them are there already.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::model::{Change, RunId, State};
+use super::transition::record;
+use super::{Durability, Result, Store, StoreError, json};
+use crate::config::Reference;
+use serde_json::{Map, Value};
+
+/// An experiment and the runs it asks for, in the order of its grid.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    pub name: String,
+    pub question: String,
+    /// The TOML as written.
+    pub text: String,
+    pub factors: Vec<String>,
+    pub references: Vec<Reference>,
+    pub runs: Vec<NewRun>,
+    pub priority: i64,
+    /// Run everything once more, whatever is there.
+    pub again: bool,
+    pub at: i64,
+    /// A subcommand or a screen.
+    pub by: String,
+}
+
+/// One run of a [`Submission`].
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// sha256 hex of the resolved specification.
+    pub fingerprint: String,
+    pub spec: Value,
+    pub varied: Map<String, Value>,
+    pub variant: Option<String>,
+}
+
+/// What became of one [`NewRun`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueued {
+    pub id: RunId,
+    pub outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Made and queued.
+    New,
+    /// Was there already, in this state; it is left as it is.
+    Reused(State),
+}
+
+impl Store {
+    /// Takes an experiment in, all of it or nothing. A run whose specification is there already is shared, whatever its
+    /// state and whichever experiment asked for it first, unless `again`. `make` is called for every new run, before it
+    /// is recorded, to make its directory: what it leaves behind when the change is not committed is found again by the
+    /// same id the next time.
+    ///
+    /// # Errors
+    /// What `make` says, else as any change.
+    pub async fn enqueue<E: From<StoreError>>(
+        &self,
+        submission: &Submission,
+        mut make: impl FnMut(&RunId, &NewRun) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Vec<Enqueued>, E> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let experiment = record_experiment(&mut tx, submission).await?;
+        let mut all = Vec::with_capacity(submission.runs.len());
+        for (ordinal, new) in submission.runs.iter().enumerate() {
+            let (key, enqueued) = match existing(&mut tx, submission, new).await? {
+                Some((key, id, state)) => (key, Enqueued { id, outcome: Outcome::Reused(state) }),
+                None => {
+                    let id = free_id(&mut tx, &submission.name, &new.fingerprint).await?;
+                    make(&id, new)?;
+                    let key = insert(&mut tx, submission, new, &id).await?;
+                    (key, Enqueued { id, outcome: Outcome::New })
+                }
+            };
+            record_member(&mut tx, experiment, key, ordinal, new).await?;
+            all.push(enqueued);
+        }
+        tx.commit().await.map_err(StoreError::from)?;
+        Ok(all)
+    }
+}
+
+async fn record_experiment(tx: &mut SqliteConnection, new: &Submission) -> Result<i64> {
+    let query = sqlx::query_scalar(
+        "INSERT INTO experiment (name, question, text, factors, refs, queued_at) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET question = excluded.question, text = excluded.text,
+           factors = excluded.factors, refs = excluded.refs, queued_at = excluded.queued_at
+         RETURNING key",
+    );
+    let query = query.bind(&new.name).bind(&new.question).bind(&new.text);
+    let query = query.bind(json(&new.factors)?).bind(json(&new.references)?).bind(new.at);
+    Ok(query.fetch_one(tx).await?)
+}
+
+/// The newest run with this specification. Under `again` only one made by this very submission counts.
+async fn existing(
+    tx: &mut SqliteConnection,
+    submission: &Submission,
+    new: &NewRun,
+) -> Result<Option<(i64, RunId, State)>> {
+    if submission.again {
+        return Ok(None);
+    }
+    let query = sqlx::query_as(
+        "SELECT key, id, state FROM run WHERE fingerprint = ? ORDER BY key DESC LIMIT 1",
+    );
+    let found: Option<(i64, String, String)> =
+        query.bind(&new.fingerprint).fetch_optional(tx).await?;
+    found.map(|(key, id, state)| Ok((key, id, super::browse::state(&state)?))).transpose()
+}
+
+/// `<experiment>-<8 hex>`, or the first of `.2`, `.3`, … that is free. Eight digits can collide: then, too, a number
+/// tells the two apart.
+async fn free_id(tx: &mut SqliteConnection, experiment: &str, fingerprint: &str) -> Result<RunId> {
+    let base = format!("{experiment}-{}", fingerprint.get(..8).unwrap_or(fingerprint));
+    let mut id = base.clone();
+    for n in 2.. {
+        let taken = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)").bind(&id);
+        let taken: bool = taken.fetch_one(&mut *tx).await?;
+        if !taken {
+            break;
+        }
+        id = format!("{base}.{n}");
+    }
+    Ok(id)
+}
+
+async fn insert(
+    tx: &mut SqliteConnection,
+    submission: &Submission,
+    new: &NewRun,
+    id: &str,
+) -> Result<i64> {
+    let query = sqlx::query_scalar(
+        "INSERT INTO run (id, fingerprint, spec, state, priority, queued_at) VALUES (?, ?, ?, 'queued', ?, ?)
+         RETURNING key",
+    );
+    let query = query.bind(id).bind(&new.fingerprint).bind(json(&new.spec)?);
+    let key = query.bind(submission.priority).bind(submission.at).fetch_one(&mut *tx).await?;
+    let change = Change { at: submission.at, reason: None, by: submission.by.clone() };
+    record(tx, key, 0, None, State::Queued, &change).await?;
+    Ok(key)
+}
+
+async fn record_member(
+    tx: &mut SqliteConnection,
+    experiment: i64,
+    run: i64,
+    ordinal: usize,
+    new: &NewRun,
+) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO run_experiment (experiment, run, ordinal, varied, variant) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET ordinal = excluded.ordinal, varied = excluded.varied, variant = excluded.variant",
+    );
+    let query = query.bind(experiment).bind(run).bind(ordinal as i64);
+    query.bind(json(&new.varied)?).bind(&new.variant).execute(tx).await?;
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! What can go wrong with the run log, in words a person can act on. Never shows SQL.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::model::{IllegalTransition, RunId, State};
+
+/// Everything the store refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("there is no run log at {}: queue an experiment first, or name the lab with --home", .path.display())]
+    Missing { path: PathBuf },
+
+    #[error("{} cannot be written ({why}): choose another lab with --home, or look only, with --readonly", .path.display())]
+    ReadOnly { path: PathBuf, why: String },
+
+    #[error("this lab was opened only to look at it: nothing can be changed")]
+    LookingOnly,
+
+    #[error(
+        "{} lies on {kind}, where SQLite cannot share a file safely: set store.path in lab.toml to a local disk",
+        .path.display()
+    )]
+    NetworkDisk { path: PathBuf, kind: &'static str },
+
+    #[error("{} is no database: move it away, and the run log is made anew", .path.display())]
+    NotADatabase { path: PathBuf },
+
+    #[error("{} is a database of another program", .path.display())]
+    Foreign { path: PathBuf },
+
+    #[error(
+        "{} was written by a newer instdisc-lab (schema {found}, this one knows {known}): update instdisc-lab",
+        .path.display()
+    )]
+    Newer { path: PathBuf, found: i64, known: i64 },
+
+    #[error("the run log is damaged: keep a copy and run `instdisc-lab doctor --repair`")]
+    Damaged,
+
+    #[error("{} was not closed cleanly and its folder cannot be written: copy the folder and open the copy", .path.display())]
+    Unclosed { path: PathBuf },
+
+    #[error("built with SQLite {found}, which can lose data: {needed} or newer is needed")]
+    OldSqlite { found: String, needed: &'static str },
+
+    #[error("the disk of the run log is full: free some space and try again")]
+    DiskFull,
+
+    #[error("the run log has been in use by another program for {BUSY_SECONDS} s: try again")]
+    Busy,
+
+    #[error("{}: {what}: found {found}, allowed: {allowed}", .path.display())]
+    Setting { path: PathBuf, what: &'static str, found: String, allowed: &'static str },
+
+    #[error("no run is called {text}")]
+    UnknownRun { text: String },
+
+    #[error("{text} could be {}: type more of it", .matches.join(", "))]
+    AmbiguousRun { text: String, matches: Vec<RunId> },
+
+    #[error("run id {run} is taken by another specification")]
+    Taken { run: RunId },
+
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+
+    /// Somebody else changed the run meanwhile.
+    #[error("run {run} is {found} by now, no longer {expected}")]
+    Changed { run: RunId, expected: State, found: State },
+
+    /// An attempt that is no longer the current one wants to change the run.
+    #[error("run {run} is at attempt {current} by now, no longer {given}")]
+    OldAttempt { run: RunId, given: u32, current: u32 },
+
+    #[error("run {run} is {state}: cancel it first")]
+    StillActive { run: RunId, state: State },
+
+    #[error("run {run} is {state}: there is nothing to {request}")]
+    NothingToStop { run: RunId, state: State, request: &'static str },
+
+    /// The batch does not begin where the run log ends: somebody else ingests too. Read again from `expected`.
+    #[error(
+        "the run log has {expected} bytes of the journal of {run}, and was handed what follows byte {found}"
+    )]
+    OutOfPlace { run: RunId, expected: u64, found: u64 },
+
+    #[error(transparent)]
+    Journal(#[from] crate::journal::reader::ReadError),
+
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io { path: PathBuf, doing: &'static str, source: io::Error },
+
+    /// A value in the file that this program would not have written.
+    #[error("the run log holds {what} that makes no sense: {found}")]
+    Nonsense { what: &'static str, found: String },
+
+    #[error("the run log failed: {detail}")]
+    Fault { detail: String },
+}
+
+/// Seconds that a writer waits for others before it gives up.
+pub(super) const BUSY_SECONDS: u64 = 15;
+
+// Primary result codes of SQLite (sqlite.org/rescode.html).
+const BUSY: i32 = 5;
+const LOCKED: i32 = 6;
+const READONLY: i32 = 8;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANTOPEN: i32 = 14;
+const NOTADB: i32 = 26;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let sqlx::Error::Database(inside) = &error else {
+            return match error {
+                sqlx::Error::PoolTimedOut => Self::Busy,
+                other => Self::Fault { detail: other.to_string() },
+            };
+        };
+        match result_code(inside.as_ref()) {
+            BUSY | LOCKED => Self::Busy,
+            READONLY => Self::LookingOnly,
+            CORRUPT => Self::Damaged,
+            FULL => Self::DiskFull,
+            code => Self::Fault { detail: format!("{} (code {code})", inside.message()) },
+        }
+    }
+}
+
+/// sqlx reports extended codes; the low byte is the primary one.
+fn result_code(error: &dyn sqlx::error::DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or(0) & 0xff
+}
+
+impl StoreError {
+    /// In words, why the database at `path` does not open.
+    pub(super) fn opening(path: &Path, error: sqlx::Error) -> Self {
+        let path = path.to_path_buf();
+        let code = error.as_database_error().map(result_code);
+        match code {
+            Some(NOTADB) => Self::NotADatabase { path },
+            Some(READONLY) => Self::ReadOnly { path, why: "read-only".into() },
+            Some(CANTOPEN) => Self::ReadOnly { path, why: "it cannot be opened".into() },
+            _ => error.into(),
+        }
+    }
+
+    /// In words, why `path` cannot be made or opened for writing.
+    pub(super) fn from_io(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::ReadOnly { path, why: source.kind().to_string() }
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::Io { path, doing, source },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_disk_is_named_with_the_way_out() {
+        let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
+        let said = StoreError::from_io(Path::new("/mnt/lab"), "create", error).to_string();
+        assert_eq!(
+            said,
+            "/mnt/lab cannot be written (read-only filesystem or storage medium): choose another lab with --home, \
+             or look only, with --readonly"
+        );
+    }
+
+    #[test]
+    fn no_message_is_an_sql_statement() {
+        let error = sqlx::Error::Protocol("x".into());
+        let said = StoreError::from(error).to_string();
+        assert!(said.starts_with("the run log failed"), "{said}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Opening the run log: where it lies, whether it may be opened, making it.
+//!
+//! Everything that may be refused is refused here, before anything is changed. Making the schema happens under a file
+//! lock of its own, because two first starts at once are ordinary: a screen and a worker.
+
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+};
+use sqlx::{ConnectOptions, Connection, Row};
+
+use super::error::{BUSY_SECONDS, StoreError};
+use super::{Result, SCHEMA, SCHEMA_VERSION};
+use crate::lab::Home;
+
+/// 'ILAB', in the file's header.
+const APPLICATION: i64 = 0x494C_4142;
+/// The first SQLite without the race that loses pages of the write-ahead log (sqlite.org/wal.html#walresetbug).
+const NEEDED: &str = "3.51.3";
+/// Readers in one process: the screen, a curve being loaded, a poll, one to spare.
+const READERS: u32 = 4;
+
+/// Where the run log of `home` lies: `store.path` in `lab.toml` (relative to the home), else `lab.db`.
+pub fn location(home: &Home) -> Result<PathBuf> {
+    let settings = home.settings();
+    let text = match fs::read_to_string(&settings) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(home.database()),
+        Err(source) => return Err(StoreError::Io { path: settings, doing: "read", source }),
+    };
+    let wrong = |found: String| StoreError::Setting {
+        path: settings.clone(),
+        what: "store.path",
+        found,
+        allowed: "a path in quotes",
+    };
+    let table = toml_edit::DocumentMut::from_str(&text)
+        .map_err(|error| wrong(format!("no TOML ({})", error.message())))?;
+    match table.get("store").and_then(|store| store.get("path")) {
+        None => Ok(home.database()),
+        Some(item) => match item.as_str() {
+            Some(path) => Ok(home.root().join(path)),
+            None => Err(wrong(item.to_string().trim().to_owned())),
+        },
+    }
+}
+
+/// Opens the run log for writing and makes it where there is none.
+pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
+    let path = location(home)?;
+    let folder = path.parent().unwrap_or(home.root()).to_path_buf();
+    for dir in [home.root(), &folder] {
+        fs::create_dir_all(dir).map_err(|error| StoreError::from_io(dir, "create", error))?;
+    }
+    refuse_network_disk(&folder)?;
+    let guard = lock(&path).await?;
+    if path.exists() {
+        // SQLite would quietly fall back to reading only.
+        let opened = OpenOptions::new().write(true).open(&path);
+        opened.map_err(|error| StoreError::from_io(&path, "open", error))?;
+    }
+    prepare(&path).await?;
+    let options = options(&path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .pragma("journal_size_limit", "67108864")
+        .statement_cache_capacity(64);
+    let writer = pool(1).connect_with(options).await;
+    let writer = writer.map_err(|error| StoreError::opening(&path, error))?;
+    drop(guard);
+    Ok((path, writer))
+}
+
+/// Readers of the run log at `path`.
+pub(super) async fn readers(path: &Path) -> Result<SqlitePool> {
+    let options = reading(path)?;
+    let readers = pool(READERS).connect_with(options).await;
+    readers.map_err(|error| StoreError::opening(path, error))
+}
+
+/// A connection that only watches for commits of the others.
+pub(super) async fn watcher(path: &Path) -> Result<SqliteConnection> {
+    let watcher = reading(path)?.connect().await;
+    watcher.map_err(|error| StoreError::opening(path, error))
+}
+
+/// Checks, changing nothing, that `path` is a run log this program can read.
+pub(super) async fn check_readable(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Err(StoreError::Missing { path: path.to_path_buf() });
+    }
+    let mut connection = watcher(path).await?;
+    let stamp = Stamp::read(&mut connection, path).await?;
+    match stamp.judge(path)? {
+        Kind::Ours => Ok(()),
+        Kind::Empty => Err(StoreError::Missing { path: path.to_path_buf() }),
+    }
+}
+
+fn pool(connections: u32) -> SqlitePoolOptions {
+    // Nobody else hangs up a connection to a file, so none is ever tested, renewed or let go.
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .acquire_timeout(Duration::from_secs(2 * BUSY_SECONDS))
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(BUSY_SECONDS))
+        .foreign_keys(true)
+        .disable_statement_logging()
+}
+
+/// Reading needs the shared-memory file beside the database. In a folder that cannot be written it cannot be made; a
+/// file that was closed cleanly can still be read there, as it cannot change either.
+fn reading(path: &Path) -> Result<SqliteConnectOptions> {
+    let options = options(path).read_only(true).create_if_missing(false);
+    let beside = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let may_write = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
+    if may_write || beside("-shm").exists() {
+        return Ok(options);
+    }
+    if fs::metadata(beside("-wal")).is_ok_and(|wal| 0 < wal.len()) {
+        return Err(StoreError::Unclosed { path: path.to_path_buf() });
+    }
+    Ok(options.immutable(true))
+}
+
+/// Takes the lock beside the database under which it is made and upgraded; dropping the file gives it back.
+async fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let failed = |error| StoreError::from_io(&name, "lock", error);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(failed)?;
+    let taken = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
+    taken.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed)
+}
+
+/// Under the lock: refuses what is not ours, and makes the schema in an empty file.
+async fn prepare(path: &Path) -> Result<()> {
+    let failed = |error| StoreError::opening(path, error);
+    let mut connection = options(path).create_if_missing(true).connect().await.map_err(failed)?;
+    let stamp = Stamp::read(&mut connection, path).await?;
+    if stamp.judge(path)? == Kind::Empty {
+        let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        sqlx::raw_sql(SCHEMA).execute(&mut *change).await.map_err(failed)?;
+        change.commit().await.map_err(failed)?;
+    }
+    connection.close().await.map_err(failed)
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Empty,
+    Ours,
+}
+
+/// What a file says about itself.
+struct Stamp {
+    sqlite: String,
+    application: i64,
+    version: i64,
+    tables: i64,
+}
+
+impl Stamp {
+    async fn read(connection: &mut SqliteConnection, path: &Path) -> Result<Self> {
+        let failed = |error| StoreError::opening(path, error);
+        let row = sqlx::query(
+            "SELECT sqlite_version(), application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+               FROM pragma_application_id, pragma_user_version",
+        );
+        let row = row.fetch_one(connection).await.map_err(failed)?;
+        Ok(Self {
+            sqlite: row.try_get(0).map_err(failed)?,
+            application: row.try_get(1).map_err(failed)?,
+            version: row.try_get(2).map_err(failed)?,
+            tables: row.try_get(3).map_err(failed)?,
+        })
+    }
+
+    fn judge(&self, path: &Path) -> Result<Kind> {
+        if release(&self.sqlite) < release(NEEDED) {
+            return Err(StoreError::OldSqlite { found: self.sqlite.clone(), needed: NEEDED });
+        }
+        let path = path.to_path_buf();
+        match (self.application, self.version, self.tables) {
+            (0, 0, 0) => Ok(Kind::Empty),
+            (APPLICATION, found, _) if SCHEMA_VERSION < found => {
+                Err(StoreError::Newer { path, found, known: SCHEMA_VERSION })
+            }
+            (APPLICATION, SCHEMA_VERSION, _) => Ok(Kind::Ours),
+            _ => Err(StoreError::Foreign { path }),
+        }
+    }
+}
+
+/// `3.51.3` as numbers that compare.
+fn release(version: &str) -> Vec<u32> {
+    version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+}
+
+/// Disks whose locks or shared memory do not reach other machines (statfs magic numbers, linux/magic.h).
+#[cfg(target_os = "linux")]
+fn refuse_network_disk(folder: &Path) -> Result<()> {
+    let Ok(disk) = rustix::fs::statfs(folder) else { return Ok(()) };
+    let kind = match disk.f_type as u32 {
+        0x6969 => "NFS",
+        0xFF53_4D42 | 0xFE53_4D42 | 0x517B => "a Windows share",
+        0x0BD0_0BD0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        0x1983_0326 => "BeeGFS",
+        0x00C3_6400 => "Ceph",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        _ => return Ok(()),
+    };
+    Err(StoreError::NetworkDisk { path: folder.to_path_buf(), kind })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_network_disk(_folder: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_as_numbers() {
+        assert!(release("3.9.0") < release(NEEDED));
+        assert!(release("3.51.2") < release(NEEDED));
+        assert!(release("3.51.3") >= release(NEEDED));
+        assert!(release("3.100.0") > release(NEEDED));
+    }
+
+    #[test]
+    fn the_file_lies_where_the_settings_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        assert_eq!(location(&home).unwrap(), home.database());
+        fs::write(home.settings(), "[store]\npath = \"elsewhere/x.db\"\n").unwrap();
+        assert_eq!(location(&home).unwrap(), dir.path().join("elsewhere/x.db"));
+        fs::write(home.settings(), "[store]\npath = 3\n").unwrap();
+        let said = location(&home).unwrap_err().to_string();
+        assert!(said.ends_with("store.path: found 3, allowed: a path in quotes"), "{said}");
+    }
+}

@@ -1,0 +1,203 @@
+//! A run's state, and the only code that changes it.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::browse::state as parse_state;
+use super::model::{Change, Claim, IllegalTransition, State};
+use super::{Durability, Result, Store, StoreError};
+use crate::journal::process::Identity;
+
+impl Store {
+    /// Changes the state of run `id`, which the caller believes to be `from`, and notes it in the history.
+    ///
+    /// # Errors
+    /// [`StoreError::Illegal`] for a change that the state machine does not have; [`StoreError::Changed`] when
+    /// somebody was quicker.
+    pub async fn transition(&self, id: &str, from: State, to: State, change: Change) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let found = Found::by_id(&mut tx, id).await?;
+        transition(&mut tx, id, &found, from, to, &change).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// As [`Store::transition`], but only while `attempt` is the current one: what is known of an older attempt says
+    /// nothing about the run any more.
+    ///
+    /// # Errors
+    /// Also [`StoreError::OldAttempt`].
+    pub async fn settle(
+        &self,
+        id: &str,
+        attempt: u32,
+        from: State,
+        to: State,
+        change: Change,
+    ) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let found = Found::by_id(&mut tx, id).await?;
+        if found.attempt != attempt {
+            return Err(StoreError::OldAttempt {
+                run: id.to_owned(),
+                given: attempt,
+                current: found.attempt,
+            });
+        }
+        transition(&mut tx, id, &found, from, to, &change).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Puts a run back into the queue; with `fresh`, its next start ignores checkpoints.
+    ///
+    /// # Errors
+    /// As [`Store::transition`].
+    pub async fn requeue(&self, id: &str, from: State, fresh: bool, change: Change) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let found = Found::by_id(&mut tx, id).await?;
+        transition(&mut tx, id, &found, from, State::Queued, &change).await?;
+        let query = sqlx::query("UPDATE run SET fresh = max(fresh, ?) WHERE key = ?");
+        query.bind(fresh).bind(found.key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Takes the next run from the queue for the worker of `slot`: the highest priority, then the one that waits
+    /// longest. Two workers never get the same.
+    ///
+    /// # Errors
+    /// As any change.
+    pub async fn claim(&self, slot: &str, device: &str, now: i64) -> Result<Option<Claim>> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let next = sqlx::query(
+            "SELECT key, id, attempt, fresh FROM run WHERE state = 'queued' ORDER BY priority DESC, queued_at, key LIMIT 1",
+        );
+        let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
+        let claim = Claim {
+            id: row.try_get(1)?,
+            attempt: row.try_get::<u32, _>(2)? + 1,
+            fresh: row.try_get(3)?,
+        };
+        let found = Found { key: row.try_get(0)?, state: State::Queued, attempt: claim.attempt };
+        let query = sqlx::query("UPDATE run SET attempt = ?, slot = ?, device = ? WHERE key = ?");
+        let query = query.bind(claim.attempt).bind(slot).bind(device).bind(found.key);
+        query.execute(&mut *tx).await?;
+        let query = sqlx::query(
+            "INSERT INTO attempt (run, attempt, slot, device, claimed_at) VALUES (?, ?, ?, ?, ?)",
+        );
+        let query = query.bind(found.key).bind(claim.attempt).bind(slot).bind(device).bind(now);
+        query.execute(&mut *tx).await?;
+        let change = Change { at: now, reason: None, by: slot.to_owned() };
+        transition(&mut tx, &claim.id, &found, State::Queued, State::Starting, &change).await?;
+        tx.commit().await?;
+        Ok(Some(claim))
+    }
+
+    /// Notes which process the trainer of an attempt is, so that whoever comes next finds it.
+    ///
+    /// # Errors
+    /// [`StoreError::OldAttempt`] when the attempt is no longer the current one.
+    pub async fn spawned(&self, id: &str, attempt: u32, process: &Identity) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let found = Found::by_id(&mut tx, id).await?;
+        if found.attempt != attempt {
+            return Err(StoreError::OldAttempt {
+                run: id.to_owned(),
+                given: attempt,
+                current: found.attempt,
+            });
+        }
+        let query = sqlx::query(
+            "UPDATE attempt SET boot_id = ?, pid = ?, start_ticks = ? WHERE run = ? AND attempt = ?",
+        );
+        let query = query.bind(&process.boot_id).bind(process.pid).bind(process.start_ticks as i64);
+        query.bind(found.key).bind(attempt).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Hands a run over to the worker of another slot, which found its trainer alive.
+    ///
+    /// # Errors
+    /// [`StoreError::OldAttempt`] when the attempt is no longer the current one.
+    pub async fn adopt(&self, id: &str, attempt: u32, slot: &str) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let query = sqlx::query("UPDATE run SET slot = ? WHERE id = ? AND attempt = ?");
+        let changed = query.bind(slot).bind(id).bind(attempt).execute(&mut *tx).await?;
+        if changed.rows_affected() == 0 {
+            let current = Found::by_id(&mut tx, id).await?.attempt;
+            return Err(StoreError::OldAttempt { run: id.to_owned(), given: attempt, current });
+        }
+        let query = sqlx::query(
+            "UPDATE attempt SET slot = ? WHERE attempt = ? AND run = (SELECT key FROM run WHERE id = ?)",
+        );
+        query.bind(slot).bind(attempt).bind(id).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// A run as the open transaction sees it.
+pub(super) struct Found {
+    pub key: i64,
+    pub state: State,
+    pub attempt: u32,
+}
+
+impl Found {
+    pub(super) async fn by_id(tx: &mut SqliteConnection, id: &str) -> Result<Self> {
+        let row = sqlx::query("SELECT key, state, attempt FROM run WHERE id = ?").bind(id);
+        let row = row.fetch_optional(tx).await?;
+        let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
+        Ok(Self {
+            key: row.try_get(0)?,
+            state: parse_state(row.try_get(1)?)?,
+            attempt: row.try_get(2)?,
+        })
+    }
+}
+
+/// The one place that writes a run's state.
+async fn transition(
+    tx: &mut SqliteConnection,
+    id: &str,
+    found: &Found,
+    from: State,
+    to: State,
+    change: &Change,
+) -> Result<()> {
+    if found.state != from {
+        return Err(StoreError::Changed { run: id.to_owned(), expected: from, found: found.state });
+    }
+    if !from.may_become(to) {
+        return Err(IllegalTransition { run: id.to_owned(), from, to }.into());
+    }
+    let is_over = matches!(to, State::Finished | State::Failed | State::Cancelled | State::Lost);
+    let query = sqlx::query(
+        "UPDATE run SET state = ?1, reason = ?2,
+           queued_at = CASE WHEN ?1 = 'queued' THEN ?3 ELSE queued_at END,
+           started_at = CASE WHEN ?1 = 'running' THEN coalesce(started_at, ?3) ELSE started_at END,
+           ended_at = CASE WHEN ?4 THEN ?3 END,
+           slot = CASE WHEN ?5 THEN slot END
+         WHERE key = ?6",
+    );
+    let query = query.bind(to.as_str()).bind(&change.reason).bind(change.at).bind(is_over);
+    query.bind(to.is_active()).bind(found.key).execute(&mut *tx).await?;
+    if !to.is_active() {
+        sqlx::query("DELETE FROM request WHERE run = ?").bind(found.key).execute(&mut *tx).await?;
+    }
+    record(tx, found.key, found.attempt, Some(from), to, change).await
+}
+
+/// One more line of the history.
+pub(super) async fn record(
+    tx: &mut SqliteConnection,
+    run: i64,
+    attempt: u32,
+    from: Option<State>,
+    to: State,
+    change: &Change,
+) -> Result<()> {
+    let query = sqlx::query(
+        "INSERT INTO state_change (run, at, attempt, from_state, to_state, reason, by) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    );
+    let query = query.bind(run).bind(change.at).bind(attempt).bind(from.map(State::as_str));
+    query.bind(to.as_str()).bind(&change.reason).bind(&change.by).execute(tx).await?;
+    Ok(())
+}
