@@ -6,12 +6,15 @@
 //!
 //! A new data set is one file with a [`Source`] and one line in [`open`].
 
+pub mod cifar10;
 mod error;
+pub mod fetch;
+mod folder;
 mod shapes;
 mod stats;
 mod subset;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub use error::DataError;
 
@@ -91,14 +94,11 @@ trait Source {
     }
 }
 
-fn open(spec: &DataSpec, root: PathBuf) -> Result<Box<dyn Source>, DataError> {
-    let _ = root;
+fn open(spec: &DataSpec, root: &Path) -> Result<Box<dyn Source>, DataError> {
     Ok(match spec.dataset {
         DatasetKind::Shapes => Box::new(shapes::Shapes::standard()),
-        DatasetKind::Cifar10 | DatasetKind::Folder => {
-            let found = "a data set that this build cannot read";
-            return Err(DataError::malformed(root, found, "shapes"));
-        }
+        DatasetKind::Cifar10 => Box::new(cifar10::Cifar10::open(root)?),
+        DatasetKind::Folder => Box::new(folder::Folder::open(root, spec)?),
     })
 }
 
@@ -121,7 +121,7 @@ pub fn root(spec: &DataSpec, home: &Home) -> PathBuf {
 /// # Errors
 /// Missing, truncated or malformed files, classes that do not exist, fewer than two classes; each with the file's name.
 pub fn load(spec: &DataSpec, home: &Home) -> Result<Dataset, DataError> {
-    assemble(name(spec.dataset), &*open(spec, root(spec, home))?, spec)
+    assemble(name(spec.dataset), &*open(spec, &root(spec, home))?, spec)
 }
 
 fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset, DataError> {

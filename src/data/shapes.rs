@@ -132,14 +132,14 @@ impl Scene {
         let slope = direction(stream.range(-1.0, 1.0), stream.unit() < 0.5);
         let n_distractors = 2 + stream.below(3);
         let distractors = (0..n_distractors).map(|_| Distractor::draw(stream)).collect();
-        let radius = stream.range(9.0, 14.0);
+        let radius = stream.range(8.0, 14.0);
         let middle = SIDE as f32 / 2.0;
         let figure = Figure {
             class,
-            x: middle + stream.range(-5.0, 5.0),
-            y: middle + stream.range(-5.0, 5.0),
+            x: middle + stream.range(-7.0, 7.0),
+            y: middle + stream.range(-7.0, 7.0),
             scale: 1.0 / radius,
-            turn: direction(stream.range(-0.2, 0.2), false),
+            turn: direction(stream.range(-0.45, 0.45), false),
             inks,
             frequency: radius / stream.range(2.2, 3.2),
             phase: (stream.unit(), stream.unit()),
