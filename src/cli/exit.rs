@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use color_eyre::Report;
 
 use crate::config::Invalid;
+use crate::data::DataError;
 
 /// How a subcommand ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +56,9 @@ pub(super) fn settle(outcome: color_eyre::Result<Exit>) -> ExitCode {
 
 /// One line for each kind of error that a person can cure. A room's error joins by being named here.
 fn is_bad_input(report: &Report) -> bool {
-    report.chain().any(|cause| cause.is::<BadInput>() || cause.is::<Invalid>())
+    report
+        .chain()
+        .any(|cause| cause.is::<BadInput>() || cause.is::<Invalid>() || cause.is::<DataError>())
 }
 
 /// `instdisc-lab runs | head` is no failure.

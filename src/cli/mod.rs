@@ -5,6 +5,8 @@
 //! What goes to stdout goes through [`print`]; everything else a person reads goes to stderr.
 
 mod completions;
+mod data;
+mod doctor;
 mod exit;
 
 use std::io::{self, IsTerminal, Write};
@@ -45,12 +47,16 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Data(data::Args),
+    Doctor(doctor::Args),
     Completions(completions::Args),
 }
 
 impl Command {
     async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
         match self {
+            Command::Data(args) => args.run(context).await,
+            Command::Doctor(args) => args.run(context).await,
             Command::Completions(args) => args.run(context).await,
         }
     }

@@ -1,0 +1,113 @@
+//! The home, its run log and its disk.
+
+use std::path::Path;
+
+use super::Finding;
+use crate::lab::Home;
+use crate::store::{Store, StoreError};
+
+const GIB: f64 = (1u64 << 30) as f64;
+
+/// With `thorough` the whole run log is read.
+pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
+    // What does not exist yet is made in the nearest folder that does.
+    let nearest = home.root().ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
+    vec![folder(home.root(), nearest), run_log(home, thorough).await, sqlite(), disk(nearest)]
+}
+
+fn folder(root: &Path, nearest: &Path) -> Finding {
+    let what = "home";
+    let writable = rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).is_ok();
+    let name = root.display();
+    match (root == nearest, writable) {
+        (true, true) => Finding::ok(what, name.to_string()),
+        (false, true) => Finding::ok(what, format!("{name}, made by the first run")),
+        (_, false) => {
+            let cure = "choose another with --home or INSTDISC_LAB_HOME";
+            Finding::missing(what, format!("{} cannot be written", nearest.display()), cure)
+        }
+    }
+}
+
+async fn run_log(home: &Home, thorough: bool) -> Finding {
+    let what = "run log";
+    let store = match Store::open_readonly(home).await {
+        Ok(store) => store,
+        Err(StoreError::Missing { .. }) => return Finding::ok(what, "none yet"),
+        Err(error) => return Finding::missing(what, error.to_string(), "see what it says"),
+    };
+    let runs = match store.runs().await {
+        Ok(runs) => runs.len(),
+        Err(error) => return Finding::missing(what, error.to_string(), "restore a copy"),
+    };
+    let found = format!("{}, {runs} run(s)", store.path().display());
+    if !thorough {
+        return Finding::ok(what, found);
+    }
+    match store.check().await {
+        Ok(problems) if problems.is_empty() => {
+            Finding::ok(what, format!("{found}, all of it sound"))
+        }
+        Ok(problems) => {
+            let cure = "keep the file and move it away; each run's journal still has its numbers";
+            Finding::missing(what, format!("{found}: {}", problems.join("; ")), cure)
+        }
+        Err(error) => Finding::missing(what, error.to_string(), "restore a copy"),
+    }
+}
+
+fn sqlite() -> Finding {
+    let version = libsqlite3_sys::SQLITE_VERSION.to_str().unwrap_or("of an unknown version");
+    Finding::ok("sqlite", format!("{version}, built in"))
+}
+
+fn disk(folder: &Path) -> Finding {
+    let what = "disk";
+    let Ok(disk) = rustix::fs::statvfs(folder) else {
+        return Finding::warn(what, "its free space is not told", "");
+    };
+    let free = disk.f_bavail as f64 * disk.f_frsize as f64 / GIB;
+    space(free, folder)
+}
+
+/// A ResNet-18 checkpoint is 90 MB with its momentum; a run keeps two.
+fn space(free: f64, folder: &Path) -> Finding {
+    let found = format!("{free:.1} GiB free at {}", folder.display());
+    let cure = "free some space, or choose another home with --home";
+    match free {
+        _ if free < 0.2 => Finding::missing("disk", found, cure),
+        _ if free < 2.0 => Finding::warn("disk", found, cure),
+        _ => Finding::ok("disk", found),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn little_space_warns_and_none_is_a_fault() {
+        let state = |free| space(free, Path::new("/x")).state;
+        assert_eq!([state(0.1), state(1.0), state(2.0)], [State::Missing, State::Warn, State::Ok]);
+    }
+
+    #[tokio::test]
+    async fn a_home_that_does_not_exist_yet_needs_no_cure() {
+        let dir = tempfile::tempdir().unwrap();
+        let findings = look(&Home::new(dir.path().join("a/b")), true).await;
+        assert!(findings[0].found.ends_with("a/b, made by the first run"), "{findings:?}");
+        assert_eq!(findings[1], Finding::ok("run log", "none yet"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_database_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        std::fs::write(home.database(), "this is no database, but it is long enough for a header")
+            .unwrap();
+        let finding = run_log(&home, false).await;
+        assert_eq!(finding.state, State::Missing);
+        assert!(finding.found.contains("lab.db"), "{finding:?}");
+    }
+}

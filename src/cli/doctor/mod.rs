@@ -1,0 +1,82 @@
+//! `doctor`: what works here, what does not, and the cure. Looks only; changes nothing.
+
+mod lab;
+mod machine;
+mod terminal;
+
+use super::{Context, Exit, FormatArg, bad_input};
+use crate::report::table::Table;
+
+/// Say what works on this machine, what is missing, and how to cure it.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Exit status with --check: 0 nothing to cure, 2 something is missing.\n\nExample: instdisc-lab doctor --check"
+)]
+pub struct Args {
+    /// Also read the whole run log, and fail if anything is missing.
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Ok,
+    /// Works, but less well than it could.
+    Warn,
+    /// Something that is needed does not work.
+    Missing,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    what: &'static str,
+    state: State,
+    found: String,
+    /// Empty when there is nothing to cure.
+    cure: String,
+}
+
+impl Finding {
+    fn ok(what: &'static str, found: impl Into<String>) -> Self {
+        Self { what, state: State::Ok, found: found.into(), cure: String::new() }
+    }
+
+    fn warn(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, state: State::Warn, found: found.into(), cure: cure.into() }
+    }
+
+    fn missing(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, state: State::Missing, found: found.into(), cure: cure.into() }
+    }
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
+        let mut findings = machine::look();
+        findings.extend(lab::look(&context.home, self.check).await);
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        findings.extend(terminal::look(&environment));
+        super::print(&table(&findings).render(self.format.format))?;
+        let n_missing = findings.iter().filter(|finding| finding.state == State::Missing).count();
+        if self.check && 0 < n_missing {
+            return Err(bad_input(format!("{n_missing} of {} lines need a cure", findings.len())));
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn table(findings: &[Finding]) -> Table {
+    let mut table = Table::new(["state", "what", "found", "cure"]);
+    for finding in findings {
+        let state = match finding.state {
+            State::Ok => "ok",
+            State::Warn => "warn",
+            State::Missing => "missing",
+        };
+        table.push([state, finding.what, &finding.found, &finding.cure]);
+    }
+    table
+}
