@@ -47,7 +47,8 @@ CREATE TABLE run (
   sec         REAL NOT NULL DEFAULT 0,                         -- active seconds over all attempts
   -- How much of events.jsonl is in here: committed with what it says, hence exactly once.
   journal_bytes INTEGER NOT NULL DEFAULT 0,
-  journal_lines INTEGER NOT NULL DEFAULT 0
+  journal_lines INTEGER NOT NULL DEFAULT 0,
+  heard_at    INTEGER                                          -- time of the last event in here
 ) STRICT;
 
 CREATE INDEX run_by_fingerprint ON run (fingerprint);

@@ -90,7 +90,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the file cannot be read, or is shorter than what was read before.
-    pub fn next(&mut self) -> Result<Option<Batch>, ReadError> {
+    pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
         let failed = |source| ReadError::Io { path: self.path.clone(), source };
         let file = match self.file.take() {
             Some(file) => file,
@@ -106,14 +106,9 @@ impl Reader {
         if len < self.at.bytes {
             return Err(ReadError::Shrunk { path: self.path.clone(), len, read: self.at.bytes });
         }
-        let whole = match whole_lines(&file, self.at.bytes, &mut self.buffer).map_err(failed)? {
-            Some(whole) => whole,
-            None => {
-                self.file = Some(file);
-                return Ok(None);
-            }
-        };
+        let whole = whole_lines(&file, self.at.bytes, &mut self.buffer).map_err(failed)?;
         self.file = Some(file);
+        let Some(whole) = whole else { return Ok(None) };
         let batch = match whole {
             Whole::Lines(end) => parse(self.at, &self.buffer[..end]),
             Whole::TooLong(bytes) => {
@@ -178,7 +173,7 @@ fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
 fn parse(from: Position, bytes: &[u8]) -> Batch {
     let mut batch = Batch { from, to: from, ..Batch::default() };
     for text in bytes.split_inclusive(|&byte| byte == b'\n') {
-        match line(text) {
+        match line(text.strip_suffix(b"\n").unwrap_or(text)) {
             Ok(Some(line)) => batch.lines.push(line),
             Ok(None) => {}
             Err(why) => batch.garbled.push(Garbled {

@@ -282,3 +282,121 @@ fn end_of_last_line(file: &mut File, len: u64) -> io::Result<u64> {
 fn fault(path: &Path, error: &io::Error) -> WriteError {
     WriteError { path: path.to_path_buf(), kind: error.kind(), why: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::journal::event::Warn;
+
+    /// What a disk does next: takes at most so many bytes, or refuses.
+    #[derive(Default)]
+    struct Disk {
+        file: Vec<u8>,
+        answers: VecDeque<Result<usize, io::ErrorKind>>,
+        full: bool,
+        sync_fails: bool,
+    }
+
+    struct Faulty(Arc<Mutex<Disk>>);
+
+    impl Write for Faulty {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut disk = self.0.lock().unwrap();
+            if disk.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let n = disk.answers.pop_front().unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+            disk.file.extend_from_slice(&bytes[..n]);
+            Ok(n)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Sink for Faulty {
+        fn sync(&mut self) -> io::Result<()> {
+            if self.0.lock().unwrap().sync_fails { Err(io::Error::other("lost")) } else { Ok(()) }
+        }
+    }
+
+    fn on(disk: &Arc<Mutex<Disk>>) -> (Writer, Weak<Shared>) {
+        let shared = Arc::new(Shared {
+            path: "events.jsonl".into(),
+            state: Mutex::new(State::default()),
+            wake: Condvar::new(),
+            done: Condvar::new(),
+        });
+        let (theirs, file) = (Arc::clone(&shared), Faulty(Arc::clone(disk)));
+        let flusher = std::thread::spawn(move || Flusher::new(theirs, file).run());
+        let weak = Arc::downgrade(&shared);
+        (Writer { shared, attempt: 1, clock: Arc::new(|| 0), flusher: Some(flusher) }, weak)
+    }
+
+    fn event(step: u64) -> Event {
+        Event::Warn(Warn { step, code: "x".into(), message: String::new() })
+    }
+
+    fn steps(disk: &Mutex<Disk>) -> Vec<u64> {
+        let text = String::from_utf8(disk.lock().unwrap().file.clone()).unwrap();
+        let line = |text: &str| match serde_json::from_str::<Line>(text).unwrap().event {
+            Event::Warn(warn) => warn.step,
+            other => panic!("{other:?}"),
+        };
+        text.lines().map(line).collect()
+    }
+
+    #[test]
+    fn a_disk_that_takes_bytes_in_crumbs_gets_every_line_once() {
+        let answers =
+            [Ok(1), Err(io::ErrorKind::Interrupted), Ok(7), Ok(3)].into_iter().cycle().take(200);
+        let disk = Arc::new(Mutex::new(Disk { answers: answers.collect(), ..Disk::default() }));
+        let (writer, _) = on(&disk);
+        (0..20).for_each(|step| writer.write(event(step)).unwrap());
+        writer.sync().unwrap();
+        assert_eq!(steps(&disk), (0..20).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_full_disk_is_said_and_nothing_is_lost_once_there_is_room() {
+        let answers = [Ok(5), Err(io::ErrorKind::StorageFull)].into();
+        let disk = Arc::new(Mutex::new(Disk { answers, ..Disk::default() }));
+        let (writer, _) = on(&disk);
+        (0..3).for_each(|step| writer.write(event(step)).unwrap());
+        assert_eq!(writer.sync().unwrap_err().kind, io::ErrorKind::StorageFull);
+        // The next call hears of it too, unless the disk has meanwhile taken the lines.
+        let _ = writer.write(event(3));
+        writer.sync().unwrap();
+        writer.write(event(4)).unwrap();
+        writer.sync().unwrap();
+        assert_eq!(steps(&disk), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn memory_is_bounded_while_the_disk_is_full() {
+        let disk = Arc::new(Mutex::new(Disk { full: true, ..Disk::default() }));
+        let (writer, shared) = on(&disk);
+        let refused =
+            (0..4 * WAITING as u64).filter(|&step| writer.write(event(step)).is_err()).count();
+        assert!(2 * WAITING <= refused, "{refused}");
+        assert!(shared.upgrade().unwrap().lock().waiting.len() <= WAITING);
+        disk.lock().unwrap().full = false;
+        writer.sync().unwrap();
+        let kept = steps(&disk);
+        assert!(kept.windows(2).all(|pair| pair[0] < pair[1]), "out of order");
+    }
+
+    #[test]
+    fn a_failed_sync_is_never_forgotten() {
+        let disk = Arc::new(Mutex::new(Disk { sync_fails: true, ..Disk::default() }));
+        let (writer, _) = on(&disk);
+        writer.write(event(0)).unwrap();
+        assert!(writer.sync().is_err());
+        disk.lock().unwrap().sync_fails = false;
+        assert!(writer.sync().is_err(), "the kernel reports a lost page once");
+    }
+}

@@ -37,7 +37,7 @@ pub struct Ingested {
 pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested> {
     let mut all = Ingested::default();
     let mut reader = Reader::new(dir.journal(), store.journal_position(id).await?);
-    while let Some(batch) = reader.next()? {
+    while let Some(batch) = reader.next_batch()? {
         match store.ingest(id, &batch).await {
             Ok(some) => all.add(some),
             // Somebody else ingests the same run: go on where they are.
@@ -62,13 +62,12 @@ impl Store {
         let mut garbled = batch.garbled.iter().peekable();
         for (i, line) in batch.lines.iter().enumerate() {
             while let Some(bad) = garbled.next_if(|bad| bad.after <= i) {
-                target.garbled(&mut tx, bad, line.at, &mut done).await?;
+                target.garbled(&mut tx, bad, &mut done).await?;
             }
             target.line(&mut tx, line, &mut done).await?;
         }
         for bad in garbled {
-            let at = batch.lines.last().map_or(target.at, |line| line.at);
-            target.garbled(&mut tx, bad, at, &mut done).await?;
+            target.garbled(&mut tx, bad, &mut done).await?;
         }
         target.flush(&mut tx, &mut done).await?;
         target.save(&mut tx, batch.to).await?;
@@ -88,7 +87,8 @@ impl Store {
         );
         query.bind(key).execute(&mut *tx).await?;
         let query = sqlx::query(
-            "UPDATE run SET epoch = 0, step = 0, sec = 0, journal_bytes = 0, journal_lines = 0 WHERE key = ?",
+            "UPDATE run SET epoch = 0, step = 0, sec = 0, journal_bytes = 0, journal_lines = 0, heard_at = NULL
+              WHERE key = ?",
         );
         query.bind(key).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
@@ -100,7 +100,7 @@ struct Target {
     run: i64,
     /// The newest attempt that has said anything; older ones are no longer believed.
     attempt: u32,
-    /// When it was last heard of, roughly; only dates lines that have no date of their own.
+    /// Time of the last event. Dates a garbled line, which has no time of its own.
     at: i64,
     epoch: f64,
     step: u64,
@@ -111,7 +111,7 @@ struct Target {
 impl Target {
     async fn find(tx: &mut SqliteConnection, id: &str, from: Position) -> Result<Self> {
         let query = sqlx::query(
-            "SELECT key, epoch, step, sec, journal_bytes, coalesce(started_at, queued_at),
+            "SELECT key, epoch, step, sec, journal_bytes, coalesce(heard_at, queued_at),
                     coalesce((SELECT max(attempt) FROM attempt WHERE attempt.run = run.key AND resumed_step IS NOT NULL), 0)
                FROM run WHERE id = ?",
         );
@@ -251,7 +251,6 @@ impl Target {
         &self,
         tx: &mut SqliteConnection,
         bad: &Garbled,
-        at: i64,
         done: &mut Ingested,
     ) -> Result<()> {
         done.warnings += 1;
@@ -260,7 +259,7 @@ impl Target {
             bad.line, bad.at, bad.why
         );
         let warn = Warn { step: self.step, code: "garbled_journal".into(), message };
-        self.warning(tx, self.attempt, at, &warn).await
+        self.warning(tx, self.attempt, self.at, &warn).await
     }
 
     async fn end(
@@ -295,10 +294,15 @@ impl Target {
 
     async fn save(&self, tx: &mut SqliteConnection, to: Position) -> Result<()> {
         let query = sqlx::query(
-            "UPDATE run SET epoch = ?, step = ?, sec = ?, journal_bytes = ?, journal_lines = ? WHERE key = ?",
+            "UPDATE run SET epoch = ?, step = ?, sec = ?, journal_bytes = ?, journal_lines = ?, heard_at = ?
+              WHERE key = ?",
         );
         let query = query.bind(self.epoch).bind(self.step.cast_signed()).bind(self.sec);
-        let query = query.bind(to.bytes.cast_signed()).bind(to.lines.cast_signed()).bind(self.run);
+        let query = query
+            .bind(to.bytes.cast_signed())
+            .bind(to.lines.cast_signed())
+            .bind(self.at)
+            .bind(self.run);
         query.execute(tx).await?;
         Ok(())
     }

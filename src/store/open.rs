@@ -4,6 +4,7 @@
 //! lock of its own, because two first starts at once are ordinary: a screen and a worker.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,7 +30,9 @@ pub fn location(home: &Home) -> Result<PathBuf> {
     let settings = home.settings();
     let text = match fs::read_to_string(&settings) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(home.database()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(home.database());
+        }
         Err(source) => return Err(StoreError::Io { path: settings, doing: "read", source }),
     };
     let wrong = |found: String| StoreError::Setting {
