@@ -5,4 +5,5 @@
 mod ingest;
 mod journal;
 mod store;
+mod support;
 mod walls;

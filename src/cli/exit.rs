@@ -8,6 +8,8 @@ use color_eyre::Report;
 
 use crate::config::Invalid;
 use crate::data::DataError;
+use crate::queue::{QueueError, SettingsError};
+use crate::store::StoreError;
 
 /// How a subcommand ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,9 +58,14 @@ pub(super) fn settle(outcome: color_eyre::Result<Exit>) -> ExitCode {
 
 /// One line for each kind of error that a person can cure. A room's error joins by being named here.
 fn is_bad_input(report: &Report) -> bool {
-    report
-        .chain()
-        .any(|cause| cause.is::<BadInput>() || cause.is::<Invalid>() || cause.is::<DataError>())
+    report.chain().any(|cause| {
+        cause.is::<BadInput>()
+            || cause.is::<Invalid>()
+            || cause.is::<DataError>()
+            || cause.is::<SettingsError>()
+            || cause.downcast_ref().is_some_and(QueueError::is_curable)
+            || cause.downcast_ref().is_some_and(StoreError::is_curable)
+    })
 }
 
 /// `instdisc-lab runs | head` is no failure.

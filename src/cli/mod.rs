@@ -4,10 +4,26 @@
 //! `pub async fn run(self, context: &Context) -> color_eyre::Result<Exit>`, plus its lines in [`Command`].
 //! What goes to stdout goes through [`print`]; everything else a person reads goes to stderr.
 
+mod archive;
+mod asked;
+mod cancel;
 mod completions;
 mod data;
 mod doctor;
 mod exit;
+mod note;
+mod pause;
+mod progress;
+mod queue;
+mod resume;
+mod retry;
+mod rm;
+mod run;
+mod tag;
+mod verb;
+mod watch;
+mod worker;
+mod workers;
 
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +33,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::lab::Home;
+use crate::queue::Desk;
 use crate::report::table::Format;
+use crate::store::Store;
 
 pub use exit::{BadInput, Exit, bad_input};
 
@@ -47,6 +65,18 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
+    Queue(queue::Args),
+    Worker(worker::Args),
+    Workers(workers::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    Cancel(cancel::Args),
+    Retry(retry::Args),
+    Archive(archive::Args),
+    Rm(rm::Args),
+    Tag(tag::Args),
+    Note(note::Args),
     Data(data::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -55,6 +85,18 @@ enum Command {
 impl Command {
     async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
         match self {
+            Command::Run(args) => args.run(context).await,
+            Command::Queue(args) => args.run(context).await,
+            Command::Worker(args) => args.run(context).await,
+            Command::Workers(args) => args.run(context).await,
+            Command::Pause(args) => args.run(context).await,
+            Command::Resume(args) => args.run(context).await,
+            Command::Cancel(args) => args.run(context).await,
+            Command::Retry(args) => args.run(context).await,
+            Command::Archive(args) => args.run(context).await,
+            Command::Rm(args) => args.run(context).await,
+            Command::Tag(args) => args.run(context).await,
+            Command::Note(args) => args.run(context).await,
             Command::Data(args) => args.run(context).await,
             Command::Doctor(args) => args.run(context).await,
             Command::Completions(args) => args.run(context).await,
@@ -70,6 +112,13 @@ pub struct Context {
     pub cwd: PathBuf,
     /// Whether a person is looking at stdout.
     pub terminal: bool,
+}
+
+impl Context {
+    /// The lab, to change it; `by` is who asks, for the history.
+    pub async fn desk(&self, by: &str) -> color_eyre::Result<Desk> {
+        Ok(Desk::new(self.home.clone(), Store::open(&self.home).await?, by))
+    }
 }
 
 /// `--format`, for every subcommand that prints a list or a table.

@@ -1,3 +1,35 @@
 //! Which run goes next and what became of it: one file a verb.
 //!
 //! Owns workers, slots and the processes of trainers. Knows nothing of tensors or screens, and writes no SQL.
+//!
+//! A run is worked on by the worker that holds its slot's lock and by nobody else; a trainer outlives its worker and
+//! is adopted by the next one on that slot. Everything here can be killed at any instant: what was begun is either
+//! not done at all or found and finished by the next worker.
+
+// What people ask for.
+mod desk;
+mod edit;
+mod enqueue;
+mod remove;
+mod requeue;
+mod stop;
+
+// Who does it.
+mod attend;
+mod ensure;
+pub mod launcher;
+mod recover;
+mod settle;
+pub mod worker;
+
+// Where it is kept.
+pub mod meta;
+mod settings;
+pub mod slots;
+
+pub use attend::is_lost_for_good;
+pub use desk::{Answer, Desk, QueueError};
+pub use enqueue::{Fate, Manner, Plan, Queued};
+pub use ensure::{Duty, ensure_workers};
+pub use settings::{SettingsError, Workers};
+pub use slots::Slot;

@@ -135,6 +135,20 @@ fn result_code(error: &dyn sqlx::error::DatabaseError) -> i32 {
 }
 
 impl StoreError {
+    /// Whether a person can do something about it; the rest are faults of ours.
+    pub fn is_curable(&self) -> bool {
+        use StoreError::{Changed, Fault, Illegal, Nonsense, OldAttempt, OutOfPlace};
+        !matches!(
+            self,
+            Illegal(_)
+                | Changed { .. }
+                | OldAttempt { .. }
+                | OutOfPlace { .. }
+                | Nonsense { .. }
+                | Fault { .. }
+        )
+    }
+
     /// In words, why the database at `path` does not open.
     pub(super) fn opening(path: &Path, error: sqlx::Error) -> Self {
         let path = path.to_path_buf();

@@ -1,0 +1,126 @@
+//! `queue FILE…`.
+
+use std::collections::BTreeSet;
+
+use color_eyre::eyre::Result;
+use serde_json::Value;
+
+use super::asked::{Asked, Hands};
+use super::{Context, Exit, FormatArg, print};
+use crate::queue::{Duty, Fate, Manner, Plan, Queued, ensure_workers};
+use crate::report::table::Table;
+use crate::store::{Store, StoreError};
+
+/// Queue the runs of experiments and print their ids; a run that is there already is not run twice.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: instdisc-lab queue experiments/negatives.toml --size cpu --grid seed=0,1,2"
+)]
+pub struct Args {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    hands: Hands,
+    /// Only show which runs that would be.
+    #[arg(long)]
+    dry_run: bool,
+    /// Higher goes first.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
+    priority: i64,
+    /// Run everything once more, under new ids, whatever is there.
+    #[arg(long)]
+    again: bool,
+    /// Leave the runs in the queue; start no worker.
+    #[arg(long)]
+    no_start: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let plans = self.asked.plans(context)?;
+        let slots = self.hands.slots(context)?;
+        if self.dry_run {
+            print(&self.preview(context, &plans).await?.render(self.format.format))?;
+            return Ok(Exit::Done);
+        }
+        let desk = context.desk("queue").await?;
+        let manner = Manner { priority: self.priority, again: self.again };
+        let mut queued = Vec::new();
+        for plan in &plans {
+            queued.extend(desk.enqueue(plan, manner).await?);
+        }
+        let mut ids: Vec<&str> = queued.iter().map(|queued| queued.id.as_str()).collect();
+        let mut seen = BTreeSet::new();
+        ids.retain(|id| seen.insert(*id));
+        print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
+        eprintln!("{}", summary(&queued));
+        if !self.no_start {
+            for slot in ensure_workers(&desk.home, &slots, Duty::UntilEmpty)? {
+                eprintln!("A worker for {slot} starts.");
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    /// The planned runs, with the state of those that are there already.
+    async fn preview(&self, context: &Context, plans: &[Plan]) -> Result<Table> {
+        let store = match Store::open_readonly(&context.home).await {
+            Ok(store) => Some(store),
+            Err(StoreError::Missing { .. }) => None,
+            Err(why) => return Err(why.into()),
+        };
+        let mut factors: Vec<&str> = Vec::new();
+        for factor in plans.iter().flat_map(|plan| &plan.experiment.factors) {
+            if !factors.contains(&factor.as_str()) {
+                factors.push(factor);
+            }
+        }
+        let mut names = vec!["run", "state"];
+        names.extend(&factors);
+        names.push("seed");
+        let mut table = Table::new(names);
+        for plan in plans {
+            for run in &plan.runs {
+                let known = match &store {
+                    Some(store) if !self.again => store.by_fingerprint(&run.fingerprint).await?,
+                    _ => None,
+                };
+                let new = || {
+                    let short = run.fingerprint.get(..8).unwrap_or_default();
+                    (format!("{}-{short}", plan.experiment.name), "new".to_owned())
+                };
+                let (id, state) = known.map_or_else(new, |(id, state)| (id, state.to_string()));
+                let value = |key: &&str| run.varied.get(*key).map_or_else(String::new, plain);
+                let mut cells = vec![id, state];
+                cells.extend(factors.iter().map(value));
+                cells.push(run.spec.seed.to_string());
+                table.push(cells);
+            }
+        }
+        Ok(table)
+    }
+}
+
+/// `3 runs queued; 1 shared with what is there already.`
+pub(super) fn summary(queued: &[Queued]) -> String {
+    let count = |is: fn(&Fate) -> bool| queued.iter().filter(|queued| is(&queued.fate)).count();
+    let runs = |n: usize| if n == 1 { "1 run".to_owned() } else { format!("{n} runs") };
+    let mut words = format!("{} queued", runs(count(|fate| *fate == Fate::New)));
+    let requeued = count(|fate| matches!(fate, Fate::Requeued(_)));
+    if 0 < requeued {
+        words.push_str(&format!("; {} put back into the queue", runs(requeued)));
+    }
+    let shared = count(|fate| matches!(fate, Fate::Shared(_)));
+    if 0 < shared {
+        words.push_str(&format!("; {} there already, not run twice", runs(shared)));
+    }
+    words.push('.');
+    words
+}
+
+/// A value without the quotes of JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

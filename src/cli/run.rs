@@ -1,0 +1,67 @@
+//! `run FILE…`.
+
+use color_eyre::eyre::Result;
+
+use super::asked::{Asked, Hands};
+use super::queue::summary;
+use super::watch::{Watched, watch};
+use super::{Context, Exit, FormatArg};
+use crate::queue::Manner;
+use crate::store::{RunRow, State};
+
+/// Queue the runs of experiments, work here until they are done, and print the table.
+///
+/// Ctrl-C pauses what is at work at a checkpoint; the same command goes on from there.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: instdisc-lab run experiments/proximal.toml --size cpu --set train.epochs=20"
+)]
+pub struct Args {
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    hands: Hands,
+    /// Run everything once more, under new ids, whatever is there.
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let plans = self.asked.plans(context)?;
+        let slots = self.hands.slots(context)?;
+        let desk = context.desk("run").await?;
+        let manner = Manner { priority: 0, again: self.again };
+        let mut queued = Vec::new();
+        for plan in &plans {
+            queued.extend(desk.enqueue(plan, manner).await?);
+        }
+        eprintln!("{}", summary(&queued));
+        let mut ids: Vec<String> = queued.into_iter().map(|queued| queued.id).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        ids.retain(|id| seen.insert(id.clone()));
+
+        let Watched { runs, interrupted } = watch(&desk, &slots, &ids).await?;
+        if interrupted {
+            let paused: Vec<&str> =
+                in_state(&runs, State::Paused).map(|run| run.id.as_str()).collect();
+            eprintln!(
+                "Go on with the same command, or with: instdisc-lab resume {}",
+                paused.join(" ")
+            );
+            return Ok(Exit::Interrupted);
+        }
+        for run in runs.iter().filter(|run| run.state != State::Finished) {
+            let why = run.reason.as_deref().unwrap_or("somebody asked for it");
+            eprintln!("{} is {}: {why}", run.id, run.state);
+        }
+        let all_finished = runs.iter().all(|run| run.state == State::Finished);
+        Ok(if all_finished { Exit::Done } else { Exit::Unfinished })
+    }
+}
+
+fn in_state(runs: &[RunRow], state: State) -> impl Iterator<Item = &RunRow> {
+    runs.iter().filter(move |run| run.state == state)
+}

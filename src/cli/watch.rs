@@ -1,0 +1,146 @@
+//! Stays with runs until they have ended: shows how far they are, keeps workers at work, pauses on Ctrl-C.
+
+use std::time::{Duration, Instant};
+
+use color_eyre::eyre::Result;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::bad_input;
+use super::progress::Display;
+use crate::queue::{Desk, Duty, Slot, ensure_workers, is_lost_for_good};
+use crate::store::{RunId, RunRow, State};
+
+/// Between two looks at the run log.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Between two looks whether every slot still has its worker.
+const CARE: Duration = Duration::from_secs(2);
+
+/// Workers that die without getting anywhere are started again this often.
+const MOST_STARTS: u32 = 5;
+
+/// How the runs stand at the end.
+pub struct Watched {
+    pub runs: Vec<RunRow>,
+    /// A person wanted to leave; unfinished runs were paused.
+    pub interrupted: bool,
+}
+
+/// Until every one of `ids` has ended.
+pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched> {
+    let mut display = Display::new(ids.len());
+    let mut care = Care::default();
+    let mut signals = Signals::new()?;
+    let mut interrupted = false;
+    loop {
+        let runs = look(desk, ids).await?;
+        display.show(&runs);
+        if all_ended(desk, &runs).await? {
+            display.close();
+            return Ok(Watched { runs, interrupted });
+        }
+        care.keep_working(desk, slots, &runs).await?;
+        if !signals.within(LOOK).await {
+            continue;
+        }
+        if interrupted {
+            display.close();
+            eprintln!(
+                "Left: runs that are still stopping are paused once they have written their checkpoint."
+            );
+            return Ok(Watched { runs, interrupted });
+        }
+        interrupted = true;
+        display.say("Pausing at a checkpoint; Ctrl-C once more leaves without waiting for it.");
+        pause_all(desk, &runs).await?;
+    }
+}
+
+async fn look(desk: &Desk, ids: &[RunId]) -> Result<Vec<RunRow>> {
+    let mut runs = desk.store.runs().await?;
+    runs.retain(|run| ids.contains(&run.id));
+    Ok(runs)
+}
+
+async fn all_ended(desk: &Desk, runs: &[RunRow]) -> Result<bool> {
+    for run in runs {
+        let lost_for_good =
+            run.state == State::Lost && is_lost_for_good(&desk.store, &run.id).await?;
+        if !run.state.is_settled() && !lost_for_good {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Those that wait first: a worker would take them up as soon as its run is paused.
+async fn pause_all(desk: &Desk, runs: &[RunRow]) -> Result<()> {
+    let waiting = runs.iter().filter(|run| run.state == State::Queued);
+    let active = runs.iter().filter(|run| run.state.is_active());
+    for run in waiting.chain(active) {
+        desk.pause(&run.id).await?;
+    }
+    Ok(())
+}
+
+/// Sees to it that somebody works, however often workers are killed.
+#[derive(Default)]
+struct Care {
+    last: Option<Instant>,
+    /// Starts since the runs last got anywhere, and where they were then.
+    starts: u32,
+    standing: Vec<(State, u32, u64)>,
+}
+
+impl Care {
+    async fn keep_working(&mut self, desk: &Desk, slots: &[Slot], runs: &[RunRow]) -> Result<()> {
+        if self.last.is_some_and(|last| last.elapsed() < CARE) {
+            return Ok(());
+        }
+        self.last = Some(Instant::now());
+        let standing: Vec<_> =
+            runs.iter().map(|run| (run.state, run.attempt, run.progress.step)).collect();
+        if standing != self.standing {
+            (self.starts, self.standing) = (0, standing);
+        }
+        let started = ensure_workers(&desk.home, slots, Duty::UntilEmpty)?;
+        if !started.is_empty() {
+            self.starts += 1;
+        }
+        if let (true, Some(slot)) = (MOST_STARTS < self.starts, started.first()) {
+            let log = slot.log(&desk.home);
+            return Err(bad_input(format!(
+                "workers of {slot} end without doing anything; {} says why",
+                log.display()
+            )));
+        }
+        for run in runs.iter().filter(|run| run.state.is_active()) {
+            desk.attended(&run.id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What asks this program to leave.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for `time`; true when it was asked to leave meanwhile.
+    async fn within(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            _ = self.interrupt.recv() => true,
+            _ = self.terminate.recv() => true,
+            () = tokio::time::sleep(time) => false,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `worker`.
+
+use color_eyre::eyre::Result;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, Exit, bad_input};
+use crate::journal::writer::system_clock;
+use crate::queue::launcher::local::Local;
+use crate::queue::slots::check_device;
+use crate::queue::worker::{Left, Stay, Worker};
+use crate::queue::{Slot, Workers};
+use crate::store::Store;
+
+/// Work the queue in the foreground. Ended with Ctrl-C it leaves its trainer at work, for the next worker to adopt.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: instdisc-lab worker --device cuda:0 --until-empty")]
+pub struct Args {
+    /// `cpu`, `cuda:0`, …; its first free slot is taken.
+    #[arg(long, value_name = "D", value_parser = check_device)]
+    device: Option<String>,
+    /// Leave once the queue is empty.
+    #[arg(long)]
+    until_empty: bool,
+    /// Only look after what is at work on the slot already.
+    #[arg(long, hide = true, conflicts_with = "until_empty")]
+    adopt_only: bool,
+    /// This slot and no other.
+    #[arg(long, hide = true, value_parser = parse_slot, conflicts_with = "device")]
+    slot: Option<Slot>,
+    /// Leave the session of whoever started it, so that it outlives the terminal.
+    #[arg(long, hide = true)]
+    detached: bool,
+}
+
+fn parse_slot(name: &str) -> Result<Slot, String> {
+    Slot::parse(name).ok_or_else(|| format!("found {name}, allowed: cpu-0, cuda:0-0, …"))
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        if self.detached {
+            // Refused only to the leader of a group, which has a session of its own already.
+            let _ = rustix::process::setsid();
+        }
+        let settings = Workers::load(&context.home)?;
+        let stay = match (self.until_empty, self.adopt_only) {
+            (_, true) => Stay::AdoptOnly,
+            (true, _) => Stay::UntilEmpty,
+            _ => Stay::Forever,
+        };
+        let store = Store::open(&context.home).await?;
+        for slot in self.slots(&settings) {
+            let worker = Worker {
+                home: context.home.clone(),
+                store: store.clone(),
+                slot: slot.clone(),
+                launcher: Box::new(Local::find()?),
+                grace: settings.grace(),
+                clock: system_clock(),
+                say: Box::new(log),
+            };
+            // Being dropped anywhere is no worse than being killed there, which it has to stand anyway.
+            let left = tokio::select! {
+                left = worker.work(stay) => left?,
+                () = asked_to_end()? => {
+                    eprintln!("The worker of {slot} leaves; a trainer at work goes on.");
+                    store.forget_worker(&slot.to_string()).await?;
+                    return Ok(Exit::Interrupted);
+                }
+            };
+            match left {
+                Left::SlotTaken => {}
+                Left::Idle | Left::Drained => return Ok(Exit::Done),
+            }
+        }
+        // Somebody else works, which is all that a detached worker was started for.
+        if self.detached {
+            Ok(Exit::Done)
+        } else {
+            Err(bad_input("every slot has a worker already"))
+        }
+    }
+
+    fn slots(&self, settings: &Workers) -> Vec<Slot> {
+        match &self.slot {
+            Some(slot) => vec![slot.clone()],
+            None => settings.chosen(self.device.as_deref(), None),
+        }
+    }
+}
+
+/// One line, with the time: a detached worker's standard error is a log.
+fn log(words: &str) {
+    eprintln!("{} {words}", chrono::Local::now().format("%F %T"));
+}
+
+fn asked_to_end() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,59 @@
+//! `workers`.
+
+use chrono::{DateTime, Local};
+use color_eyre::eyre::Result;
+
+use super::{Context, Exit, FormatArg, print};
+use crate::queue::{Slot, slots};
+use crate::report::table::Table;
+use crate::store::{Store, StoreError};
+
+/// List the workers, or ask them to leave after their current run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: instdisc-lab workers --drain")]
+pub struct Args {
+    /// Ask every worker to leave after its current run.
+    #[arg(long)]
+    drain: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        if self.drain {
+            Store::open(&context.home).await?.drain(None).await?;
+        }
+        let mut table = Table::new(["slot", "state", "run", "pid", "since"]);
+        let store = match Store::open_readonly(&context.home).await {
+            Ok(store) => store,
+            Err(StoreError::Missing { .. }) => {
+                print(&table.render(self.format.format))?;
+                return Ok(Exit::Done);
+            }
+            Err(why) => return Err(why.into()),
+        };
+        for worker in store.workers().await? {
+            let run = store.run_in(&worker.slot).await?.map(|(id, ..)| id);
+            let slot = Slot::parse(&worker.slot);
+            let gone =
+                slot.is_none_or(|slot| slots::is_free(&context.home, &slot).unwrap_or(false));
+            let state = match (gone, worker.draining, &run) {
+                (true, ..) => "gone",
+                (_, true, _) => "draining",
+                (_, _, Some(_)) => "working",
+                _ => "idle",
+            };
+            let since = DateTime::from_timestamp_millis(worker.since).unwrap_or_default();
+            table.push([
+                worker.slot,
+                state.to_owned(),
+                run.unwrap_or_default(),
+                worker.process.pid.to_string(),
+                since.with_timezone(&Local).format("%F %T").to_string(),
+            ]);
+        }
+        print(&table.render(self.format.format))?;
+        Ok(Exit::Done)
+    }
+}

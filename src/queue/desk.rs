@@ -1,0 +1,98 @@
+//! Where a person's wishes are taken: what every verb needs, and how it answers.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::ensure::{Duty, ensure_workers};
+use super::settings::SettingsError;
+use super::slots::Slot;
+use crate::config::Invalid;
+use crate::journal::writer::{Clock, system_clock};
+use crate::lab::Home;
+use crate::store::{Change, Store, StoreError};
+
+/// A lab in the hands of somebody who may change it.
+#[derive(Clone)]
+pub struct Desk {
+    pub home: Home,
+    pub store: Store,
+    pub clock: Clock,
+    /// Who asks, for the history: a subcommand, a screen.
+    pub by: String,
+}
+
+/// What became of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The run changed, or will: how, as the rest of a sentence that begins with its id.
+    Done(String),
+    /// It already was as wished.
+    Already(String),
+    /// It cannot be done to a run in that state.
+    Refused(String),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("{path}: {why}")]
+    File { path: PathBuf, why: io::Error },
+    #[error("cannot start a worker: {0}")]
+    Worker(io::Error),
+    #[error("run {0} changes faster than it can be asked to")]
+    Restless(String),
+}
+
+impl QueueError {
+    /// Whether a person can do something about it.
+    pub fn is_curable(&self) -> bool {
+        match self {
+            QueueError::Store(why) => why.is_curable(),
+            QueueError::Invalid(_) | QueueError::Settings(_) | QueueError::File { .. } => true,
+            QueueError::Worker(_) | QueueError::Restless(_) => false,
+        }
+    }
+}
+
+impl Desk {
+    pub fn new(home: Home, store: Store, by: impl Into<String>) -> Self {
+        Self { home, store, clock: system_clock(), by: by.into() }
+    }
+
+    pub fn now(&self) -> i64 {
+        (self.clock)()
+    }
+
+    pub(super) fn change(&self, reason: Option<String>) -> Change {
+        Change { at: self.now(), reason, by: self.by.clone() }
+    }
+
+    /// Makes sure that somebody looks after an active run, so that a request reaches it.
+    pub async fn attended(&self, id: &str) -> Result<(), QueueError> {
+        let attempts = self.store.attempts(id).await?;
+        let slot = attempts.last().and_then(|attempt| attempt.slot.as_deref());
+        let slot: Vec<Slot> = slot.and_then(Slot::parse).into_iter().collect();
+        ensure_workers(&self.home, &slot, Duty::AdoptOnly).map_err(QueueError::Worker)?;
+        Ok(())
+    }
+}
+
+/// False when somebody else was quicker: look again.
+pub(super) fn was_first(done: Result<(), StoreError>) -> Result<bool, QueueError> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(StoreError::Changed { .. }) => Ok(false),
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// For `map_err` on file operations.
+pub(super) fn file_error(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> QueueError {
+    let path = path.into();
+    move |why| QueueError::File { path, why }
+}

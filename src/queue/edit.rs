@@ -1,0 +1,62 @@
+//! `tag`, `note`, `archive`, priority and pin: first into the run's directory, then into the run log.
+
+use super::desk::{Desk, QueueError, file_error};
+use super::meta::Meta;
+
+impl Desk {
+    pub async fn tag(&self, id: &str, add: &[String], remove: &[String]) -> Result<(), QueueError> {
+        self.edit(id, |meta| {
+            meta.tags.retain(|tag| !remove.contains(tag));
+            for tag in add {
+                if !meta.tags.contains(tag) {
+                    meta.tags.push(tag.clone());
+                }
+            }
+        })?;
+        Ok(self.store.tag(id, add, remove).await?)
+    }
+
+    pub async fn note(&self, id: &str, text: &str) -> Result<(), QueueError> {
+        self.edit(id, |meta| text.clone_into(&mut meta.note))?;
+        Ok(self.store.note(id, text).await?)
+    }
+
+    /// Out of everyday sight, or back.
+    pub async fn archive(&self, id: &str, archived: bool) -> Result<(), QueueError> {
+        self.edit(id, |meta| meta.archived = archived)?;
+        Ok(self.store.archive(id, archived).await?)
+    }
+
+    /// Higher goes first.
+    pub async fn priority(&self, id: &str, priority: i64) -> Result<(), QueueError> {
+        self.edit(id, |meta| meta.priority = priority)?;
+        Ok(self.store.priority(id, priority).await?)
+    }
+
+    /// To the top of lists, or no longer.
+    pub async fn pin(&self, id: &str, pinned: bool) -> Result<(), QueueError> {
+        self.edit(id, |meta| meta.pinned = pinned)?;
+        Ok(self.store.pin(id, pinned).await?)
+    }
+
+    /// Changes `meta.json` under a lock: two people may edit the same run at once.
+    pub(super) fn edit(&self, id: &str, change: impl FnOnce(&mut Meta)) -> Result<(), QueueError> {
+        let dir = self.home.run(id);
+        if !dir.path().is_dir() {
+            // A run whose directory somebody deleted still has its row.
+            return Ok(());
+        }
+        let _lock = self.lock_edits()?;
+        let mut meta = Meta::read(&dir).map_err(file_error(dir.meta()))?;
+        change(&mut meta);
+        meta.write(&dir).map_err(file_error(dir.meta()))
+    }
+
+    fn lock_edits(&self) -> Result<std::fs::File, QueueError> {
+        let path = self.home.runs().join(".edit.lock");
+        let options = std::fs::OpenOptions::new().create(true).truncate(false).write(true).clone();
+        let file = options.open(&path).map_err(file_error(&path))?;
+        file.lock().map_err(file_error(&path))?;
+        Ok(file)
+    }
+}

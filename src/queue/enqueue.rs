@@ -1,0 +1,181 @@
+//! `queue`: an experiment's runs get their directories and their rows.
+//!
+//! A run's directory is complete before its row is committed: it is written under a temporary name, synced and
+//! renamed. A crash in between leaves a directory without a row, which the next attempt to queue the same run takes
+//! over, or a temporary one, which nobody reads.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::desk::{Desk, QueueError, file_error};
+use super::meta::{Membership, Meta, sync_parent};
+use crate::config::{Experiment, Invalid, fingerprint};
+use crate::grid::{self, Planned};
+use crate::lab::RunDir;
+use crate::store::{NewRun, Outcome, RunId, State, Submission};
+
+/// An experiment with the runs it asks for.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub experiment: Experiment,
+    pub runs: Vec<Planned>,
+}
+
+/// How to queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// Higher goes first.
+    pub priority: i64,
+    /// Run it once more, whatever is there.
+    pub again: bool,
+}
+
+/// What became of one planned run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queued {
+    pub id: RunId,
+    pub fate: Fate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    New,
+    /// It was there already and is queued, at work or finished.
+    Shared(State),
+    /// It was there already but had ended otherwise; it is queued again.
+    Requeued(State),
+}
+
+impl Plan {
+    /// `cwd` is what a relative `data.root` is taken from: the run will start in another folder.
+    pub fn new(experiment: Experiment, cwd: &Path) -> Result<Self, Invalid> {
+        let mut runs = grid::expand(&experiment)?;
+        for run in &mut runs {
+            if let Some(root) = run.spec.data.root.as_mut().filter(|root| root.is_relative()) {
+                *root = cwd.join(&root);
+                run.fingerprint = fingerprint(&run.spec);
+            }
+        }
+        Ok(Self { experiment, runs })
+    }
+
+    fn membership(&self, run: &Planned, ordinal: usize) -> Membership {
+        Membership {
+            name: self.experiment.name.clone(),
+            question: self.experiment.question.clone(),
+            ordinal: ordinal as u64,
+            variant: run.variant.clone(),
+            varied: run.varied.clone(),
+            factors: self.experiment.factors.clone(),
+            references: self.experiment.references.clone(),
+            text: self.experiment.text.clone(),
+        }
+    }
+}
+
+impl Desk {
+    /// Queues every run of `plan`, in its order. All of them or none.
+    pub async fn enqueue(&self, plan: &Plan, manner: Manner) -> Result<Vec<Queued>, QueueError> {
+        let runs = self.home.runs();
+        std::fs::create_dir_all(&runs).map_err(file_error(&runs))?;
+        let submission = self.submission(plan, manner)?;
+        let mut ordinal = 0;
+        let made = self
+            .store
+            .enqueue(&submission, |id, new| {
+                let place = plan.runs.iter().position(|run| run.fingerprint == new.fingerprint);
+                ordinal = place.unwrap_or(ordinal);
+                let meta = Meta {
+                    experiments: vec![plan.membership(&plan.runs[ordinal], ordinal)],
+                    priority: manner.priority,
+                    queued_at: submission.at,
+                    ..Meta::default()
+                };
+                make_directory(&self.home.run(id), new, &submission.text, &meta)
+            })
+            .await?;
+        let mut queued = Vec::with_capacity(made.len());
+        for (ordinal, made) in made.into_iter().enumerate() {
+            let fate = match made.outcome {
+                Outcome::New => Fate::New,
+                Outcome::Reused(_) => {
+                    let membership = plan.membership(&plan.runs[ordinal], ordinal);
+                    self.edit(&made.id, |meta| meta.join(membership))?;
+                    self.share(&made.id).await?
+                }
+            };
+            queued.push(Queued { id: made.id, fate });
+        }
+        Ok(queued)
+    }
+
+    /// Whoever queues a run wants it to run: one that was stopped or failed goes back into the queue.
+    async fn share(&self, id: &str) -> Result<Fate, QueueError> {
+        let run = self.store.run(id).await?;
+        match run.state {
+            state @ (State::Paused | State::Failed | State::Cancelled | State::Lost) => {
+                self.requeue(&run, false).await?;
+                Ok(Fate::Requeued(state))
+            }
+            state => Ok(Fate::Shared(state)),
+        }
+    }
+
+    fn submission(&self, plan: &Plan, manner: Manner) -> Result<Submission, QueueError> {
+        let experiment = &plan.experiment;
+        let new = |run: &Planned| -> Result<NewRun, QueueError> {
+            let spec = serde_json::to_value(&run.spec).map_err(io::Error::from);
+            Ok(NewRun {
+                fingerprint: run.fingerprint.clone(),
+                spec: spec.map_err(file_error("spec.json"))?,
+                varied: run.varied.clone(),
+                variant: run.variant.clone(),
+            })
+        };
+        Ok(Submission {
+            name: experiment.name.clone(),
+            question: experiment.question.clone(),
+            text: experiment.text.clone(),
+            factors: experiment.factors.clone(),
+            references: experiment.references.clone(),
+            runs: plan.runs.iter().map(new).collect::<Result<_, _>>()?,
+            priority: manner.priority,
+            again: manner.again,
+            at: self.now(),
+            by: self.by.clone(),
+        })
+    }
+}
+
+fn make_directory(dir: &RunDir, new: &NewRun, text: &str, meta: &Meta) -> Result<(), QueueError> {
+    if dir.journal().exists() {
+        let why =
+            "there already, with a journal, but not in the run log: `doctor --repair` takes it in";
+        return Err(file_error(dir.path())(io::Error::new(io::ErrorKind::AlreadyExists, why)));
+    }
+    let name = dir.path().file_name().unwrap_or_default().to_string_lossy();
+    let new_path = dir.path().with_file_name(format!(".tmp-{name}-{}", std::process::id()));
+    let made = RunDir::new(&new_path);
+    let write = || -> io::Result<()> {
+        // A leftover of a process that had our number, or of a queueing that was not committed.
+        for old in [new_path.as_path(), dir.path()] {
+            if old.exists() {
+                std::fs::remove_dir_all(old)?;
+            }
+        }
+        std::fs::create_dir(&new_path)?;
+        write_synced(&made.spec(), &serde_json::to_vec_pretty(&new.spec)?)?;
+        write_synced(&made.experiment(), text.as_bytes())?;
+        meta.write(&made)?;
+        std::fs::rename(&new_path, dir.path())?;
+        sync_parent(dir.path())
+    };
+    write().map_err(file_error(dir.path()))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

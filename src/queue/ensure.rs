@@ -1,0 +1,61 @@
+//! Makes sure that somebody works: starts a detached worker for each slot that has none.
+//!
+//! A detached worker leaves when the queue is empty, so there is a race to lose: a run queued while the worker is on
+//! its way out. Both sides look twice. Who queues commits first and looks at the slot afterwards; a worker that finds
+//! nothing lets its slot go first and looks at the queue once more (see `worker`).
+//!
+//! The worker must outlive the terminal it was started from. It calls `setsid` itself as its first act
+//! (`worker --detached`): as a fresh child it leads no group yet, so the call succeeds, and no code has to run
+//! between fork and exec, where only async-signal-safe code may.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::process::{Command, Stdio};
+
+use super::slots::{self, Slot};
+use crate::lab::Home;
+
+/// The flag of `worker` that makes it leave its starter's session.
+pub const DETACHED: &str = "--detached";
+
+/// What a started worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// Work until the queue is empty.
+    UntilEmpty,
+    /// Only bring to an end what is active on the slot: asked for when a pause or cancel finds nobody to relay it.
+    AdoptOnly,
+}
+
+/// Starts a worker for each of `slots` that is free; says for which.
+pub fn ensure_workers(home: &Home, slots: &[Slot], duty: Duty) -> io::Result<Vec<Slot>> {
+    let mut started = Vec::new();
+    for slot in slots {
+        if slots::is_free(home, slot)? {
+            start(home, slot, duty)?;
+            started.push(slot.clone());
+        }
+    }
+    Ok(started)
+}
+
+fn start(home: &Home, slot: &Slot, duty: Duty) -> io::Result<()> {
+    std::fs::create_dir_all(home.slots())?;
+    let log = OpenOptions::new().create(true).append(true).open(slot.log(home))?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--home").arg(absolute(home)?);
+    command.args(["worker", DETACHED, "--slot", &slot.to_string()]);
+    command.arg(match duty {
+        Duty::UntilEmpty => "--until-empty",
+        Duty::AdoptOnly => "--adopt-only",
+    });
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let mut child = command.spawn()?;
+    // A screen that stays open would otherwise collect zombies.
+    std::thread::spawn(move || child.wait());
+    Ok(())
+}
+
+fn absolute(home: &Home) -> io::Result<std::path::PathBuf> {
+    std::path::absolute(home.root())
+}

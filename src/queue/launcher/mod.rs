@@ -1,0 +1,86 @@
+//! The one seam to other machines: start a trainer, find one again, signal it, learn how it ended.
+//!
+//! On this machine a trainer is a child process ([`local`]); on a cluster it would be a job. A launcher knows run
+//! directories and processes, and nothing of the run log: what an ending means is decided by `settle`.
+
+pub mod local;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::journal::process::Identity;
+use crate::lab::RunDir;
+
+/// What a launcher needs to know of an attempt.
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub dir: RunDir,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// `cpu` or `cuda:<i>`.
+    pub device: String,
+    /// Ignore the run's checkpoints.
+    pub fresh: bool,
+}
+
+/// What can be asked of a trainer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Write a checkpoint and exit: to the trainer alone, so that its helpers live until it has written.
+    Checkpoint,
+    /// The same, to every process of the run.
+    Terminate,
+    /// End now: to every process of the run, wherever it hides.
+    Kill,
+}
+
+/// How a trainer's process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Exited(i32),
+    /// Killed by this signal.
+    Signalled(i32),
+    /// It was adopted: only its own parent could have read its exit status.
+    Unseen,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Exited(code) => write!(f, "the trainer exited with {code}"),
+            Ending::Signalled(signal) => write!(f, "the trainer was killed by signal {signal}"),
+            Ending::Unseen => f.write_str("the trainer is gone"),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    #[error("no trainer at {path}: build it (`make build`) or name it in INSTDISC_TRAIN")]
+    Missing { path: PathBuf },
+    #[error("cannot start {path}: {why}")]
+    Start { path: PathBuf, why: io::Error },
+    #[error("cannot write {path}: {why}")]
+    Log { path: PathBuf, why: io::Error },
+}
+
+/// Starts trainers and finds those that outlived their worker.
+pub trait Launcher {
+    fn start(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError>;
+
+    /// The trainer that still works on `dir`, started by a worker that is gone; none when no process is left.
+    fn adopt(&self, dir: &RunDir) -> io::Result<Option<Box<dyn Trainer>>>;
+}
+
+/// One started trainer.
+pub trait Trainer {
+    /// A trainer that is already gone is no error.
+    fn ask(&mut self, ask: Ask) -> io::Result<()>;
+
+    /// Its process, where that is known.
+    fn identity(&self) -> Option<Identity>;
+
+    /// How it ended; none while it lives. Once it has ended, no process of the run is left.
+    fn ending(&mut self) -> io::Result<Option<Ending>>;
+}

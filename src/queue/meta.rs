@@ -1,0 +1,108 @@
+//! `meta.json` of a run directory: what people say about a run. The database can be made again from it.
+//!
+//! Written before the database, so that the file never lacks what the database has; always whole, because a new
+//! version replaces the old one by a rename.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::Reference;
+use crate::lab::RunDir;
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    /// In the order in which they asked for the run.
+    pub experiments: Vec<Membership>,
+    pub tags: Vec<String>,
+    pub note: String,
+    /// Higher goes first.
+    pub priority: i64,
+    pub pinned: bool,
+    pub archived: bool,
+    /// Milliseconds since 1970, UTC.
+    pub queued_at: i64,
+}
+
+/// A run's place in one experiment, with the experiment itself: `experiment.toml` holds only the first one's text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    pub name: String,
+    pub question: String,
+    /// Place in the grid, from 0.
+    pub ordinal: u64,
+    pub variant: Option<String>,
+    pub varied: Map<String, Value>,
+    pub factors: Vec<String>,
+    pub references: Vec<Reference>,
+    pub text: String,
+}
+
+impl Meta {
+    /// A directory without the file has nothing to say.
+    pub fn read(dir: &RunDir) -> io::Result<Self> {
+        match std::fs::read(dir.meta()) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(why) => Err(why),
+        }
+    }
+
+    pub fn write(&self, dir: &RunDir) -> io::Result<()> {
+        replace(&dir.meta(), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Adds the run to an experiment, or brings its place there up to date.
+    pub fn join(&mut self, membership: Membership) {
+        match self.experiments.iter_mut().find(|known| known.name == membership.name) {
+            Some(known) => *known = membership,
+            None => self.experiments.push(membership),
+        }
+    }
+}
+
+/// Writes a new version beside the old one and renames it into place once it is on disk. A leftover of an earlier
+/// crash is overwritten.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".tmp");
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    sync_parent(path)
+}
+
+/// Makes a rename in the folder of `path` durable.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leftover_of_a_crash_is_no_reason_to_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path());
+        assert_eq!(Meta::read(&run).unwrap(), Meta::default());
+        std::fs::write(dir.path().join("meta.json.tmp"), "{\"half").unwrap();
+        let meta = Meta { tags: vec!["keep".into()], priority: -3, ..Meta::default() };
+        meta.write(&run).unwrap();
+        assert_eq!(Meta::read(&run).unwrap(), meta);
+        assert!(!dir.path().join("meta.json.tmp").exists());
+    }
+
+    #[test]
+    fn a_file_with_fewer_keys_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path());
+        std::fs::write(run.meta(), r#"{"tags":["a"],"later":1}"#).unwrap();
+        assert_eq!(Meta::read(&run).unwrap().tags, ["a"]);
+    }
+}

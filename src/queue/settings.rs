@@ -1,0 +1,111 @@
+//! The `[workers]` table of `lab.toml`: which slots there are and how patient a cancel is.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::slots::{Slot, check_device};
+use crate::lab::Home;
+
+/// `[workers]`, with every key optional.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Workers {
+    /// Device → trainers that may run on it at once.
+    pub slots: BTreeMap<String, u32>,
+    /// Seconds between the TERM and the KILL of a cancel, ≥ 0.
+    pub grace: f64,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        // One: a trainer already uses every core.
+        Self { slots: BTreeMap::from([("cpu".to_owned(), 1)]), grace: 10.0 }
+    }
+}
+
+/// `lab.toml` has other tables, which other rooms read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct LabToml {
+    workers: Workers,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("cannot read {path}: {why}")]
+    Read { path: String, why: io::Error },
+    #[error("{path}: {problem}")]
+    Invalid { path: String, problem: String },
+}
+
+impl Workers {
+    pub fn load(home: &Home) -> Result<Self, SettingsError> {
+        let path = home.settings().display().to_string();
+        match std::fs::read_to_string(home.settings()) {
+            Ok(text) => {
+                Self::parse(&text).map_err(|problem| SettingsError::Invalid { path, problem })
+            }
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(why) => Err(SettingsError::Read { path, why }),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let lab: LabToml = toml_edit::de::from_str(text).map_err(|why| why.to_string())?;
+        let workers = lab.workers;
+        for device in workers.slots.keys() {
+            check_device(device).map_err(|why| format!("workers.slots: {why}"))?;
+        }
+        if !(0.0..=86_400.0).contains(&workers.grace) {
+            let found = workers.grace;
+            return Err(format!("workers.grace: found {found}, allowed: seconds from 0 to 86400"));
+        }
+        Ok(workers)
+    }
+
+    /// The slots that `device` and `count` ask for, else those of the file.
+    pub fn chosen(&self, device: Option<&str>, count: Option<u32>) -> Vec<Slot> {
+        let on = |device: &str, count: u32| (0..count).map(|i| Slot::new(device, i)).collect();
+        match (device, count) {
+            (Some(device), Some(count)) => on(device, count),
+            (Some(device), None) => on(device, self.slots.get(device).copied().unwrap_or(1).max(1)),
+            (None, Some(count)) => {
+                let first = self.slots.keys().next_back().map_or("cpu", String::as_str);
+                on(first, count)
+            }
+            (None, None) => {
+                let each = self.slots.iter().flat_map(|(d, &n)| (0..n).map(|i| Slot::new(d, i)));
+                each.collect()
+            }
+        }
+    }
+
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs_f64(self.grace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_is_one_slot_on_the_cpu() {
+        let workers = Workers::parse("[store]\npath = \"x\"").unwrap();
+        assert_eq!(workers, Workers::default());
+        assert_eq!(workers.chosen(None, None), [Slot::new("cpu", 0)]);
+        assert_eq!(workers.chosen(Some("cuda:1"), None), [Slot::new("cuda:1", 0)]);
+        assert_eq!(workers.chosen(None, Some(2)), [Slot::new("cpu", 0), Slot::new("cpu", 1)]);
+    }
+
+    #[test]
+    fn wrong_settings_say_what_is_allowed() {
+        let wrong = Workers::parse("[workers]\nslots = { gpu = 1 }").unwrap_err();
+        assert_eq!(wrong, "workers.slots: found gpu, allowed: cpu, cuda:0, cuda:1, …");
+        assert!(Workers::parse("[workers]\ngrace = -1.0").unwrap_err().contains("from 0 to"));
+        assert!(Workers::parse("[workers]\nslot = 1").unwrap_err().contains("unknown field"));
+    }
+}

@@ -1,0 +1,109 @@
+//! What an ended trainer means for its run.
+//!
+//! The journal's `end` record is the truth; the exit status only helps where there is none, and an adopted trainer has
+//! none that could be read. Pure: the worker carries the verdict out.
+
+use super::launcher::Ending;
+use crate::journal::event::EndState;
+use crate::store::{Ending as EndRecord, Request, State};
+
+/// Exit status of a trainer that stopped at a checkpoint on request.
+const STOPPED: i32 = 75;
+
+/// Times a lost run goes back to the queue by itself.
+pub const MOST_LOSSES: u32 = 3;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// `Finished`, `Failed`, `Paused`, `Cancelled` or `Lost`.
+    pub state: State,
+    pub reason: Option<String>,
+}
+
+/// `end` is the current attempt's end record, `wanted` what a person asked for last, `last_words` the last line that
+/// the trainer wrote to its standard error.
+pub fn judge(
+    ending: Ending,
+    end: Option<&EndRecord>,
+    wanted: Option<Request>,
+    last_words: Option<&str>,
+) -> Verdict {
+    let verdict = |state, reason: Option<String>| Verdict { state, reason };
+    let asked_for = wanted.map(|wanted| match wanted {
+        Request::Pause => State::Paused,
+        Request::Cancel => State::Cancelled,
+    });
+    match (end.map(|end| (end.state, &end.reason)), asked_for) {
+        (Some((EndState::Finished, _)), _) => verdict(State::Finished, None),
+        (Some((EndState::Failed, why)), _) => verdict(State::Failed, Some(why.clone())),
+        (Some((EndState::Stopped, _)), Some(state)) => verdict(state, None),
+        (Some((EndState::Stopped, why)), None) => {
+            verdict(State::Lost, Some(format!("stopped, though nobody here asked for it ({why})")))
+        }
+        (None, Some(State::Cancelled)) => verdict(State::Cancelled, None),
+        // A trainer that ends by itself without a word has failed before it could write one: a missing library, a
+        // panic. Trying again would not help, so a person should look.
+        (None, asked_for) => match (ending, asked_for) {
+            (Ending::Exited(code), _) if code != STOPPED => {
+                let mut why = format!("{ending} and left no end record");
+                if let Some(words) = last_words {
+                    why.push_str(": ");
+                    why.push_str(words);
+                }
+                verdict(State::Failed, Some(why))
+            }
+            (ending, Some(state)) => {
+                verdict(state, Some(format!("{ending} before it had written its last checkpoint")))
+            }
+            (ending, None) => verdict(State::Lost, Some(ending.to_string())),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(state: EndState) -> EndRecord {
+        EndRecord { at: 0, state, step: 3, reason: "why".into() }
+    }
+
+    fn state(ending: Ending, end: Option<&EndRecord>, wanted: Option<Request>) -> State {
+        judge(ending, end, wanted, None).state
+    }
+
+    #[test]
+    fn the_end_record_outweighs_the_exit_status() {
+        let finished = end(EndState::Finished);
+        for ending in [Ending::Exited(1), Ending::Signalled(9), Ending::Unseen] {
+            assert_eq!(state(ending, Some(&finished), None), State::Finished);
+            // It was done before the request reached it.
+            assert_eq!(state(ending, Some(&finished), Some(Request::Cancel)), State::Finished);
+        }
+        let failed = judge(Ending::Exited(0), Some(&end(EndState::Failed)), None, None);
+        assert_eq!(failed, Verdict { state: State::Failed, reason: Some("why".into()) });
+    }
+
+    #[test]
+    fn a_stop_is_what_was_asked_for() {
+        let stopped = end(EndState::Stopped);
+        let exit = Ending::Exited(STOPPED);
+        assert_eq!(state(exit, Some(&stopped), Some(Request::Pause)), State::Paused);
+        assert_eq!(state(exit, Some(&stopped), Some(Request::Cancel)), State::Cancelled);
+        assert_eq!(state(exit, Some(&stopped), None), State::Lost);
+    }
+
+    #[test]
+    fn without_a_record_a_vanished_trainer_is_lost_and_a_silent_failure_named() {
+        assert_eq!(state(Ending::Signalled(9), None, None), State::Lost);
+        assert_eq!(state(Ending::Unseen, None, None), State::Lost);
+        assert_eq!(state(Ending::Signalled(9), None, Some(Request::Cancel)), State::Cancelled);
+        assert_eq!(state(Ending::Unseen, None, Some(Request::Pause)), State::Paused);
+        let silent = judge(Ending::Exited(127), None, None, Some("no libtorch.so"));
+        assert_eq!(silent.state, State::Failed);
+        assert_eq!(
+            silent.reason.unwrap(),
+            "the trainer exited with 127 and left no end record: no libtorch.so"
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! `pause` and `cancel`: settled at once where no process works on the run, else left as a request for its worker.
+
+use super::desk::{Answer, Desk, QueueError, was_first};
+use crate::store::{Request, RunRow, State, StoreError};
+
+/// Times a verb looks again when the run changes under its hands.
+const LOOKS: usize = 20;
+
+impl Desk {
+    /// Asks for a checkpoint and the slot back.
+    pub async fn pause(&self, id: &str) -> Result<Answer, QueueError> {
+        self.stop(id, Request::Pause).await
+    }
+
+    /// Asks for the end of every process of the run.
+    pub async fn cancel(&self, id: &str) -> Result<Answer, QueueError> {
+        self.stop(id, Request::Cancel).await
+    }
+
+    async fn stop(&self, id: &str, request: Request) -> Result<Answer, QueueError> {
+        for _ in 0..LOOKS {
+            let run = self.store.run(id).await?;
+            if let Some(answer) = self.try_to_stop(&run, request).await? {
+                return Ok(answer);
+            }
+        }
+        Err(QueueError::Restless(id.to_owned()))
+    }
+
+    /// None when the run changed meanwhile.
+    async fn try_to_stop(
+        &self,
+        run: &RunRow,
+        request: Request,
+    ) -> Result<Option<Answer>, QueueError> {
+        use State::{Cancelled, Failed, Finished, Lost, Paused, Queued};
+        let (goal, wish) = match request {
+            Request::Pause => (Paused, "pause"),
+            Request::Cancel => (Cancelled, "cancel"),
+        };
+        match (run.state, request) {
+            (state, _) if state == goal => Ok(Some(Answer::Already(format!("is already {goal}")))),
+            (Queued, _) | (Paused | Lost, Request::Cancel) => {
+                let done = self.store.transition(&run.id, run.state, goal, self.change(None)).await;
+                Ok(was_first(done)?.then(|| Answer::Done(format!("is {goal}"))))
+            }
+            (state, _) if state.is_active() => {
+                let at = self.now();
+                match self.store.request(&run.id, request, at, &self.by).await {
+                    Ok(()) => {}
+                    // It ended by itself meanwhile.
+                    Err(StoreError::NothingToStop { .. }) => return Ok(None),
+                    Err(why) => return Err(why.into()),
+                }
+                self.attended(&run.id).await?;
+                let words = match request {
+                    Request::Pause => "stops at its next checkpoint and is paused then",
+                    Request::Cancel => "is being ended and is cancelled then",
+                };
+                Ok(Some(Answer::Done(words.to_owned())))
+            }
+            (Finished | Failed | Cancelled | Lost, _) | (Paused, Request::Pause) => {
+                let state = run.state;
+                Ok(Some(Answer::Refused(format!("is {state}: there is nothing to {wish}"))))
+            }
+            // Active states are dealt with above.
+            (State::Starting | State::Running | State::Stopping, _) => Ok(None),
+        }
+    }
+}
