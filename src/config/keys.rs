@@ -1,0 +1,440 @@
+//! The one table of specification keys: type, range, default, unit, where each means something, and what it is.
+//!
+//! Validation, defaults, `keys`, the filter language and the messages about mistakes all read it. A key is added by a
+//! field in `spec.rs` and a row here.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::ranges::{Default, Kind, above, at_least, between, from_above};
+
+/// One key of a specification.
+#[derive(Debug)]
+pub struct Key {
+    /// Dotted, as `--set` and `[grid]` name it.
+    pub name: &'static str,
+    pub kind: Kind,
+    pub default: Default,
+    /// Empty where the number has none.
+    pub unit: &'static str,
+    /// All must hold for the key to mean something; none = always.
+    pub applies: &'static [Condition],
+    pub help: &'static str,
+}
+
+/// A key means something only where another key has certain values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Condition {
+    pub key: &'static str,
+    pub accepts: Accepts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Accepts {
+    Is(&'static str),
+    IsNot(&'static str),
+    Above(f64),
+    Below(f64),
+}
+
+impl Condition {
+    pub fn holds(&self, value: &Value) -> bool {
+        match self.accepts {
+            Accepts::Is(name) => value.as_str() == Some(name),
+            Accepts::IsNot(name) => value.as_str() != Some(name),
+            Accepts::Above(low) => value.as_f64().is_some_and(|x| low < x),
+            Accepts::Below(high) => value.as_f64().is_some_and(|x| x < high),
+        }
+    }
+
+    /// Whether setting the key elsewhere is a mistake. Under another objective or data set it is; a number that a
+    /// second number switches off (λ's first epoch at λ = 0) is only idle.
+    pub fn is_strict(&self) -> bool {
+        matches!(self.key, "objective.kind" | "data.dataset")
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.accepts {
+            Accepts::Is(name) => write!(f, "{} = {name}", self.key),
+            Accepts::IsNot(name) => write!(f, "{} ≠ {name}", self.key),
+            Accepts::Above(low) => write!(f, "{} > {low}", self.key),
+            Accepts::Below(high) => write!(f, "{} < {high}", self.key),
+        }
+    }
+}
+
+const NCE: Condition = Condition { key: "objective.kind", accepts: Accepts::Is("nce") };
+const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
+const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
+const FOLDER: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("folder") };
+const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::IsNot("shapes") };
+const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
+
+/// The key called `name`.
+pub fn key(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The value at a dotted key of a resolved specification.
+pub fn value<'a>(spec: &'a Value, name: &str) -> Option<&'a Value> {
+    name.split('.').try_fold(spec, |value, part| value.get(part))
+}
+
+/// The name in `names` that a mistyped one most likely meant. A third of it may be wrong.
+pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let leaf = name.rsplit('.').next().unwrap_or(name);
+    let distance = |known: &str| {
+        let known_leaf = known.rsplit('.').next().unwrap_or(known);
+        // `tau` for `objective.tau`: the section is what people leave out.
+        let by_leaf =
+            if leaf == name { strsim::osa_distance(leaf, known_leaf) } else { usize::MAX };
+        by_leaf.min(strsim::osa_distance(name, known))
+    };
+    let best = names.into_iter().map(|known| (distance(known), known)).min_by_key(|&(d, _)| d)?;
+    (best.0.saturating_mul(3) <= name.chars().count()).then_some(best.1)
+}
+
+/// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
+/// decay and augmentation from the authors' released code, which the paper leaves open).
+pub static KEYS: &[Key] = &[
+    Key {
+        name: "data.dataset",
+        kind: Kind::Choice(&["shapes", "cifar10", "folder"]),
+        default: Default::Text("cifar10"),
+        unit: "",
+        applies: &[],
+        help: "which images; `shapes` is built in",
+    },
+    Key {
+        name: "data.root",
+        kind: Kind::Path,
+        default: Default::Absent,
+        unit: "",
+        applies: &[ON_DISK],
+        help: "folder with the files; else the home's data/<dataset>",
+    },
+    Key {
+        name: "data.fraction",
+        kind: Kind::Float(from_above(0.0, 1.0)),
+        default: Default::Float(1.0),
+        unit: "",
+        applies: &[],
+        help: "share of the training images, nested by subset_seed, stratified by class",
+    },
+    Key {
+        name: "data.subset_seed",
+        kind: Kind::Int { low: 0, high: i64::MAX as u64 },
+        default: Default::Int(0),
+        unit: "",
+        applies: &[SUBSET],
+        help: "which images a fraction takes; two fractions of one seed are nested",
+    },
+    Key {
+        name: "data.classes",
+        kind: Kind::Texts,
+        default: Default::Absent,
+        unit: "",
+        applies: &[],
+        help: "only these classes; else all",
+    },
+    Key {
+        name: "data.side",
+        kind: Kind::Int { low: 8, high: 512 },
+        default: Default::Int(32),
+        unit: "pixels",
+        applies: &[FOLDER],
+        help: "images are resized and centre-cropped to this side",
+    },
+    Key {
+        name: "data.bad_images",
+        kind: Kind::Choice(&["refuse", "skip"]),
+        default: Default::Text("refuse"),
+        unit: "",
+        applies: &[FOLDER],
+        help: "what to do with a file that is no image",
+    },
+    Key {
+        name: "model.backbone",
+        kind: Kind::Choice(&["resnet18", "resnet_small"]),
+        default: Default::Text("resnet18"),
+        unit: "",
+        applies: &[],
+        help: "resnet18 with the CIFAR stem; resnet_small: one block a stage, half the width, for CPUs",
+    },
+    Key {
+        name: "model.dim",
+        kind: Kind::Int { low: 1, high: 65_536 },
+        default: Default::Int(128),
+        unit: "",
+        applies: &[],
+        help: "embedding dimension D",
+    },
+    Key {
+        name: "model.width",
+        kind: Kind::Float(from_above(0.0, 16.0)),
+        default: Default::Float(1.0),
+        unit: "",
+        applies: &[],
+        help: "multiplies every channel count",
+    },
+    Key {
+        name: "model.head_init",
+        kind: Kind::Choice(&["default", "whitened"]),
+        default: Default::Text("default"),
+        unit: "",
+        applies: &[],
+        help: "how the linear head starts: as torchvision starts it, or whitened on the training images",
+    },
+    Key {
+        name: "objective.kind",
+        kind: Kind::Choice(&["nce", "nonparametric", "parametric"]),
+        default: Default::Text("nce"),
+        unit: "",
+        applies: &[],
+        help: "the instance term: noise-contrastive, full softmax over the bank, or learned weights",
+    },
+    Key {
+        name: "objective.m",
+        kind: Kind::Int { low: 1, high: u32::MAX as u64 },
+        default: Default::Int(4096),
+        unit: "",
+        applies: &[NCE],
+        help: "negatives an instance, drawn with replacement",
+    },
+    Key {
+        name: "objective.tau",
+        kind: Kind::Float(above(0.0)),
+        default: Default::Float(0.07),
+        unit: "",
+        applies: &[],
+        help: "temperature τ of the similarities",
+    },
+    Key {
+        name: "objective.z",
+        kind: Kind::Choice(&["frozen", "ema", "exact"]),
+        default: Default::Text("frozen"),
+        unit: "",
+        applies: &[NCE],
+        help: "normaliser Z: estimated once (the paper), as a moving average, or summed at every step",
+    },
+    Key {
+        name: "objective.z_batches",
+        kind: Kind::Int { low: 1, high: u32::MAX as u64 },
+        default: Default::Int(1),
+        unit: "batches",
+        applies: &[NCE, Z_FROZEN],
+        help: "Z is the mean over the negatives of this many first batches",
+    },
+    Key {
+        name: "objective.own_slot",
+        kind: Kind::Choice(&["keep", "resample"]),
+        default: Default::Text("keep"),
+        unit: "",
+        applies: &[NCE],
+        help: "a negative that is the instance's own slot: keep it (the paper) or draw again",
+    },
+    Key {
+        name: "objective.lambda",
+        kind: Kind::Float(at_least(0.0)),
+        default: Default::Float(0.0),
+        unit: "",
+        applies: &[],
+        help: "weight λ of the proximal term (Eq. 9–10)",
+    },
+    Key {
+        name: "objective.lambda_from",
+        kind: Kind::Int { low: 0, high: u32::MAX as u64 },
+        default: Default::Int(0),
+        unit: "epoch",
+        applies: &[PROXIMAL],
+        help: "first epoch, from 0, in which λ counts",
+    },
+    Key {
+        name: "objective.bank_momentum",
+        kind: Kind::Float(between(0.0, 1.0)),
+        default: Default::Float(0.0),
+        unit: "",
+        applies: &[],
+        help: "share of the old row that a bank update keeps: 0 the paper, 0.5 the released code",
+    },
+    Key {
+        name: "objective.bank_init",
+        kind: Kind::Choice(&["random", "encoded"]),
+        default: Default::Text("random"),
+        unit: "",
+        applies: &[],
+        help: "bank at the start: random unit rows (the paper) or one pass of the initial network",
+    },
+    Key {
+        name: "augment.crop_min",
+        kind: Kind::Float(from_above(0.0, 1.0)),
+        default: Default::Float(0.2),
+        unit: "",
+        applies: &[],
+        help: "smallest area share of the random resized crop; 1 = no crop",
+    },
+    Key {
+        name: "augment.jitter",
+        kind: Kind::Float(between(0.0, 0.5).closed()),
+        default: Default::Float(0.4),
+        unit: "",
+        applies: &[],
+        help: "strength of brightness, contrast, saturation and hue jitter; 0 = none",
+    },
+    Key {
+        name: "augment.grayscale",
+        kind: Kind::Float(between(0.0, 1.0).closed()),
+        default: Default::Float(0.2),
+        unit: "",
+        applies: &[],
+        help: "probability of a grayscale image",
+    },
+    Key {
+        name: "augment.flip",
+        kind: Kind::Bool,
+        default: Default::Bool(true),
+        unit: "",
+        applies: &[],
+        help: "horizontal flip with probability 1/2",
+    },
+    Key {
+        name: "augment.rotation",
+        kind: Kind::Float(between(0.0, 180.0).closed()),
+        default: Default::Float(0.0),
+        unit: "degrees",
+        applies: &[],
+        help: "rotation up to ± this angle; 0 = none",
+    },
+    Key {
+        name: "train.epochs",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(200),
+        unit: "epochs",
+        applies: &[],
+        help: "passes over the training images",
+    },
+    Key {
+        name: "train.batch_size",
+        kind: Kind::Int { low: 1, high: 65_536 },
+        default: Default::Int(128),
+        unit: "images",
+        applies: &[],
+        help: "images a step",
+    },
+    Key {
+        name: "train.lr",
+        kind: Kind::Float(above(0.0)),
+        default: Default::Float(0.03),
+        unit: "",
+        applies: &[],
+        help: "learning rate at the start",
+    },
+    Key {
+        name: "train.lr_drops",
+        kind: Kind::Floats(above(0.0)),
+        default: Default::Floats(&[0.6, 0.8]),
+        unit: "",
+        applies: &[],
+        help: "where the rate falls to a tenth: below 1 a share of the run, from 1 on an epoch",
+    },
+    Key {
+        name: "train.momentum",
+        kind: Kind::Float(between(0.0, 1.0)),
+        default: Default::Float(0.9),
+        unit: "",
+        applies: &[],
+        help: "momentum of SGD",
+    },
+    Key {
+        name: "train.weight_decay",
+        kind: Kind::Float(at_least(0.0)),
+        default: Default::Float(5e-4),
+        unit: "",
+        applies: &[],
+        help: "weight decay of SGD",
+    },
+    Key {
+        name: "train.precision",
+        kind: Kind::Choice(&["auto", "fp32", "bf16"]),
+        default: Default::Text("auto"),
+        unit: "",
+        applies: &[],
+        help: "auto: bf16 convolutions where the processor multiplies them in hardware",
+    },
+    Key {
+        name: "train.threads",
+        kind: Kind::Int { low: 0, high: 1024 },
+        default: Default::Int(0),
+        unit: "threads",
+        applies: &[],
+        help: "threads of the trainer; 0 = one a physical core",
+    },
+    Key {
+        name: "train.checkpoint_every",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(1),
+        unit: "epochs",
+        applies: &[],
+        help: "epochs between checkpoints",
+    },
+    Key {
+        name: "eval.knn_k",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(200),
+        unit: "",
+        applies: &[],
+        help: "neighbours that vote",
+    },
+    Key {
+        name: "eval.knn_tau",
+        kind: Kind::Float(above(0.0)),
+        default: Default::Float(0.07),
+        unit: "",
+        applies: &[],
+        help: "temperature of the vote",
+    },
+    Key {
+        name: "eval.every",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(10),
+        unit: "epochs",
+        applies: &[],
+        help: "epochs between evaluations; the last epoch is always evaluated",
+    },
+    Key {
+        name: "seed",
+        kind: Kind::Int { low: 0, high: i64::MAX as u64 },
+        default: Default::Int(0),
+        unit: "",
+        applies: &[],
+        help: "feeds every random number of the run",
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_allowed_and_every_condition_names_a_key() {
+        for key in KEYS {
+            if let Some(default) = key.default.value() {
+                assert_eq!(key.kind.check(&default), Some(default), "{}", key.name);
+            }
+            assert!(key.applies.iter().all(|c| super::key(c.key).is_some()), "{}", key.name);
+            assert!(!key.help.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_nearest_key_is_named_with_or_without_its_section() {
+        let nearest = |name| nearest(name, KEYS.iter().map(|key| key.name));
+        assert_eq!(nearest("objective.lamda"), Some("objective.lambda"));
+        assert_eq!(nearest("lamda"), Some("objective.lambda"));
+        assert_eq!(nearest("train.lr_drop"), Some("train.lr_drops"));
+        assert_eq!(nearest("model.embedding_size"), None);
+    }
+}
