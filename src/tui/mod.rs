@@ -1,1 +1,167 @@
 //! The screens: looks and asks. Quitting it stops nothing.
+//!
+//! ```text
+//! keys, signals, hang-up ─┐                    ┌─> screens::draw (state in, cells out)
+//!                         ├─> Event ─> App::update ─> Effect ─> loop, store thread
+//! store thread ───────────┘        (pure)                             │
+//!        ^────────────────────────── Ask ─────────────────────────────┘
+//! ```
+//!
+//! [`event`] is everything that can happen, [`action`] everything that a person can ask for with its keys, [`app`] the
+//! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw; [`feed`] is the only part that talks
+//! to the run log and the queue, [`terminal`] the only one that talks to the terminal.
+
+pub mod action;
+pub mod app;
+pub mod curves;
+pub mod effect;
+pub mod event;
+pub mod feed;
+pub mod figures;
+pub mod screens;
+pub mod terminal;
+pub mod theme;
+pub mod widgets;
+
+use std::io;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::lab::Home;
+
+use app::App;
+use effect::Effect;
+use event::Event;
+use feed::Feed;
+use screens::charts::Cache;
+use terminal::Screen;
+
+/// Shortest time between two frames: 30 a second.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Times on screen move this often.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long leaving waits for requests that are under way.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How the screens are opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Look, but ask for nothing.
+    pub readonly: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error("the terminal cannot be used: {0}")]
+    Terminal(io::Error),
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// Opens the screens on a lab and stays until `q`, a signal or the loss of the terminal; none of them stops a run.
+pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
+    let (sender, events) = mpsc::channel();
+    terminal::install_panic_hook(sender.clone());
+    terminal::listen(&sender).map_err(TuiError::Thread)?;
+    let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
+    let mut screen = Screen::enter().map_err(TuiError::Terminal)?;
+    let size = screen.size().map_err(TuiError::Terminal)?;
+    let mut app = App::new(home.root().display().to_string(), options.readonly, size);
+    // A terminal that fails while it is drawn on is gone, and nobody is left to be told.
+    let drawn = attend(&mut screen, &mut app, &events, &feed);
+    drop(screen);
+    feed.finish(PATIENCE);
+    if drawn.is_ok() {
+        farewell(&app);
+    }
+    Ok(())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The loop: wait, update, carry out, draw when something changed.
+fn attend(
+    screen: &mut Screen,
+    app: &mut App,
+    events: &Receiver<Event>,
+    feed: &Feed,
+) -> io::Result<()> {
+    let mut cache = Cache::default();
+    let mut drawn: Option<Instant> = None;
+    let mut ticked = Instant::now();
+    loop {
+        let since = drawn.map_or(FRAME, |at| at.elapsed());
+        if app.dirty && since >= FRAME {
+            screen.draw(|area, buf| screens::draw(app, area, buf, &mut cache))?;
+            app.dirty = false;
+            drawn = Some(Instant::now());
+        }
+        let wait = match (app.dirty, app.is_moving()) {
+            (true, _) => FRAME.saturating_sub(since),
+            (false, true) => TICK.saturating_sub(ticked.elapsed()),
+            (false, false) => Duration::MAX,
+        };
+        let first = match wait {
+            Duration::MAX => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            _ => events.recv_timeout(wait),
+        };
+        let first = match first {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        // What has piled up is taken in before the next frame, but never for ever.
+        for event in first.into_iter().chain(events.try_iter().take(512)) {
+            if matches!(event, Event::HangUp) {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            for effect in app.update(event, now_ms()) {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Redraw => screen.forget()?,
+                    Effect::Suspend => suspend(screen, app, events)?,
+                    Effect::Ask(ask) => feed.ask(ask),
+                }
+            }
+        }
+        if app.is_moving() && ticked.elapsed() >= TICK {
+            ticked = Instant::now();
+            app.update(Event::Tick, now_ms());
+        }
+    }
+}
+
+/// Stops until the shell continues us. The stop may arrive a moment after it was sent: the signal that ends it is
+/// waited for, within bounds, before the terminal is taken again.
+fn suspend(screen: &mut Screen, app: &mut App, events: &Receiver<Event>) -> io::Result<()> {
+    screen.suspend()?;
+    let limit = Instant::now() + TICK;
+    while let Ok(event) = events.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+        match event {
+            Event::Continued => break,
+            Event::HangUp => return Err(io::ErrorKind::BrokenPipe.into()),
+            other => drop(app.update(other, now_ms())),
+        }
+    }
+    screen.resume()?;
+    let (width, height) = screen.size()?;
+    app.update(Event::Resize(width, height), now_ms());
+    Ok(())
+}
+
+/// Says on the shell's own screen what goes on.
+fn farewell(app: &App) {
+    use io::Write;
+    let active = app.rows.iter().filter(|row| row.state.is_active()).count();
+    let queued =
+        app.rows.iter().filter(|row| row.state == crate::store::model::State::Queued).count();
+    if active + queued > 0 {
+        let text = format!("{active} running, {queued} queued: they go on without this screen.");
+        drop(writeln!(io::stdout(), "{text}"));
+    }
+}

@@ -1,0 +1,415 @@
+//! Keys in, screen out: the whole program but for the terminal and the store.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use serde_json::json;
+
+use super::*;
+use crate::store::model::{State, Summary};
+use crate::tui::action::key_named;
+use crate::tui::effect::Request;
+use crate::tui::event::{Listed, Plan, PlannedRun};
+use crate::tui::screens::{self, charts::Cache};
+
+fn run(id: &str, state: State, lambda: u32, seed: u64) -> RunRow {
+    serde_json::from_value(json!({
+        "id": id, "experiments": ["demo"], "state": state, "attempt": 1, "device": "cpu",
+        "progress": {"epoch": 5.0, "epochs": 20, "step": 100, "steps": 400, "sec": 60.0},
+        "seed": seed, "tags": [], "varied": {"objective.lambda": lambda},
+        "spec": {"data": {"dataset": "shapes"}},
+        "metrics": {
+            "loss": {"last": 7.5, "last_step": 100, "best": 7.25, "best_step": 99, "unit": "nats", "better": "lower"},
+            "knn_top1": {"last": 41.25, "last_step": 100, "best": 43.0, "best_step": 80, "unit": "%", "better": "higher"},
+        },
+        "queued_at": 1000, "started_at": 2000, "ended_at": null, "reason": null, "note": "",
+        "priority": 0, "pinned": false, "archived": false, "warning": null,
+    }))
+    .unwrap()
+}
+
+fn sweep() -> Vec<RunRow> {
+    let mut failed = run("demo-dddddddd", State::Failed, 50, 0);
+    failed.reason = Some("loss is NaN at step 812; last good checkpoint: step 780".into());
+    let mut queued = run("demo-cccccccc", State::Queued, 30, 0);
+    queued.metrics.clear();
+    queued.progress = Default::default();
+    vec![
+        run("demo-aaaaaaaa", State::Running, 0, 0),
+        run("demo-bbbbbbbb", State::Finished, 10, 0),
+        queued,
+        failed,
+    ]
+}
+
+/// An app at a size, and what it asked for.
+struct Lab {
+    app: App,
+    asked: Vec<Effect>,
+}
+
+impl Lab {
+    fn with(rows: Vec<RunRow>, width: u16, height: u16) -> Self {
+        let mut lab = Self::empty(width, height);
+        lab.event(Event::Data(Data::Runs(rows)));
+        lab
+    }
+
+    fn empty(width: u16, height: u16) -> Self {
+        Self { app: App::new("/lab".into(), false, (width, height)), asked: Vec::new() }
+    }
+
+    fn event(&mut self, event: Event) -> &mut Self {
+        let effects = self.app.update(event, 10_000);
+        self.asked.extend(effects);
+        self
+    }
+
+    /// Types keys by their names in the key table.
+    fn keys(&mut self, keys: &str) -> &mut Self {
+        for name in keys.split_whitespace() {
+            self.event(Event::Key(key_named(name).unwrap()));
+        }
+        self
+    }
+
+    fn points(&mut self, run: &str, metric: &str, values: &[f64]) -> &mut Self {
+        let curve = CurveId { run: run.into(), metric: metric.into() };
+        let points = values.iter().enumerate().map(|(i, &value)| (10 * (i as u64 + 1), value));
+        let points = Points { curve, after: None, points: points.collect() };
+        self.event(Event::Data(Data::Points(points)))
+    }
+
+    fn screen(&self) -> String {
+        let (width, height) = self.app.size;
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let mut cache = Cache::default();
+        let paint = |frame: &mut ratatui::Frame| {
+            screens::draw(&self.app, frame.area(), frame.buffer_mut(), &mut cache);
+        };
+        terminal.draw(paint).unwrap();
+        let buffer = terminal.backend().buffer();
+        let rows = buffer.content.chunks(width.into());
+        let rows = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
+        rows.map(|row| row.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+    }
+
+    fn last_request(&self) -> Option<&Request> {
+        self.asked.iter().rev().find_map(|effect| match effect {
+            Effect::Ask(Ask::Do(request)) => Some(request),
+            _ => None,
+        })
+    }
+}
+
+#[test]
+fn an_empty_lab_says_what_to_press() {
+    let lab = Lab::with(Vec::new(), 80, 24);
+    let screen = lab.screen();
+    assert!(screen.contains("This lab has no runs yet."), "{screen}");
+    assert!(screen.contains("a   queue an experiment"), "{screen}");
+    assert!(Lab::empty(80, 24).screen().contains("reading the run log"));
+}
+
+#[test]
+fn the_table_shows_state_factors_and_numbers() {
+    let screen = Lab::with(sweep(), 80, 24).screen();
+    let row = screen.lines().find(|line| line.contains("demo-aaaaaaaa")).unwrap();
+    for part in [">", "● running", "25%", "3m00s", "41.2", "43.0", "7.50"] {
+        assert!(row.contains(part), "{part} in {row}");
+    }
+    assert!(screen.contains(" λ "), "{screen}");
+    assert!(
+        screen.contains("○ queued") && screen.contains("✗ failed") && screen.contains("✓ finished")
+    );
+    // One seed is no factor.
+    assert!(!screen.contains("seed"), "{screen}");
+}
+
+#[test]
+fn every_size_draws_or_says_what_it_needs() {
+    for (width, height) in [(80, 24), (120, 40), (200, 60), (300, 100), (60, 16), (110, 16)] {
+        let mut lab = Lab::with(sweep(), width, height);
+        lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.5, f64::NAN, 7.0]);
+        let screen = lab.screen();
+        assert!(screen.contains("demo-aaaaaaaa"), "{width}x{height}\n{screen}");
+        assert!(
+            screen.contains("loss nats") && screen.contains("q quit"),
+            "{width}x{height}\n{screen}"
+        );
+        assert!(screen.contains("4 of 4 points"), "{width}x{height}\n{screen}");
+        for keys in ["?", "esc a", "esc /", "esc z", "z tab z", "space space ? G"] {
+            lab.keys(keys).screen();
+        }
+    }
+    for (width, height) in [(20, 5), (59, 40), (200, 15), (1, 1), (3, 2)] {
+        let screen = Lab::with(sweep(), width, height).screen();
+        assert!(width < 12 || screen.contains("60"), "{width}x{height}\n{screen}");
+    }
+}
+
+#[test]
+fn moving_stops_at_both_ends_and_scrolls() {
+    let rows = (0..100).map(|i| run(&format!("demo-{i:08}"), State::Queued, i, 0)).collect();
+    let mut lab = Lab::with(rows, 80, 24);
+    let at = |lab: &Lab| lab.app.selected().unwrap().id.clone();
+    assert_eq!(at(lab.keys("k")), "demo-00000000");
+    assert_eq!(at(lab.keys("j j down up")), "demo-00000002");
+    assert_eq!(at(lab.keys("G")), "demo-00000099");
+    assert!(lab.screen().contains("demo-00000099"));
+    assert_eq!(at(lab.keys("j ctrl-u")), "demo-00000095");
+    assert_eq!(at(lab.keys("g g")), "demo-00000000");
+    // A broken sequence does what its last key means.
+    assert_eq!(at(lab.keys("g j")), "demo-00000001");
+}
+
+#[test]
+fn the_cursor_stays_on_its_run_when_rows_come_and_go() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("j j");
+    let mut rows = sweep();
+    rows.insert(0, run("demo-00000000", State::Running, 5, 0));
+    lab.event(Event::Data(Data::Runs(rows.clone())));
+    assert_eq!(lab.app.selected().unwrap().id, "demo-cccccccc");
+    rows.retain(|row| row.id != "demo-cccccccc");
+    lab.event(Event::Data(Data::Runs(rows)));
+    assert_eq!(lab.app.selected().unwrap().id, "demo-dddddddd");
+}
+
+#[test]
+fn marked_runs_share_the_charts() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    lab.keys("space space");
+    let watched = lab.asked.iter().rev().find_map(|effect| match effect {
+        Effect::Ask(Ask::Watch(watched)) => Some(watched.clone()),
+        _ => None,
+    });
+    assert_eq!(watched.unwrap().len(), 4);
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0, 6.0]);
+    lab.points("demo-bbbbbbbb", "loss", &[8.0, 7.5, 7.25]);
+    let screen = lab.screen();
+    assert!(screen.contains("6 of 6 points") && screen.contains("2 marked"), "{screen}");
+    assert!(screen.contains("λ=0") && screen.contains("λ=10"), "{screen}");
+    assert!(lab.keys("*").screen().contains("λ=0") == false);
+}
+
+#[test]
+fn points_that_do_not_fit_are_not_taken() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
+    // The same question answered twice.
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
+    assert_eq!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().len(), 2);
+    let curve = CurveId { run: "demo-aaaaaaaa".into(), metric: "loss".into() };
+    let next = Points { curve, after: Some(20), points: vec![(30, 6.5)] };
+    lab.event(Event::Data(Data::Points(next)));
+    assert_eq!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().len(), 3);
+}
+
+#[test]
+fn a_new_attempt_reads_its_curves_afresh() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
+    lab.asked.clear();
+    let mut rows = sweep();
+    rows[0].attempt = 2;
+    lab.event(Event::Data(Data::Runs(rows)));
+    assert!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().is_empty());
+    assert!(
+        matches!(&lab.asked[..], [Effect::Ask(Ask::Watch(asks))] if asks.iter().all(|ask| ask.after.is_none()))
+    );
+}
+
+#[test]
+fn the_filter_previews_keeps_and_takes_back() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("/ f a i l e d");
+    let screen = lab.screen();
+    assert!(screen.contains("1 of 4 runs") && !screen.contains("demo-aaaaaaaa"), "{screen}");
+    lab.keys("esc");
+    assert_eq!(lab.app.table.shown().len(), 4);
+    lab.keys("/ f a i l e d enter");
+    assert!(lab.screen().contains("/failed"));
+    assert_eq!(lab.app.table.shown().len(), 1);
+    // esc, outside the line, lets all runs back in.
+    lab.keys("esc");
+    assert_eq!(lab.app.table.shown().len(), 4);
+    assert!(lab.keys("/ z z").screen().contains("no run passes the filter"));
+    lab.keys("backspace backspace q");
+    assert_eq!(lab.app.table.filter(), "q", "q is a letter while a filter is typed");
+}
+
+#[test]
+fn verbs_name_the_runs_that_they_can_mean() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("p");
+    assert_eq!(lab.last_request(), Some(&Request::Pause(vec!["demo-aaaaaaaa".into()])));
+    lab.keys("j p");
+    assert!(lab.screen().contains("nothing to pause: demo-bbbbbbbb is finished"));
+    lab.keys("G r");
+    assert_eq!(lab.last_request(), Some(&Request::Resume(vec!["demo-dddddddd".into()])));
+    let answer = Data::Answer { done: true, text: "demo-dddddddd is queued again".into() };
+    assert!(lab.event(Event::Data(answer)).screen().contains("✓ demo-dddddddd is queued again"));
+}
+
+#[test]
+fn cancel_asks_first_and_names_the_runs() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("x");
+    assert!(lab.screen().contains("cancel demo-aaaaaaaa?"));
+    lab.keys("n");
+    assert_eq!(lab.last_request(), None);
+    lab.keys("x j");
+    assert!(lab.screen().contains("cancel demo-aaaaaaaa?"), "another key is no answer");
+    lab.keys("y");
+    assert_eq!(lab.last_request(), Some(&Request::Cancel(vec!["demo-aaaaaaaa".into()])));
+}
+
+#[test]
+fn read_only_refuses_in_words() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.app.readonly = true;
+    for key in ["p", "r", "x", "a"] {
+        assert!(lab.keys(key).screen().contains("! read only"), "{key}");
+    }
+    assert!(lab.asked.iter().all(|effect| matches!(effect, Effect::Ask(Ask::Watch(_)))));
+}
+
+#[test]
+fn a_failed_run_shows_its_last_words() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    lab.keys("G");
+    assert!(
+        lab.asked.contains(&Effect::Ask(Ask::Tail { run: "demo-dddddddd".into(), attempt: 1 }))
+    );
+    let lines = vec!["step 811 loss 7.1".into(), "error: loss is NaN".into()];
+    lab.event(Event::Data(Data::Tail { run: "demo-dddddddd".into(), attempt: 1, lines }));
+    let screen = lab.screen();
+    assert!(screen.contains("error: loss is NaN"), "{screen}");
+    assert!(screen.contains("last good checkpoint: step 780"), "{screen}");
+}
+
+#[test]
+fn the_picker_previews_and_queues() {
+    let mut lab = Lab::with(Vec::new(), 80, 24);
+    lab.keys("a");
+    let listed = Listed {
+        file: "experiments/demo.toml".into(),
+        name: "demo".into(),
+        question: "Does λ smooth training?".into(),
+        sizes: vec!["cpu".into()],
+        problem: None,
+    };
+    lab.event(Event::Data(Data::Experiments(vec![listed])));
+    let plan_of = |size: Option<&str>| Ask::Plan {
+        file: "experiments/demo.toml".into(),
+        size: size.map(str::to_owned),
+    };
+    assert!(lab.asked.contains(&Effect::Ask(plan_of(None))));
+    lab.keys("l");
+    assert!(lab.asked.contains(&Effect::Ask(plan_of(Some("cpu")))));
+    let runs = vec![
+        PlannedRun { varied: "lambda=0".into(), exists: Some(State::Finished) },
+        PlannedRun { varied: "lambda=10".into(), exists: None },
+    ];
+    let plan =
+        Plan { file: "experiments/demo.toml".into(), size: Some("cpu".into()), runs: Ok(runs) };
+    lab.event(Event::Data(Data::Plan(plan)));
+    let screen = lab.screen();
+    assert!(screen.contains("makes 1 of 2 runs; 1 are there already"), "{screen}");
+    assert!(
+        screen.contains("[cpu]") && screen.contains("lambda=0   (finished already)"),
+        "{screen}"
+    );
+    lab.keys("enter");
+    let file = "experiments/demo.toml".into();
+    assert_eq!(lab.last_request(), Some(&Request::Queue { file, size: Some("cpu".into()) }));
+}
+
+#[test]
+fn sorting_goes_round_and_puts_missing_numbers_last() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    let first = |lab: &Lab| lab.app.rows[lab.app.table.shown()[0]].id.clone();
+    lab.keys("s s s S");
+    assert_eq!(lab.app.table.sort(), (&SortKey::Factor("objective.lambda".into()), true));
+    assert_eq!(first(&lab), "demo-dddddddd");
+    assert!(lab.screen().contains("λ↓"));
+    lab.keys("s s");
+    assert_eq!(lab.app.table.sort().0, &SortKey::Last("knn_top1".into()));
+    let last = *lab.app.table.shown().last().unwrap();
+    assert_eq!(lab.app.rows[last].id, "demo-cccccccc");
+    lab.keys("S");
+    let last = *lab.app.table.shown().last().unwrap();
+    assert_eq!(lab.app.rows[last].id, "demo-cccccccc");
+}
+
+#[test]
+fn charts_change_metric_and_axis() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
+    lab.keys("tab");
+    assert!(lab.screen().contains("> loss"));
+    lab.keys("l");
+    assert_eq!(lab.app.charts[0].metric, "knn_top1");
+    lab.keys("h e");
+    assert!(lab.screen().contains("epoch"), "{}", lab.screen());
+    lab.keys("z");
+    assert!(!lab.screen().contains("knn_top1 %"));
+    lab.keys("esc esc");
+    assert_eq!(lab.app.focus, Focus::Table);
+}
+
+#[test]
+fn the_help_page_lists_the_key_table() {
+    let mut lab = Lab::with(sweep(), 120, 60);
+    let screen = lab.keys("?").screen();
+    for binding in
+        action::KEYS.iter().filter(|key| key.scope == Scope::Runs && !key.help.is_empty())
+    {
+        assert!(screen.contains(binding.help), "{}\n{screen}", binding.help);
+    }
+    assert!(!lab.keys("q").screen().contains("half a page down"));
+}
+
+#[test]
+fn messages_go_away_and_an_idle_screen_is_not_drawn() {
+    let mut finished = sweep();
+    finished.retain(|row| !row.state.is_active());
+    let mut lab = Lab::with(finished, 80, 24);
+    lab.keys("p");
+    assert!(lab.app.is_moving());
+    lab.app.update(Event::Tick, 20_000);
+    assert!(lab.app.toast.is_none() && !lab.app.is_moving());
+    lab.app.dirty = false;
+    lab.app.update(Event::Tick, 21_000);
+    assert!(!lab.app.dirty);
+}
+
+#[test]
+fn trouble_with_the_run_log_is_said_and_forgotten() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.event(Event::Data(Data::Trouble("the run log is locked".into())));
+    assert!(lab.screen().contains("! the run log is locked; trying again"));
+    assert!(!lab.event(Event::Data(Data::Runs(sweep()))).screen().contains("locked"));
+}
+
+proptest::proptest! {
+    /// Any keys at any size leave the program alive and able to draw.
+    #[test]
+    fn any_keys_are_survived(keys in proptest::collection::vec(0usize..action_keys().len(), 0..60), width in 1u16..140, height in 1u16..50) {
+        let mut lab = Lab::with(sweep(), width, height);
+        lab.points("demo-aaaaaaaa", "loss", &[8.0, f64::NAN, 7.0]);
+        for key in keys {
+            lab.keys(action_keys()[key]);
+            lab.screen();
+        }
+    }
+}
+
+fn action_keys() -> Vec<&'static str> {
+    let keys = action::KEYS.iter().flat_map(|binding| binding.keys.iter());
+    let mut keys: Vec<&str> =
+        keys.flat_map(|keys| keys.split(' ')).chain(["λ", "5", "-"]).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}

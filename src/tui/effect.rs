@@ -1,0 +1,58 @@
+//! What the screens want done: returned by the pure update, carried out by the loop and the store thread.
+
+use std::path::PathBuf;
+
+use crate::store::model::RunId;
+
+use super::curves::CurveId;
+
+/// What an update leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Leave the screen; runs and workers go on.
+    Quit,
+    /// Give the terminal back to the shell until `fg`.
+    Suspend,
+    /// Draw every cell again.
+    Redraw,
+    Ask(Ask),
+}
+
+/// A question or request to the store thread.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ask {
+    /// Keep these curves coming, each from after its last known step; no others.
+    Watch(Vec<Watched>),
+    /// The last lines of a run's standard error.
+    Tail {
+        run: RunId,
+        attempt: u32,
+    },
+    /// Which experiment files are there?
+    Experiments,
+    /// Which runs would this make?
+    Plan {
+        file: PathBuf,
+        size: Option<String>,
+    },
+    Do(Request),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watched {
+    pub curve: CurveId,
+    pub after: Option<u64>,
+}
+
+/// A verb and its runs. What it means is the queue's business.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    Queue {
+        file: PathBuf,
+        size: Option<String>,
+    },
+    Pause(Vec<RunId>),
+    /// Resumes what is paused, retries what failed, was lost or cancelled.
+    Resume(Vec<RunId>),
+    Cancel(Vec<RunId>),
+}

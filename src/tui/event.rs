@@ -1,0 +1,86 @@
+//! What can happen to the screens: one closed enum, fed by every thread, read by one loop.
+
+use std::path::PathBuf;
+
+use crossterm::event::KeyEvent;
+
+use crate::store::model::{RunId, RunRow};
+
+use super::curves::CurveId;
+
+/// Everything that wakes the loop.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Key(KeyEvent),
+    /// The terminal has this many columns and rows now.
+    Resize(u16, u16),
+    Data(Data),
+    /// A second has passed; times on screen move on.
+    Tick,
+    /// Back from being suspended.
+    Continued,
+    /// The terminal is gone, or somebody asks the program to end. Nobody reads what would be drawn now.
+    HangUp,
+}
+
+/// What the store thread has found out.
+#[derive(Clone, Debug)]
+pub enum Data {
+    /// All runs as they stand.
+    Runs(Vec<RunRow>),
+    Points(Points),
+    /// The last lines of a run's standard error.
+    Tail {
+        run: RunId,
+        attempt: u32,
+        lines: Vec<String>,
+    },
+    Experiments(Vec<Listed>),
+    Plan(Plan),
+    /// A request is done, or was refused; in words.
+    Answer {
+        done: bool,
+        text: String,
+    },
+    /// The run log cannot be read just now: why. It is tried again.
+    Trouble(String),
+}
+
+/// New points of one curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Points {
+    pub curve: CurveId,
+    /// The step that they come after; what does not fit to the end of the curve is of an older question.
+    pub after: Option<u64>,
+    /// (step, value), steps rising.
+    pub points: Vec<(u64, f64)>,
+}
+
+/// An experiment file that could be queued.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub file: PathBuf,
+    pub name: String,
+    pub question: String,
+    /// Named sizes beside the one that is written in `[base]`.
+    pub sizes: Vec<String>,
+    /// Why it cannot be queued.
+    pub problem: Option<String>,
+}
+
+/// The runs that an experiment would make at a size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    pub file: PathBuf,
+    pub size: Option<String>,
+    pub runs: Result<Vec<PlannedRun>, String>,
+}
+
+/// One run of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedRun {
+    /// `lambda=10 seed=0`.
+    pub varied: String,
+    /// The state of a run with the same specification that is there already.
+    pub exists: Option<crate::store::model::State>,
+}

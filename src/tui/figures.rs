@@ -1,0 +1,161 @@
+//! Numbers as people read them on a screen: short, aligned, never more digits than mean something.
+
+use serde_json::Value;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// `12,400`.
+pub fn grouped(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `42s`, `3m12s`, `1h04m`, `2d03h`: two units at most.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".into();
+    }
+    let s = seconds as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s / 60 % 60),
+        _ => format!("{}d{:02}h", s / 86_400, s / 3600 % 24),
+    }
+}
+
+/// A measured value in at most six characters or so: four significant digits, `NaN` and `∞` by name.
+pub fn value(x: f64) -> String {
+    let magnitude = x.abs();
+    match magnitude {
+        _ if x.is_nan() => "NaN".into(),
+        _ if x.is_infinite() => if x > 0.0 { "∞" } else { "-∞" }.into(),
+        0.0 => "0".into(),
+        m if !(1e-3..1e6).contains(&m) => format!("{x:.1e}"),
+        m if m >= 1000.0 => format!("{x:.0}"),
+        m if m >= 100.0 => format!("{x:.1}"),
+        m if m >= 1.0 => format!("{x:.2}"),
+        _ => format!("{x:.4}"),
+    }
+}
+
+/// A percentage, one decimal.
+pub fn percent(x: f64) -> String {
+    if x.is_finite() { format!("{x:.1}") } else { value(x) }
+}
+
+/// A position on an axis whose ticks lie `step` apart: as many decimals as the step needs, `12k`, `3.5M`.
+pub fn tick(x: f64, step: f64) -> String {
+    let (scale, suffix) = match step.abs() * 10.0 {
+        s if s >= 1e7 => (1e6, "M"),
+        s if s >= 1e4 => (1e3, "k"),
+        _ => (1.0, ""),
+    };
+    let (x, step) = (x / scale, step / scale);
+    if x == 0.0 {
+        return "0".into();
+    }
+    if step < 1e-5 {
+        return format!("{x:.1e}");
+    }
+    let decimals = (-step.log10() - 1e-9).ceil().max(0.0) as usize;
+    // A step of 2.5 or 0.25 needs one decimal more than its magnitude says.
+    let decimals = decimals + usize::from((step * 10f64.powi(decimals as i32)).fract() > 1e-6);
+    format!("{x:.decimals$}{suffix}")
+}
+
+/// A configured value as a cell: numbers as written, strings without quotes.
+pub fn setting(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// At most `width` columns; what was cut is marked by `…`.
+pub fn fit(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for ch in text.chars() {
+        let w = ch.width().unwrap_or(0);
+        if used + w + 1 > width {
+            break;
+        }
+        used += w;
+        out.push(ch);
+    }
+    if width > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// What a log line looks like without its escape sequences, control characters and overwritten progress.
+pub fn printable(line: &str) -> String {
+    let line = line.trim_end_matches(['\r', '\n']);
+    let last = line.rsplit('\r').next().unwrap_or(line);
+    let mut out = String::with_capacity(last.len());
+    let mut chars = last.chars().peekable();
+    while let Some(ch) = chars.next() {
+        match ch {
+            '\u{1b}' if chars.peek() == Some(&'[') => {
+                chars.next();
+                while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
+            }
+            '\t' => out.push_str("    "),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_durations_and_values_are_short() {
+        assert_eq!([grouped(0), grouped(999), grouped(12_400)], ["0", "999", "12,400"]);
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(duration(59.9), "59s");
+        assert_eq!(duration(192.0), "3m12s");
+        assert_eq!(duration(3840.0), "1h04m");
+        assert_eq!(duration(183_600.0), "2d03h");
+        assert_eq!(duration(f64::NAN), "–");
+        assert_eq!([value(8.31777), value(0.0312), value(1234.5)], ["8.32", "0.0312", "1234"]);
+        assert_eq!([value(f64::NAN), value(f64::INFINITY), value(3e-5)], ["NaN", "∞", "3.0e-5"]);
+    }
+
+    #[test]
+    fn ticks_have_the_decimals_that_their_step_needs() {
+        assert_eq!([tick(2.5, 0.5), tick(7.0, 1.0), tick(0.25, 0.25)], ["2.5", "7", "0.25"]);
+        assert_eq!([tick(12_000.0, 2000.0), tick(500.0, 100.0)], ["12k", "500"]);
+        assert_eq!([tick(3_500_000.0, 500_000.0), tick(7.5, 2.5)], ["3500k", "7.5"]);
+        assert_eq!(tick(4_000_000.0, 2_000_000.0), "4M");
+    }
+
+    #[test]
+    fn cut_text_says_so_and_counts_columns() {
+        assert_eq!(fit("negatives", 9), "negatives");
+        assert_eq!(fit("negatives", 6), "negat…");
+        assert_eq!(fit("λ学習", 4), "λ学…");
+        assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn log_lines_lose_their_escapes() {
+        assert_eq!(printable("\u{1b}[31merror\u{1b}[0m: no\u{7} data\n"), "error: no data");
+        assert_eq!(printable("  1%\r 50%\r100%\n"), "100%");
+    }
+}

@@ -1,0 +1,79 @@
+//! The run under the cursor in a few lines: where it stands, what is wrong with it, its last words.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::store::model::RunRow;
+use crate::tui::app::{App, Tail};
+use crate::tui::figures;
+use crate::tui::theme::{self, THEME};
+
+use super::table::time_left;
+
+/// Lines of standard error that are shown.
+pub const TAIL_LINES: usize = 8;
+
+fn tail<'a>(app: &'a App, row: &RunRow) -> Option<&'a Tail> {
+    app.tail.as_ref().filter(|tail| tail.run == row.id && tail.attempt == row.attempt)
+}
+
+fn lines(app: &App) -> Vec<(String, Style)> {
+    let Some(row) = app.selected() else { return Vec::new() };
+    let mut lines = vec![(where_it_stands(row), Style::new())];
+    if let Some(reason) = row.reason.as_ref().filter(|reason| !reason.is_empty()) {
+        let (glyph, style) = theme::state(row.state);
+        lines.push((format!("{glyph} {}: {reason}", row.state), style));
+    }
+    if let Some(warning) = &row.warning {
+        lines.push((format!("! {warning}"), theme::fg(THEME.warn)));
+    }
+    if !row.note.is_empty() {
+        lines.push((format!("note: {}", row.note), theme::faint()));
+    }
+    if let Some(tail) = tail(app, row) {
+        let from = tail.lines.len().saturating_sub(TAIL_LINES);
+        lines.push(("its last words (stderr.log):".into(), theme::faint()));
+        if tail.lines.is_empty() {
+            lines.push(("  nothing".into(), theme::faint()));
+        }
+        lines.extend(tail.lines[from..].iter().map(|line| (format!("  {line}"), Style::new())));
+    }
+    lines
+}
+
+fn where_it_stands(row: &RunRow) -> String {
+    let progress = &row.progress;
+    let mut parts = vec![row.id.clone()];
+    if progress.steps > 0 {
+        parts.push(format!("epoch {:.1} of {}", progress.epoch, progress.epochs));
+        parts.push(format!("step {}", figures::grouped(progress.step as usize)));
+    }
+    if let Some(speed) = row.metrics.get("images_per_second").filter(|_| row.state.is_active()) {
+        parts.push(format!("{} images/s", figures::grouped(speed.last.0.max(0.0) as usize)));
+    }
+    if let Some(left) = time_left(row) {
+        parts.push(format!("{} left", figures::duration(left)));
+    }
+    if let Some(device) = &row.device {
+        parts.push(device.clone());
+    }
+    if row.attempt > 1 {
+        parts.push(format!("attempt {}", row.attempt));
+    }
+    parts.extend(row.tags.iter().map(|tag| format!("#{tag}")));
+    parts.join(" · ")
+}
+
+/// Rows wanted.
+pub fn height(app: &App) -> u16 {
+    lines(app).len() as u16
+}
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let width = usize::from(area.width).saturating_sub(1);
+    for (i, (line, style)) in lines(app).iter().take(area.height.into()).enumerate() {
+        let y = area.y + i as u16;
+        buf.set_stringn(area.x + 1, y, figures::fit(line, width), width, *style);
+    }
+}

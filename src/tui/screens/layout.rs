@@ -1,0 +1,95 @@
+//! Where things stand: the one place that knows, asked by drawing and by scrolling alike.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use crate::tui::app::{App, Focus};
+
+use super::{details, legend, table};
+
+/// Columns and rows below which nothing useful fits.
+pub const SMALLEST: (u16, u16) = (60, 16);
+
+/// From this width on charts stand beside the table.
+const WIDE: u16 = 110;
+
+/// The run screen's parts; those without room are empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Areas {
+    pub head: Rect,
+    /// Everything between head and foot.
+    pub body: Rect,
+    pub table: Rect,
+    /// Between table and charts.
+    pub rule: Rect,
+    pub charts: [Rect; 2],
+    pub legend: Rect,
+    pub details: Rect,
+    pub foot: Rect,
+}
+
+/// `None` on a terminal that is too small.
+pub fn areas(app: &App, area: Rect) -> Option<Areas> {
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        return None;
+    }
+    let [head, _, body, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    let mut areas = Areas { head, body, foot, ..Areas::default() };
+    match (app.zoomed, app.focus) {
+        (true, Focus::Table) => areas.table = body,
+        (true, Focus::Chart(at)) => {
+            let legend = legend::height(app, body.width).min(body.height / 4);
+            [areas.charts[at], areas.legend] =
+                Layout::vertical([Constraint::Fill(1), Constraint::Length(legend)]).areas(body);
+        }
+        (false, _) if area.width >= WIDE => beside(app, body, &mut areas),
+        (false, _) => below(app, body, &mut areas),
+    }
+    Some(areas)
+}
+
+fn beside(app: &App, body: Rect, areas: &mut Areas) {
+    let table = table::natural_width(app).clamp(48, body.width * 11 / 20);
+    let right;
+    [areas.table, areas.rule, right] =
+        Layout::horizontal([Constraint::Length(table), Constraint::Length(1), Constraint::Fill(1)])
+            .spacing(1)
+            .areas(body);
+    let legend = legend::height(app, right.width).min(body.height / 4);
+    let details = details::height(app).min(body.height / 2);
+    [areas.charts[0], areas.charts[1], areas.legend, areas.details] = Layout::vertical([
+        Constraint::Fill(1),
+        Constraint::Fill(1),
+        Constraint::Length(legend),
+        Constraint::Length(details),
+    ])
+    .areas(right);
+}
+
+fn below(app: &App, body: Rect, areas: &mut Areas) {
+    let rows = app.table.shown().len() as u16 + 1;
+    let legend = legend::height(app, body.width).min(body.height / 5);
+    let details = details::height(app).min(body.height / 3);
+    let charts;
+    [areas.table, areas.rule, charts, areas.legend, areas.details] = Layout::vertical([
+        Constraint::Length(rows.clamp(4, (body.height * 9 / 20).max(4))),
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(legend),
+        Constraint::Length(details),
+    ])
+    .areas(body);
+    areas.charts =
+        Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(charts);
+}
+
+/// Rows of runs that fit on screen.
+pub fn table_page(app: &App) -> usize {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    areas(app, screen).map_or(1, |areas| usize::from(areas.table.height).saturating_sub(1))
+}

@@ -1,0 +1,70 @@
+//! Which curve is which: marker, dash, what the run varies, its numbers.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::store::model::RunRow;
+use crate::tui::app::{App, factor, last};
+use crate::tui::figures;
+use crate::tui::theme::{self, MARKERS, THEME};
+use crate::tui::widgets::plot::Dash;
+
+use super::table::short;
+
+/// Rows that the legend wants: one a run when several are shown.
+pub fn height(app: &App, _width: u16) -> u16 {
+    match app.targets().len() {
+        0 | 1 => 0,
+        n => n as u16,
+    }
+}
+
+/// What tells this run from the others: `λ=10 seed=0`, or its name where nothing varies.
+pub fn label(app: &App, row: &RunRow) -> String {
+    let factors = app.table.factors().iter();
+    let parts = factors.filter_map(|key| {
+        let value = figures::setting(&factor(row, key)?);
+        Some(format!("{}={value}", short(key)))
+    });
+    let parts: Vec<String> = parts.collect();
+    if parts.is_empty() { row.id.clone() } else { parts.join(" ") }
+}
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let mut shown = app.shown();
+    shown.sort_by_key(|run| run.slot);
+    let hidden = shown.len().saturating_sub(area.height.into());
+    let room = if hidden > 0 { usize::from(area.height).saturating_sub(1) } else { shown.len() };
+    for (i, run) in shown.iter().take(room).enumerate() {
+        let y = area.y + i as u16;
+        let ink = theme::fg(THEME.series[run.slot % THEME.series.len()]);
+        let sample = match Dash::ALL[run.slot % Dash::ALL.len()] {
+            Dash::Solid => "⠤⠤⠤⠤⠤",
+            Dash::Dashed => "⠤⠤⠄ ⠤",
+            Dash::Dotted => "⠤ ⠤ ⠤",
+            Dash::DashDotted => "⠤⠤⠤ ⠄",
+        };
+        let sample = format!("{}{sample}", MARKERS[run.slot % MARKERS.len()]);
+        let (x, _) = buf.set_stringn(area.x + 1, y, sample, area.width.into(), ink);
+        let selected = app.selected().is_some_and(|row| row.id == run.row.id);
+        let style = if selected { theme::bold() } else { Default::default() };
+        let mut numbers = String::new();
+        for chart in &app.charts {
+            let value = last(run.row, &chart.metric);
+            if !value.is_nan() {
+                numbers.push_str(&format!("  {} {:>6}", chart.metric, figures::value(value)));
+            }
+        }
+        let space = usize::from(area.right().saturating_sub(x + 2));
+        let label = figures::fit(&label(app, run.row), space);
+        let (end, _) = buf.set_stringn(x + 2, y, &label, space, style);
+        let from = area.right().saturating_sub(numbers.len() as u16);
+        if from > end {
+            buf.set_string(from, y, numbers, theme::faint());
+        }
+    }
+    if hidden > 0 && area.height > 0 {
+        let text = format!("and {} more", shown.len() - room);
+        buf.set_stringn(area.x + 1, area.bottom() - 1, text, area.width.into(), theme::faint());
+    }
+}

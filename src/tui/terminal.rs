@@ -1,0 +1,173 @@
+//! The terminal itself: taking it, drawing on it, and giving it back whatever happens.
+//!
+//! Every step of giving back is tried by itself, because the terminal may be half dead; nothing is printed on the way,
+//! because standard error may be dead too, and then printing panics.
+
+use std::io::{self, IsTerminal, Stdout, Write};
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::Sender;
+
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::KeyEventKind;
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+};
+use crossterm::{execute, queue, terminal};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use rustix::event::{PollFd, PollFlags};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+
+use super::event::Event;
+use super::theme::{self, Depth};
+
+/// A terminal in raw mode on its alternate screen.
+pub struct Screen {
+    /// Not dropped: ratatui's destructor prints to a standard error that may be gone.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    depth: Depth,
+}
+
+impl Screen {
+    /// Takes the terminal.
+    pub fn enter() -> io::Result<Self> {
+        take()?;
+        let terminal =
+            Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| give_back())?;
+        let depth = Depth::detect(|name| std::env::var(name).ok());
+        Ok(Self { terminal: ManuallyDrop::new(terminal), depth })
+    }
+
+    /// Columns and rows.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.terminal.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Draws one frame; terminals that can show it at once do.
+    pub fn draw(&mut self, paint: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
+        let depth = self.depth;
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            paint(area, frame.buffer_mut());
+            theme::lower(frame.buffer_mut(), depth);
+        })?;
+        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+    }
+
+    /// Forgets what is on screen, so that the next frame draws every cell.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal to the shell until `fg`; the whole process group stops, so that a `make` above us does too.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        Ok(())
+    }
+
+    /// After [`Screen::suspend`].
+    pub fn resume(&mut self) -> io::Result<()> {
+        take()?;
+        self.forget()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take() -> io::Result<()> {
+    terminal::enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen, Hide).inspect_err(|_| give_back())
+}
+
+/// Restores the terminal, best effort, as often as it is called.
+pub fn give_back() {
+    drop(terminal::disable_raw_mode());
+    drop(execute!(io::stdout(), EndSynchronizedUpdate));
+    drop(execute!(io::stdout(), LeaveAlternateScreen));
+    drop(execute!(io::stdout(), Show));
+    drop(io::stdout().flush());
+}
+
+/// Restores the terminal before a panic is printed, and ends the loop: a dead thread must not leave a screen that
+/// looks alive.
+pub fn install_panic_hook(events: Sender<Event>) {
+    let earlier = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        give_back();
+        drop(events.send(Event::HangUp));
+        earlier(info);
+    }));
+}
+
+/// Starts the threads that turn keys, signals and a vanished terminal into events.
+pub fn listen(events: &Sender<Event>) -> io::Result<()> {
+    let keys = events.clone();
+    std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys))?;
+    let hang_up = events.clone();
+    std::thread::Builder::new()
+        .name("hang-up".into())
+        .spawn(move || watch_for_hang_up(&hang_up))?;
+    let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGCONT])?;
+    let caught = events.clone();
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let event = if signal == SIGCONT { Event::Continued } else { Event::HangUp };
+            if caught.send(event).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn read_keys(events: &Sender<Event>) {
+    loop {
+        let event = match crossterm::event::read() {
+            Ok(crossterm::event::Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                Event::Key(key)
+            }
+            Ok(crossterm::event::Event::Resize(width, height)) => Event::Resize(width, height),
+            Ok(_) => continue,
+            Err(_) => Event::HangUp,
+        };
+        let over = matches!(event, Event::HangUp);
+        if events.send(event).is_err() || over {
+            return;
+        }
+    }
+}
+
+/// Waits for the terminal to vanish. crossterm 0.29 would not tell: its reader spins on a dead terminal
+/// (crossterm issue 793), and a SIGHUP may reach a parent only.
+fn watch_for_hang_up(events: &Sender<Event>) {
+    let stdin = io::stdin();
+    let tty = match stdin.is_terminal() {
+        true => rustix::io::dup(&stdin).ok(),
+        false => std::fs::File::open("/dev/tty").ok().map(Into::into),
+    };
+    let Some(tty) = tty else { return };
+    loop {
+        // No event is asked for: hang-up and error are reported all the same, and keys do not wake this thread.
+        let mut watched = [PollFd::new(&tty, PollFlags::empty())];
+        match rustix::event::poll(&mut watched, None) {
+            Ok(_) if watched[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) => {
+                drop(events.send(Event::HangUp));
+                return;
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+        if watched[0].revents().contains(PollFlags::NVAL) {
+            return;
+        }
+    }
+}

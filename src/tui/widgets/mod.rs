@@ -1,0 +1,4 @@
+//! Drawing, one thing a file: each knows cells and styles, and nothing of runs that are not handed to it.
+
+pub mod axes;
+pub mod plot;

@@ -1,0 +1,322 @@
+//! Curves in braille dots, two by four to a cell.
+//!
+//! ratatui's own chart paints all series into one grid, so that a cell in which two runs meet takes dots of both and the
+//! colour of one, and it walks every point at every frame. Here a series arrives as one [`Span`] a dot column and is
+//! opaque: a cell shows one series, the later one on top. Where colour is missing a marker and a dash tell series apart;
+//! a dash leaves out flat stretches only, never a spike.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::widgets::Widget;
+use unicode_width::UnicodeWidthStr;
+
+use crate::tui::curves::Span;
+use crate::tui::theme::{self, Ink};
+
+use super::axes::Axes;
+
+/// How a line is broken, in dot columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dash {
+    Solid,
+    Dashed,
+    Dotted,
+    DashDotted,
+}
+
+impl Dash {
+    pub const ALL: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDotted];
+
+    fn draws(self, column: usize) -> bool {
+        match self {
+            Dash::Solid => true,
+            Dash::Dashed => column % 8 < 5,
+            Dash::Dotted => column % 4 < 2,
+            Dash::DashDotted => !matches!(column % 11, 6 | 7 | 9 | 10),
+        }
+    }
+}
+
+/// One series, collapsed to the canvas' dot columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    pub spans: &'a [Span],
+    pub ink: Ink,
+    pub marker: &'a str,
+    pub dash: Dash,
+}
+
+/// A level worth knowing: chance, the paper's value.
+#[derive(Clone, Copy, Debug)]
+pub struct Level<'a> {
+    pub y: f64,
+    pub name: &'a str,
+}
+
+/// Axes, levels and lines, the last line on top.
+#[derive(Clone, Debug)]
+pub struct Plot<'a> {
+    pub axes: Axes<'a>,
+    pub levels: &'a [Level<'a>],
+    pub lines: &'a [Line<'a>],
+}
+
+impl Widget for &Plot<'_> {
+    fn render(self, area: Rect, buf: &mut Buffer) {
+        let canvas = self.axes.canvas(area);
+        if canvas.is_empty() {
+            return;
+        }
+        self.axes.draw(area, buf);
+        for level in self.levels {
+            draw_level(level, &self.axes, canvas, buf);
+        }
+        let mut dots = Dots::new(canvas, self.axes.y);
+        let several = self.lines.len() > 1;
+        for (i, line) in self.lines.iter().enumerate() {
+            dots.clear();
+            dots.trace(line);
+            dots.paint(line, buf);
+            draw_markers(line, several.then_some(i), &dots, buf);
+        }
+    }
+}
+
+fn draw_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
+    if level.y < axes.y.0 || level.y > axes.y.1 {
+        return;
+    }
+    let share = (axes.y.1 - level.y) / (axes.y.1 - axes.y.0);
+    let y = canvas.y + (share * f64::from(canvas.height * 4 - 1) / 4.0) as u16;
+    for x in canvas.left()..canvas.right() {
+        buf.set_string(x, y, "╌", theme::faint());
+    }
+    let width = level.name.width() as u16 + 1;
+    if width < canvas.width {
+        buf.set_string(canvas.right() - width, y, level.name, theme::faint());
+    }
+}
+
+/// Marks the newest point, and every so often the line on its way where several must be told apart.
+fn draw_markers(line: &Line, index: Option<usize>, dots: &Dots, buf: &mut Buffer) {
+    const APART: usize = 24;
+    let mut mark = |span: &Span| {
+        if let Some(row) = dots.row(span.last) {
+            let (x, y) =
+                (dots.canvas.x + (span.column / 2) as u16, dots.canvas.y + (row / 4) as u16);
+            if x < dots.canvas.right() {
+                buf.set_string(x, y, line.marker, theme::fg(line.ink));
+            }
+        }
+    };
+    if let Some(index) = index {
+        let mut next = 6 + index * 5 % APART;
+        for span in line.spans {
+            if span.column / 2 >= next {
+                mark(span);
+                next = span.column / 2 + APART;
+            }
+        }
+    }
+    if let Some(last) = line.spans.last() {
+        mark(last);
+    }
+}
+
+/// One series' dots.
+struct Dots {
+    canvas: Rect,
+    y: (f64, f64),
+    /// A braille pattern a cell, row by row.
+    cells: Vec<u8>,
+}
+
+impl Dots {
+    fn new(canvas: Rect, y: (f64, f64)) -> Self {
+        Self { canvas, y, cells: vec![0; canvas.area() as usize] }
+    }
+
+    fn clear(&mut self) {
+        self.cells.fill(0);
+    }
+
+    /// Dot row of a value; `None` outside the axis.
+    fn row(&self, value: f64) -> Option<usize> {
+        let rows = usize::from(self.canvas.height) * 4;
+        let share = (self.y.1 - value) / (self.y.1 - self.y.0);
+        (-1e-9..=1.0 + 1e-9)
+            .contains(&share)
+            .then(|| ((share * (rows - 1) as f64 + 0.5) as usize).min(rows - 1))
+    }
+
+    /// As [`Dots::row`], with what lies outside at the edge.
+    fn edge(&self, value: f64) -> usize {
+        let rows = usize::from(self.canvas.height) * 4;
+        self.row(value).unwrap_or(if value > self.y.1 { 0 } else { rows - 1 })
+    }
+
+    fn set(&mut self, column: usize, row: usize) {
+        // Unicode numbers the dots 1-2-3-7 down the left and 4-5-6-8 down the right.
+        const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
+        let width = usize::from(self.canvas.width);
+        if column < width * 2 {
+            if let Some(cell) = self.cells.get_mut(row / 4 * width + column / 2) {
+                *cell |= BITS[row % 4][column % 2];
+            }
+        }
+    }
+
+    fn trace(&mut self, line: &Line) {
+        for (i, span) in line.spans.iter().enumerate() {
+            let (top, bottom) = (self.edge(span.max), self.edge(span.min));
+            let alone = !span.joined && line.spans.get(i + 1).is_none_or(|next| !next.joined);
+            if alone || bottom - top > 1 || line.dash.draws(span.column) {
+                (top..=bottom).for_each(|row| self.set(span.column, row));
+            }
+            if span.joined && i > 0 {
+                self.connect(&line.spans[i - 1], span, line.dash);
+            }
+        }
+    }
+
+    /// The straight way from one span's last value to the next one's first.
+    fn connect(&mut self, from: &Span, to: &Span, dash: Dash) {
+        let (y0, y1) = (self.edge(from.last) as f64, self.edge(to.first) as f64);
+        let run = to.column.saturating_sub(from.column);
+        if run == 0 {
+            return;
+        }
+        let slope = (y1 - y0) / run as f64;
+        let steep = slope.abs() >= 2.0;
+        for i in 0..=run {
+            // Each column draws the half of its step on either side.
+            let (a, b) = (y0 + slope * (i as f64 - 0.5), y0 + slope * (i as f64 + 0.5));
+            let (a, b) = (a.clamp(y0.min(y1), y0.max(y1)), b.clamp(y0.min(y1), y0.max(y1)));
+            if steep || dash.draws(from.column + i) {
+                let (low, high) = ((a.min(b) + 0.5) as usize, (a.max(b) + 0.5) as usize);
+                (low..=high).for_each(|row| self.set(from.column + i, row));
+            }
+        }
+    }
+
+    fn paint(&self, line: &Line, buf: &mut Buffer) {
+        let width = usize::from(self.canvas.width);
+        for (i, &pattern) in self.cells.iter().enumerate() {
+            if pattern == 0 {
+                continue;
+            }
+            let (x, y) = (self.canvas.x + (i % width) as u16, self.canvas.y + (i / width) as u16);
+            if let Some(symbol) = char::from_u32(0x2800 + u32::from(pattern)) {
+                buf[(x, y)].set_char(symbol).set_style(theme::fg(line.ink));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::curves::Series;
+    use crate::tui::theme::THEME;
+
+    fn series(values: &[f64]) -> Series {
+        let mut series = Series::default();
+        for (step, &value) in values.iter().enumerate() {
+            series.push(step as u64, value);
+        }
+        series
+    }
+
+    /// Draws `curves` into a canvas of `width`×`height` cells without axes.
+    fn drawn(curves: &[&[f64]], dash: Dash, width: u16, height: u16) -> Buffer {
+        let canvas = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(canvas);
+        for (i, values) in curves.iter().enumerate() {
+            let spans =
+                series(values).collapse((0.0, (values.len() - 1) as f64), usize::from(width) * 2);
+            let line = Line { spans: &spans, ink: THEME.series[i], marker: "●", dash };
+            let mut dots = Dots::new(canvas, (0.0, 1.0));
+            dots.trace(&line);
+            dots.paint(&line, &mut buf);
+        }
+        buf
+    }
+
+    fn text(buf: &Buffer) -> Vec<String> {
+        let width = usize::from(buf.area.width);
+        buf.content
+            .chunks(width)
+            .map(|row| row.iter().map(|cell| cell.symbol()).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_rising_line_is_connected() {
+        let buf = drawn(&[&[0.0, 1.0]], Dash::Solid, 4, 2);
+        assert_eq!(text(&buf), ["  ⡠⠊", "⡠⠊  "]);
+    }
+
+    #[test]
+    fn a_spike_of_one_point_reaches_the_top() {
+        let mut values = vec![0.0; 1000];
+        values[500] = 1.0;
+        for dash in Dash::ALL {
+            let buf = drawn(&[&values], dash, 5, 2);
+            assert_eq!(buf[(2, 0)].symbol(), "⡇", "{dash:?}");
+        }
+    }
+
+    #[test]
+    fn a_nan_is_a_gap() {
+        let buf = drawn(&[&[0.0, 0.0, f64::NAN, f64::NAN, 0.0, 0.0]], Dash::Solid, 3, 1);
+        assert_eq!(text(&buf), ["⣀ ⣀"]);
+    }
+
+    #[test]
+    fn a_cell_shows_one_series() {
+        // Both lines touch every cell; the later one owns them all, and no dot of the earlier one is left in them.
+        let low: &[f64] = &[0.3, 0.3];
+        let high: &[f64] = &[0.7, 0.7];
+        let both = drawn(&[low, high], Dash::Solid, 3, 1);
+        let mut alone = drawn(&[high], Dash::Solid, 3, 1);
+        alone.set_style(alone.area, theme::fg(THEME.series[1]));
+        assert_eq!(both, alone);
+    }
+
+    #[test]
+    fn dashes_break_flat_lines_only() {
+        let flat = drawn(&[&[0.5, 0.5]], Dash::Dashed, 8, 1);
+        assert_eq!(text(&flat), ["⠤⠤⠄ ⠤⠤⠄ "]);
+    }
+
+    #[test]
+    fn levels_stand_behind_the_lines_with_their_name() {
+        let spans = series(&[0.0, 0.0]).collapse((0.0, 1.0), 40);
+        let line = Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
+        let plot = Plot {
+            axes: Axes { x: (0.0, 1.0), y: (0.0, 2.0), x_unit: "step" },
+            levels: &[Level { y: 1.0, name: "chance" }],
+            lines: &[line],
+        };
+        let area = Rect::new(0, 0, 20, 5);
+        let mut buf = Buffer::empty(area);
+        (&plot).render(area, &mut buf);
+        let shown = text(&buf);
+        assert!(shown[2].ends_with("╌╌╌╌chance╌"), "{shown:?}");
+        assert!(shown[4].ends_with('●'), "{shown:?}");
+    }
+
+    #[test]
+    fn nothing_is_drawn_into_no_space() {
+        let plot = Plot {
+            axes: Axes { x: (0.0, 1.0), y: (0.0, 1.0), x_unit: "step" },
+            levels: &[],
+            lines: &[],
+        };
+        for (w, h) in [(0, 0), (1, 1), (3, 1), (2, 9), (9, 2)] {
+            let area = Rect::new(0, 0, w, h);
+            let mut buf = Buffer::empty(area);
+            (&plot).render(area, &mut buf);
+        }
+    }
+}
