@@ -100,6 +100,27 @@ pub fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// Breaks a line at spaces into at most `most` lines of `width` columns; what is left over is cut.
+pub fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
+    let indent = text.len() - text.trim_start().len();
+    let mut lines = vec![" ".repeat(indent)];
+    let mut fresh = true;
+    for word in text.split_whitespace() {
+        let n = lines.len();
+        let line = &mut lines[n - 1];
+        if !fresh && n < most && line.width() + 1 + word.width() > width {
+            lines.push(format!("{}{word}", " ".repeat((indent + 2).min(width / 2))));
+            continue;
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    lines.iter().map(|line| fit(line, width)).collect()
+}
+
 /// What a log line looks like without its escape sequences, control characters and overwritten progress.
 pub fn printable(line: &str) -> String {
     let line = line.trim_end_matches(['\r', '\n']);
@@ -151,6 +172,14 @@ mod tests {
         assert_eq!(fit("negatives", 6), "negat…");
         assert_eq!(fit("λ学習", 4), "λ学…");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn long_lines_break_at_spaces() {
+        assert_eq!(wrap("loss is NaN at step 812", 12, 3), ["loss is NaN", "  at step", "  812"]);
+        assert_eq!(wrap("loss is NaN at step 812", 12, 2), ["loss is NaN", "  at step 8…"]);
+        assert_eq!(wrap("  a b", 10, 3), ["  a b"]);
+        assert_eq!(wrap("", 10, 3), [""]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 use serde_json::json;
 
 use super::*;
-use crate::store::model::{State, Summary};
+use crate::store::model::State;
 use crate::tui::action::key_named;
 use crate::tui::effect::Request;
 use crate::tui::event::{Listed, Plan, PlannedRun};
@@ -136,7 +136,7 @@ fn every_size_draws_or_says_what_it_needs() {
             screen.contains("loss nats") && screen.contains("q quit"),
             "{width}x{height}\n{screen}"
         );
-        assert!(screen.contains("4 of 4 points"), "{width}x{height}\n{screen}");
+        assert!(screen.contains("4 of 4"), "{width}x{height}\n{screen}");
         for keys in ["?", "esc a", "esc /", "esc z", "z tab z", "space space ? G"] {
             lab.keys(keys).screen();
         }
@@ -285,7 +285,7 @@ fn a_failed_run_shows_its_last_words() {
     lab.event(Event::Data(Data::Tail { run: "demo-dddddddd".into(), attempt: 1, lines }));
     let screen = lab.screen();
     assert!(screen.contains("error: loss is NaN"), "{screen}");
-    assert!(screen.contains("last good checkpoint: step 780"), "{screen}");
+    assert!(screen.contains("checkpoint: step 780"), "{screen}");
 }
 
 #[test]

@@ -22,16 +22,6 @@ fn can(action: Action, state: State) -> bool {
     }
 }
 
-/// Names of runs in a message: all of a few, else how many.
-pub fn named(runs: &[RunId]) -> String {
-    match runs {
-        [] => "no run".into(),
-        [one] => one.clone(),
-        [a, b] => format!("{a} and {b}"),
-        many => format!("{} runs", many.len()),
-    }
-}
-
 impl App {
     /// Runs that the verb can mean; says why where there is none.
     fn meant(&mut self, action: Action, word: &str) -> Vec<RunId> {

@@ -140,9 +140,11 @@ fn title(app: &App, chart: &Chart, focused: bool, right: &str, area: Rect, buf: 
         buf.set_stringn(area.x + 1, area.y, name, area.width.into(), theme::title(focused));
     let (x, _) =
         buf.set_stringn(x + 1, y, unit, area.right().saturating_sub(x + 1).into(), theme::faint());
-    let from = area.right().saturating_sub(right.len() as u16);
-    if from > x {
-        buf.set_string(from, y, right, theme::faint());
+    // The whole of it, or the numbers alone.
+    let numbers = right.trim_end_matches(" points");
+    let room = usize::from(area.right().saturating_sub(x + 1));
+    if let Some(text) = [right, numbers].into_iter().find(|text| text.len() <= room) {
+        buf.set_string(area.right() - text.len() as u16, y, text, theme::faint());
     }
 }
 

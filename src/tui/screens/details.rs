@@ -14,11 +14,15 @@ use super::table::time_left;
 /// Lines of standard error that are shown.
 pub const TAIL_LINES: usize = 8;
 
+/// Lines that one message may take.
+const WRAPPED: usize = 3;
+
 fn tail<'a>(app: &'a App, row: &RunRow) -> Option<&'a Tail> {
     app.tail.as_ref().filter(|tail| tail.run == row.id && tail.attempt == row.attempt)
 }
 
-fn lines(app: &App) -> Vec<(String, Style)> {
+/// What is said, wrapped to `width` columns.
+fn lines(app: &App, width: usize) -> Vec<(String, Style)> {
     let Some(row) = app.selected() else { return Vec::new() };
     let mut lines = vec![(where_it_stands(row), Style::new())];
     if let Some(reason) = row.reason.as_ref().filter(|reason| !reason.is_empty()) {
@@ -39,7 +43,11 @@ fn lines(app: &App) -> Vec<(String, Style)> {
         }
         lines.extend(tail.lines[from..].iter().map(|line| (format!("  {line}"), Style::new())));
     }
-    lines
+    let wrapped = lines.into_iter().flat_map(|(line, style)| {
+        let wrapped = figures::wrap(&line, width, WRAPPED);
+        wrapped.into_iter().map(move |line| (line, style))
+    });
+    wrapped.collect()
 }
 
 fn where_it_stands(row: &RunRow) -> String {
@@ -65,15 +73,14 @@ fn where_it_stands(row: &RunRow) -> String {
     parts.join(" · ")
 }
 
-/// Rows wanted.
-pub fn height(app: &App) -> u16 {
-    lines(app).len() as u16
+/// Rows wanted at a width.
+pub fn height(app: &App, width: u16) -> u16 {
+    lines(app, usize::from(width).saturating_sub(1)).len() as u16
 }
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let width = usize::from(area.width).saturating_sub(1);
-    for (i, (line, style)) in lines(app).iter().take(area.height.into()).enumerate() {
-        let y = area.y + i as u16;
-        buf.set_stringn(area.x + 1, y, figures::fit(line, width), width, *style);
+    for (i, (line, style)) in lines(app, width).iter().take(area.height.into()).enumerate() {
+        buf.set_stringn(area.x + 1, area.y + i as u16, line, width, *style);
     }
 }

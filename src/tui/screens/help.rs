@@ -8,7 +8,7 @@ use crate::tui::theme;
 
 use super::boxed;
 
-const WIDTH: u16 = 76;
+const WIDTH: u16 = 88;
 
 fn lines() -> Vec<(String, &'static str)> {
     let listed = KEYS.iter().filter(|key| !key.help.is_empty());

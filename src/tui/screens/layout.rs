@@ -43,7 +43,7 @@ pub fn areas(app: &App, area: Rect) -> Option<Areas> {
     match (app.zoomed, app.focus) {
         (true, Focus::Table) => areas.table = body,
         (true, Focus::Chart(at)) => {
-            let legend = legend::height(app, body.width).min(body.height / 4);
+            let legend = legend::height(app).min(body.height / 4);
             [areas.charts[at], areas.legend] =
                 Layout::vertical([Constraint::Fill(1), Constraint::Length(legend)]).areas(body);
         }
@@ -60,8 +60,8 @@ fn beside(app: &App, body: Rect, areas: &mut Areas) {
         Layout::horizontal([Constraint::Length(table), Constraint::Length(1), Constraint::Fill(1)])
             .spacing(1)
             .areas(body);
-    let legend = legend::height(app, right.width).min(body.height / 4);
-    let details = details::height(app).min(body.height / 2);
+    let legend = legend::height(app).min(body.height / 4);
+    let details = details::height(app, right.width).min(body.height / 2);
     [areas.charts[0], areas.charts[1], areas.legend, areas.details] = Layout::vertical([
         Constraint::Fill(1),
         Constraint::Fill(1),
@@ -73,8 +73,8 @@ fn beside(app: &App, body: Rect, areas: &mut Areas) {
 
 fn below(app: &App, body: Rect, areas: &mut Areas) {
     let rows = app.table.shown().len() as u16 + 1;
-    let legend = legend::height(app, body.width).min(body.height / 5);
-    let details = details::height(app).min(body.height / 3);
+    let legend = legend::height(app).min(body.height / 5);
+    let details = details::height(app, body.width).min(body.height / 3);
     let charts;
     [areas.table, areas.rule, charts, areas.legend, areas.details] = Layout::vertical([
         Constraint::Length(rows.clamp(4, (body.height * 9 / 20).max(4))),

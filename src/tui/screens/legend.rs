@@ -12,7 +12,7 @@ use crate::tui::widgets::plot::Dash;
 use super::table::short;
 
 /// Rows that the legend wants: one a run when several are shown.
-pub fn height(app: &App, _width: u16) -> u16 {
+pub fn height(app: &App) -> u16 {
     match app.targets().len() {
         0 | 1 => 0,
         n => n as u16,

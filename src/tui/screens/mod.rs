@@ -15,6 +15,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::widgets::{Clear, Widget};
 
+use crate::store::model::State;
+
 use super::app::{App, Layer};
 use super::theme::{self, THEME};
 use charts::Cache;
@@ -69,13 +71,25 @@ fn too_small(area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// Where there is little room, what needs a person is named first.
+const BY_URGENCY: [State; 9] = [
+    State::Running,
+    State::Starting,
+    State::Stopping,
+    State::Queued,
+    State::Failed,
+    State::Lost,
+    State::Paused,
+    State::Finished,
+    State::Cancelled,
+];
+
 /// Name, place, how many runs stand where.
 fn head(app: &App, area: Rect, buf: &mut Buffer) {
-    use crate::store::model::State;
     let accent = theme::fg(THEME.accent).add_modifier(Modifier::BOLD);
     let (mut x, y) = buf.set_stringn(area.x + 1, area.y, "instdisc-lab", area.width.into(), accent);
     let mut counts: Vec<(String, ratatui::style::Style)> = Vec::new();
-    for state in State::ALL {
+    for state in BY_URGENCY {
         let n = app.rows.iter().filter(|row| row.state == state).count();
         if n > 0 {
             let (glyph, style) = theme::state(state);

@@ -189,11 +189,13 @@ impl Dots {
         let slope = (y1 - y0) / run as f64;
         let steep = slope.abs() >= 2.0;
         for i in 0..=run {
-            // Each column draws the half of its step on either side.
-            let (a, b) = (y0 + slope * (i as f64 - 0.5), y0 + slope * (i as f64 + 0.5));
-            let (a, b) = (a.clamp(y0.min(y1), y0.max(y1)), b.clamp(y0.min(y1), y0.max(y1)));
+            // Dots whose centres lie on this column's part of the way; one at least.
+            let y = y0 + slope * i as f64;
+            let clamp = |y: f64| y.clamp(y0.min(y1), y0.max(y1));
+            let (a, b) = (clamp(y - slope / 2.0), clamp(y + slope / 2.0));
+            let (low, high) = ((a.min(b) - 1e-9).ceil() as usize, (a.max(b) + 1e-9) as usize);
             if steep || dash.draws(from.column + i) {
-                let (low, high) = ((a.min(b) + 0.5) as usize, (a.max(b) + 0.5) as usize);
+                self.set(from.column + i, (y + 0.5) as usize);
                 (low..=high).for_each(|row| self.set(from.column + i, row));
             }
         }
@@ -262,7 +264,7 @@ mod tests {
         values[500] = 1.0;
         for dash in Dash::ALL {
             let buf = drawn(&[&values], dash, 5, 2);
-            assert_eq!(buf[(2, 0)].symbol(), "⡇", "{dash:?}");
+            assert_eq!(buf[(2, 0)].symbol(), "⢸", "{dash:?}");
         }
     }
 
@@ -291,7 +293,7 @@ mod tests {
 
     #[test]
     fn levels_stand_behind_the_lines_with_their_name() {
-        let spans = series(&[0.0, 0.0]).collapse((0.0, 1.0), 40);
+        let spans = series(&[0.0, 0.0]).collapse((0.0, 1.0), 34);
         let line = Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
         let plot = Plot {
             axes: Axes { x: (0.0, 1.0), y: (0.0, 2.0), x_unit: "step" },

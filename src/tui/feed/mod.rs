@@ -1,0 +1,234 @@
+//! The store thread: reads the run log for the screens and hands their requests to the queue.
+//!
+//! It has its own single-threaded runtime and speaks with the loop through two channels, so that no frame ever waits
+//! for a disk. It polls `data_version` (microseconds) and reads only when somebody has committed something; of curves
+//! only what has grown. The cost of reading stretches the time to the next look, so that a large lab takes a bounded
+//! share of a core.
+
+mod experiments;
+mod tail;
+mod verbs;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::lab::Home;
+use crate::store::{Store, StoreError};
+
+use super::Options;
+use super::curves::CurveId;
+use super::effect::{Ask, Watched};
+use super::event::{Data, Event, Points};
+
+/// Time between two looks at whether anything has changed.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Time between two attempts to open a run log that cannot be opened.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Reading takes at most one part in this many of the time.
+const SHARE: u32 = 12;
+
+/// The loop's end of the store thread.
+pub struct Feed {
+    asks: UnboundedSender<Ask>,
+    done: mpsc::Receiver<()>,
+}
+
+impl Feed {
+    /// Starts the thread; it stops when the feed is finished or dropped.
+    pub fn start(home: Home, options: Options, events: Sender<Event>) -> io::Result<Self> {
+        let (asks, asked) = unbounded_channel();
+        let (over, done) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let cwd = std::env::current_dir()?;
+        std::thread::Builder::new().name("store".into()).spawn(move || {
+            let server = Server {
+                home,
+                readonly: options.readonly,
+                cwd,
+                events,
+                store: None,
+                version: None,
+                told: None,
+                watched: Vec::new(),
+                last_steps: HashMap::new(),
+            };
+            runtime.block_on(server.serve(asked));
+            drop(over);
+        })?;
+        Ok(Self { asks, done })
+    }
+
+    pub fn ask(&self, ask: Ask) {
+        // A thread that is gone has said so by its panic; the loop is ending.
+        drop(self.asks.send(ask));
+    }
+
+    /// Lets requests that are under way come to their end, within bounds.
+    pub fn finish(self, patience: Duration) {
+        drop(self.asks);
+        let _ = self.done.recv_timeout(patience);
+    }
+}
+
+struct Server {
+    home: Home,
+    readonly: bool,
+    cwd: PathBuf,
+    events: Sender<Event>,
+    store: Option<Store>,
+    /// What the run log's version was when it was read last.
+    version: Option<i64>,
+    /// The trouble that was told last, to tell it once.
+    told: Option<String>,
+    watched: Vec<Watched>,
+    /// Newest step of every curve, as of the last look.
+    last_steps: HashMap<CurveId, u64>,
+}
+
+impl Server {
+    async fn serve(mut self, mut asked: UnboundedReceiver<Ask>) {
+        let mut next = Instant::now();
+        loop {
+            tokio::select! {
+                ask = asked.recv() => match ask {
+                    Some(ask) => self.answer(ask).await,
+                    None => return,
+                },
+                () = tokio::time::sleep_until(next.into()) => {
+                    let began = Instant::now();
+                    let wait = match self.look().await {
+                        Ok(()) => LOOK,
+                        Err(error) => {
+                            self.trouble(&error);
+                            RETRY
+                        }
+                    };
+                    next = Instant::now() + wait.max(began.elapsed() * SHARE);
+                }
+            }
+        }
+    }
+
+    fn tell(&self, data: Data) {
+        drop(self.events.send(Event::Data(data)));
+    }
+
+    /// Says why the run log cannot be read, once, and opens it anew next time.
+    fn trouble(&mut self, error: &StoreError) {
+        self.store = None;
+        self.version = None;
+        let why = error.to_string();
+        if self.told.as_ref() != Some(&why) {
+            self.tell(Data::Trouble(why.clone()));
+            self.told = Some(why);
+        }
+    }
+
+    async fn opened(&mut self) -> Result<Store, StoreError> {
+        if let Some(store) = &self.store {
+            return Ok(store.clone());
+        }
+        let store = match self.readonly {
+            true => Store::open_readonly(&self.home).await?,
+            false => Store::open(&self.home).await?,
+        };
+        self.store = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Reads what has changed since the last look.
+    async fn look(&mut self) -> Result<(), StoreError> {
+        let store = match self.opened().await {
+            // To look at a lab that is not there yet is no mistake.
+            Err(StoreError::Missing { .. }) => {
+                if self.told.is_none() {
+                    self.tell(Data::Runs(Vec::new()));
+                    self.told = Some(String::new());
+                }
+                return Ok(());
+            }
+            opened => opened?,
+        };
+        let version = store.data_version().await?;
+        if self.version == Some(version) {
+            return Ok(());
+        }
+        let rows = store.runs().await?;
+        self.last_steps.clear();
+        for row in &rows {
+            for (metric, summary) in &row.metrics {
+                let curve = CurveId { run: row.id.clone(), metric: metric.clone() };
+                self.last_steps.insert(curve, summary.last_step);
+            }
+        }
+        self.tell(Data::Runs(rows));
+        self.told = None;
+        // Remembered last: what failed half-way is read again.
+        self.read_points(&store).await?;
+        self.version = Some(version);
+        Ok(())
+    }
+
+    /// New points of the watched curves.
+    async fn read_points(&mut self, store: &Store) -> Result<(), StoreError> {
+        for watched in &mut self.watched {
+            let newest = self.last_steps.get(&watched.curve).copied();
+            if newest.is_none() || newest <= watched.after {
+                continue;
+            }
+            let CurveId { run, metric } = &watched.curve;
+            let points = match store.curve(run, metric, watched.after).await {
+                Ok(points) => points,
+                // Removed while we were looking; the next look knows.
+                Err(StoreError::UnknownRun { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let Some(last) = points.last().map(|point| point.step) else { continue };
+            let points = points.iter().map(|point| (point.step, point.value)).collect();
+            let points = Points { curve: watched.curve.clone(), after: watched.after, points };
+            drop(self.events.send(Event::Data(Data::Points(points))));
+            watched.after = Some(last);
+        }
+        Ok(())
+    }
+
+    async fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Watch(watched) => {
+                self.watched = watched;
+                if let Some(store) = self.store.clone() {
+                    if let Err(error) = self.read_points(&store).await {
+                        self.trouble(&error);
+                    }
+                }
+            }
+            Ask::Tail { run, attempt } => {
+                let lines = tail::read(&self.home.run(&run).stderr());
+                self.tell(Data::Tail { run, attempt, lines });
+            }
+            Ask::Experiments => self.tell(Data::Experiments(experiments::list(&self.cwd))),
+            Ask::Plan { file, size } => {
+                let store = self.opened().await.ok();
+                let plan = experiments::plan(store.as_ref(), &self.cwd, file, size).await;
+                self.tell(Data::Plan(plan));
+            }
+            Ask::Do(request) => {
+                let store = match self.opened().await {
+                    Ok(store) => store,
+                    Err(error) => {
+                        return self.tell(Data::Answer { done: false, text: error.to_string() });
+                    }
+                };
+                let answer = verbs::carry_out(&self.home, store, &self.cwd, request).await;
+                self.tell(Data::Answer { done: answer.done, text: answer.text });
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Requests of the screens in the words of the queue: what a verb does is decided there, not here.
+
+use std::path::Path;
+
+use crate::lab::Home;
+use crate::queue::{Answer, Desk, Duty, Fate, Manner, QueueError, Workers, ensure_workers};
+use crate::store::{RunId, State, Store};
+use crate::tui::effect::Request;
+
+use super::experiments;
+
+/// What the person is told.
+pub struct Told {
+    pub done: bool,
+    pub text: String,
+}
+
+impl Told {
+    fn yes(text: impl Into<String>) -> Self {
+        Self { done: true, text: text.into() }
+    }
+
+    fn no(text: impl Into<String>) -> Self {
+        Self { done: false, text: text.into() }
+    }
+}
+
+/// Carries out a request and says what became of it.
+pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) -> Told {
+    let desk = Desk::new(home.clone(), store, "screen");
+    match request {
+        Request::Queue { file, size } => {
+            let plan = match experiments::planned(cwd, &file, size.as_deref()) {
+                Ok(plan) => plan,
+                Err(why) => return Told::no(why.lines().next().unwrap_or_default()),
+            };
+            match desk.enqueue(&plan, Manner::default()).await {
+                Ok(queued) => {
+                    let new =
+                        queued.iter().filter(|run| !matches!(run.fate, Fate::Shared(_))).count();
+                    let shared = queued.len() - new;
+                    let name = &plan.experiment.name;
+                    let there = format!("{name}: all {shared} runs are there already");
+                    let text = match (new, shared) {
+                        (0, _) => there,
+                        (n, 0) => format!("{name}: {n} {} queued", runs(n)),
+                        (n, s) => format!("{name}: {n} {} queued, {s} there already", runs(n)),
+                    };
+                    with_workers(home, Told::yes(text))
+                }
+                Err(error) => Told::no(error.to_string()),
+            }
+        }
+        Request::Pause(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = desk.pause(&id).await;
+                answers.push((id, answer));
+            }
+            summed_up("pause", answers)
+        }
+        Request::Cancel(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = desk.cancel(&id).await;
+                answers.push((id, answer));
+            }
+            summed_up("cancel", answers)
+        }
+        Request::Resume(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = resume_or_retry(&desk, &id).await;
+                answers.push((id, answer));
+            }
+            with_workers(home, summed_up("resume", answers))
+        }
+    }
+}
+
+/// One key for both: a paused run resumes, one that ended otherwise is tried again.
+async fn resume_or_retry(desk: &Desk, id: &str) -> Result<Answer, QueueError> {
+    match desk.store.run(id).await?.state {
+        State::Failed | State::Cancelled | State::Lost => desk.retry(id, false).await,
+        _ => desk.resume(id).await,
+    }
+}
+
+fn runs(n: usize) -> &'static str {
+    if n == 1 { "run" } else { "runs" }
+}
+
+/// Something is queued now: somebody must work on it.
+fn with_workers(home: &Home, told: Told) -> Told {
+    if !told.done {
+        return told;
+    }
+    let slots = match Workers::load(home) {
+        Ok(workers) => workers.chosen(None, None),
+        Err(error) => return Told::no(format!("{}, but {error}", told.text)),
+    };
+    match ensure_workers(home, &slots, Duty::UntilEmpty) {
+        Ok(_) => told,
+        Err(error) => Told::no(format!("{}, but no worker could be started: {error}", told.text)),
+    }
+}
+
+/// One sentence about what may have been many runs; the first refusal is quoted.
+fn summed_up(verb: &str, answers: Vec<(RunId, Result<Answer, QueueError>)>) -> Told {
+    let n = answers.len();
+    let mut done = Vec::new();
+    let mut refused = None;
+    for (id, answer) in answers {
+        match answer {
+            Ok(Answer::Done(words) | Answer::Already(words)) => done.push(format!("{id} {words}")),
+            Ok(Answer::Refused(words)) => drop(refused.get_or_insert(format!("{id} {words}"))),
+            Err(error) => drop(refused.get_or_insert(format!("{id}: {error}"))),
+        }
+    }
+    match (done.as_slice(), refused) {
+        ([one], None) => Told::yes(one.clone()),
+        (_, None) => Told::yes(format!("{verb}: asked for {n} runs")),
+        ([], Some(why)) => Told::no(why),
+        (some, Some(why)) => Told::no(format!("{verb}: {} of {n} runs; {why}", some.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_answers_make_one_sentence() {
+        let done = |id: &str| (id.to_owned(), Ok(Answer::Done("is paused".into())));
+        let refused = ("c".to_owned(), Ok(Answer::Refused("is finished".into())));
+        assert_eq!(summed_up("pause", vec![done("a")]).text, "a is paused");
+        assert_eq!(summed_up("pause", vec![done("a"), done("b")]).text, "pause: asked for 2 runs");
+        let told = summed_up("pause", vec![done("a"), refused]);
+        assert_eq!((told.done, told.text.as_str()), (false, "pause: 1 of 2 runs; c is finished"));
+    }
+}
