@@ -25,7 +25,7 @@ fn listed(cwd: &Path, file: PathBuf) -> Listed {
             file,
             name: experiment.name,
             question: experiment.question,
-            sizes: experiment.sizes,
+            sizes: experiment.sizes.into_iter().map(|size| size.name).collect(),
             problem: None,
         },
         Err(why) => Listed {
