@@ -10,7 +10,7 @@
 //!
 //! # The rooms, in reading order
 //!
-//! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`lab`] knows where things lie on disk.
+//! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`filter`] picks runs; [`lab`] knows where things lie on disk.
 //! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
 //! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it.
 //! [`data`] yields images and labels as bytes; [`search`] finds nearest neighbours over unit rows;
@@ -27,6 +27,7 @@
 //! - `instdisc-lab` has no libtorch in its dynamic section.
 
 pub mod config;
+pub mod filter;
 pub mod grid;
 pub mod lab;
 pub mod random;

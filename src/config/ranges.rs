@@ -110,6 +110,10 @@ impl Kind {
         }
     }
 
+    pub fn is_number(self) -> bool {
+        matches!(self, Kind::Int { .. } | Kind::Float(_))
+    }
+
     /// One word for the type.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,0 +1,89 @@
+//! The language that picks runs: `runs FILTER` and the screens' `/`. Pure.
+//!
+//! ```text
+//! state:failed objective.lambda>=10 knn_top1.best>60      all of them (AND)
+//! tag:baseline OR (experiment:proximal -seed:0)           OR, NOT, -, !, parentheses
+//! model.backbone:resnet "two words" note:'to do'          quotes; a bare word is looked for everywhere
+//! ```
+//!
+//! Fields: `state`, `tag`, `experiment`, `id`, `device`, `note`, `reason`, `warning`, `attempt`, `priority`, `epoch`,
+//! `pinned`, `archived`; every spec key, whole or its last part (`lambda`); `METRIC.last` and `METRIC.best`.
+//! `:` looks inside long texts and compares everything else, `*` stands for anything; `=`, `!=`, `<`, `<=`, `>`, `>=`.
+
+mod field;
+mod parse;
+
+use std::fmt;
+
+use crate::store::RunRow;
+
+use field::{Field, Test};
+
+/// A parsed filter. The empty one matches every run.
+#[derive(Clone, Debug)]
+pub struct Filter(Node);
+
+/// What is wrong with a filter, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterError {
+    /// Characters before the mistake.
+    pub at: usize,
+    pub message: String,
+}
+
+impl fmt::Display for FilterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "filter, character {}: {}", self.at + 1, self.message)
+    }
+}
+
+impl std::error::Error for FilterError {}
+
+#[derive(Clone, Debug)]
+enum Node {
+    All(Vec<Node>),
+    Any(Vec<Node>),
+    Not(Box<Node>),
+    Term(Field, Test),
+    /// Lower case; looked for everywhere.
+    Word(String),
+}
+
+impl Filter {
+    pub fn parse(text: &str) -> Result<Filter, FilterError> {
+        parse::parse(text).map(Filter)
+    }
+
+    pub fn matches(&self, run: &RunRow) -> bool {
+        self.0.matches(run)
+    }
+
+    /// Whether the filter speaks of archived runs; lists leave them out otherwise.
+    pub fn mentions_archived(&self) -> bool {
+        self.0.mentions(&Field::Archived)
+    }
+}
+
+impl Node {
+    fn matches(&self, run: &RunRow) -> bool {
+        match self {
+            Node::All(nodes) => nodes.iter().all(|node| node.matches(run)),
+            Node::Any(nodes) => nodes.iter().any(|node| node.matches(run)),
+            Node::Not(node) => !node.matches(run),
+            Node::Term(field, test) => test.holds(&field.of(run)),
+            Node::Word(word) => field::mentions(run, word),
+        }
+    }
+
+    fn mentions(&self, field: &Field) -> bool {
+        match self {
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().any(|node| node.mentions(field)),
+            Node::Not(node) => node.mentions(field),
+            Node::Term(named, _) => named == field,
+            Node::Word(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
