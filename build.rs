@@ -1,5 +1,9 @@
-//! Lets the trainer and the tests find libtorch without `LD_LIBRARY_PATH`.
+//! Lets the trainer and the tests find libtorch without `LD_LIBRARY_PATH`, and records which code was built.
+
+use std::process::Command;
+
 fn main() {
+    record_revision();
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     if std::env::var_os("CARGO_FEATURE_ENGINE").is_none() {
         return;
@@ -9,4 +13,19 @@ fn main() {
     // The link `.libtorch` may be re-pointed at another layout; the real folder is what was linked against.
     let lib = lib.canonicalize().unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+}
+
+/// `INSTDISC_REVISION` and `INSTDISC_DIRTY`, for `env.json`.
+fn record_revision() {
+    for path in [".git/HEAD", ".git/index", "src"] {
+        println!("cargo:rerun-if-changed={path}");
+    }
+    let git = |args: &[&str]| {
+        let output = Command::new("git").args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
+    let status = git(&["status", "--porcelain", "--untracked-files=no"]);
+    println!("cargo:rustc-env=INSTDISC_REVISION={revision}");
+    println!("cargo:rustc-env=INSTDISC_DIRTY={}", status.is_some_and(|text| !text.is_empty()));
 }

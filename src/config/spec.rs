@@ -74,10 +74,21 @@ pub enum Backbone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadInit {
-    /// As torchvision starts a linear layer.
+    /// As torch starts a linear layer.
     Default,
-    /// Whitened on a first look at the training images, so that initial embeddings spread over the sphere.
-    Whitened,
+    /// The same weights, scaled and shifted on a first look at training images so that every output has mean 0 and
+    /// standard deviation 1: embeddings start spread over the sphere instead of pointing one way.
+    Centred,
+}
+
+/// What stands between the linear head and the L2 normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadNorm {
+    /// Nothing (the papers).
+    None,
+    /// Batch normalisation without learned scale and shift: keeps embeddings centred during training too.
+    Batch,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +100,7 @@ pub struct ModelSpec {
     /// Multiplies every channel count.
     pub width: f64,
     pub head_init: HeadInit,
+    pub head_norm: HeadNorm,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

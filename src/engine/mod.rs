@@ -4,9 +4,19 @@
 //! optimizer; [`train`] is the loop that reads as the algorithm. Knows nothing of SQL, queues or screens: it reads a
 //! resolved spec, yields events, and leaves checkpoints.
 
+pub mod attempt;
+pub mod train;
+
 pub mod augment;
 pub mod bank;
+pub mod models;
 pub mod objectives;
+pub mod optimizer;
 pub mod params;
+pub mod schedule;
 
+pub mod checkpoint;
+pub mod device;
+pub mod environment;
 pub mod eval;
+pub mod recorder;

@@ -1,3 +1,4 @@
 //! What a representation is worth: evaluations of features, none of which trains the network.
 
+pub mod encode;
 pub mod knn;

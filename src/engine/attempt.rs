@@ -1,0 +1,226 @@
+//! One attempt at a run, from its directory to an `end` record: lock, spec, data, checkpoint, training, ending.
+//!
+//! Whatever happens after the lock is taken is told in the journal, because a worker that adopts a running trainer
+//! never sees its exit status.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{self, Loaded};
+use super::device::{self, DeviceError};
+use super::environment::Environment;
+use super::train::{Events, Job, Outcome, TrainError, Trainer};
+use crate::config::{self, RunSpec};
+use crate::data::{self, DataError, Dataset};
+use crate::journal::event::{End, EndState, Event, Start, Warn};
+use crate::journal::process::Identity;
+use crate::journal::writer::{Clock, WriteError, Writer};
+use crate::lab::{Home, RunDir};
+
+/// Probes take the lock shared for an instant; a holder that stays is another trainer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How to make the attempt.
+pub struct Attempt<'a> {
+    pub dir: RunDir,
+    pub number: u32,
+    /// `cpu` or `cuda:<i>`.
+    pub device: String,
+    /// Ignore checkpoints and start from the beginning.
+    pub fresh: bool,
+    pub clock: Clock,
+    /// Whether somebody asked for a checkpoint and an end.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum AttemptError {
+    #[error("{path} is held by another trainer of this run")]
+    Locked { path: String },
+    #[error("{path}: {source}")]
+    Directory { path: String, source: io::Error },
+    #[error("{path}: {source}")]
+    Spec { path: String, source: serde_json::Error },
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+    #[error("internal fault: {0}")]
+    Panic(String),
+}
+
+impl AttemptError {
+    /// Exit code of the trainer: 2 for what a person must mend in spec or data, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            AttemptError::Spec { .. }
+            | AttemptError::Device(_)
+            | AttemptError::Data(_)
+            | AttemptError::Train(TrainError::DataChanged { .. }) => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Events for &Writer {
+    fn write(&mut self, event: Event) -> Result<(), WriteError> {
+        Writer::write(self, event)
+    }
+
+    fn sync(&mut self) -> Result<(), WriteError> {
+        Writer::sync(self)
+    }
+}
+
+/// Makes the attempt. An error was told in the journal too, unless it is about the lock or the journal itself.
+pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
+    let _lock = lock(&attempt.dir)?;
+    let journal = Writer::open(&attempt.dir, attempt.number, attempt.clock.clone())?;
+    let result = catch_unwind(AssertUnwindSafe(|| train(attempt, &journal)))
+        .unwrap_or_else(|panic| Err(AttemptError::Panic(message(&*panic))));
+    let (state, step, reason) = match &result {
+        Ok(Outcome::Finished { step }) => (EndState::Finished, *step, "trained to the end".into()),
+        Ok(Outcome::Stopped { step }) => (EndState::Stopped, *step, "asked to stop".into()),
+        Err(error) => (EndState::Failed, failed_at(error), error.to_string()),
+    };
+    journal.finish(End { state, step, reason })?;
+    result
+}
+
+fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptError> {
+    let (dir, device) = (&attempt.dir, device::parse(&attempt.device)?);
+    let spec = read_spec(dir)?;
+    let here = Environment::here(&spec.train, device);
+    let known = Environment::read(&dir.env()).filter(|_| !attempt.fresh);
+    let mut environment = known.clone().unwrap_or_else(|| here.clone());
+    pin_threads(environment.threads);
+
+    let data = data::load(&spec.data, &home_of(dir))?;
+    if !environment.data_fingerprint.is_empty() && environment.data_fingerprint != data.fingerprint
+    {
+        let expected = environment.data_fingerprint;
+        return Err(TrainError::DataChanged { found: data.fingerprint, expected }.into());
+    }
+    if known.is_none() {
+        environment.data_fingerprint = data.fingerprint.clone();
+        environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
+    }
+
+    let (from, damaged) = newest_checkpoint(attempt);
+    let resumed_step = from.as_ref().map_or(0, |loaded| loaded.meta.step);
+    let origin = Instant::now();
+    let clock = || origin.elapsed().as_secs_f64();
+    let checkpoints = dir.checkpoints();
+    let job = Job {
+        spec: &spec,
+        spec_fingerprint: config::fingerprint(&spec),
+        data: &data,
+        device,
+        arithmetic: environment.arithmetic(),
+        checkpoints: &checkpoints,
+        clock: &clock,
+        stop: attempt.stop,
+    };
+    let mut trainer = Trainer::new(job, from)?;
+    let identity = Identity::current().map_err(|source| directory("/proc/self", source))?;
+    journal.write(Event::Start(Start {
+        pid: identity.pid,
+        boot_id: identity.boot_id,
+        start_ticks: identity.start_ticks,
+        device: device::name(device),
+        threads: environment.threads,
+        precision: environment.arithmetic().as_str().to_owned(),
+        resumed_step,
+        steps: trainer.steps(),
+        epochs: spec.train.epochs,
+        resume: environment.resume_promise(&here).to_owned(),
+        metrics: trainer.metrics(),
+    }))?;
+    for warning in warnings(&data, damaged, resumed_step) {
+        journal.write(Event::Warn(warning))?;
+    }
+    Ok(trainer.run(&mut journal)?)
+}
+
+/// Held for the attempt's whole life; the kernel drops it on any death.
+fn lock(dir: &RunDir) -> Result<File, AttemptError> {
+    let path = dir.lock();
+    let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(|source| directory(&path, source))?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(AttemptError::Locked { path: path.display().to_string() });
+            }
+            Err(TryLockError::Error(source)) => return Err(directory(&path, source)),
+        }
+    }
+}
+
+fn read_spec(dir: &RunDir) -> Result<RunSpec, AttemptError> {
+    let path = dir.spec();
+    let text = std::fs::read(&path).map_err(|source| directory(&path, source))?;
+    let shown = || path.display().to_string();
+    serde_json::from_slice(&text).map_err(|source| AttemptError::Spec { path: shown(), source })
+}
+
+/// Run directories lie in `<home>/runs/<id>`.
+fn home_of(dir: &RunDir) -> Home {
+    let path = dir.path().canonicalize().unwrap_or_else(|_| dir.path().to_owned());
+    Home::new(path.ancestors().nth(2).unwrap_or(&path))
+}
+
+/// A fresh start also removes the old checkpoints: nothing may go on from them later.
+fn newest_checkpoint(attempt: &Attempt) -> (Option<Loaded>, Vec<String>) {
+    let dir = attempt.dir.checkpoints();
+    if attempt.fresh {
+        checkpoint::discard(&dir);
+    }
+    checkpoint::load_newest(&dir)
+}
+
+fn pin_threads(threads: u32) {
+    tch::set_num_threads(threads as i32);
+    // Already built means a second attempt in this process, as tests make it: the pool then stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
+}
+
+fn warnings(data: &Dataset, damaged: Vec<String>, step: u64) -> Vec<Warn> {
+    let warn = |code: &str, message| Warn { step, code: code.to_owned(), message };
+    let damaged = damaged
+        .into_iter()
+        .map(|why| warn("damaged_checkpoint", format!("{why}; went on from step {step} instead")));
+    let skipped = data.skipped.iter().map(|why| warn("skipped_image", why.clone()));
+    damaged.chain(skipped).collect()
+}
+
+fn failed_at(error: &AttemptError) -> u64 {
+    match error {
+        AttemptError::Train(
+            TrainError::NotFinite { step, .. } | TrainError::Restore { step, .. },
+        ) => *step,
+        _ => 0,
+    }
+}
+
+fn directory(path: impl AsRef<std::path::Path>, source: io::Error) -> AttemptError {
+    AttemptError::Directory { path: path.as_ref().display().to_string(), source }
+}
+
+/// The first line of what a panic said; libtorch's go on with a trace.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    text.lines().next().unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,271 @@
+//! Checkpoints: whole or absent.
+//!
+//! `step-<n>.safetensors` is written, synced and renamed first; `step-<n>.json`, which carries its sha256, is renamed
+//! last, and that rename is the commit. Whatever a crash leaves behind without its `.json` is not a checkpoint and is
+//! swept by the next save. Two are kept, so that a damaged one has a predecessor.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tch::{Device, Tensor};
+
+use super::recorder::EpochLoss;
+use crate::journal::writer::WriteError;
+
+pub const VERSION: u32 = 1;
+const KEPT: usize = 2;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("cannot {action} {path}: {source}")]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("cannot write {path}: {source}")]
+    Tensors { path: PathBuf, source: tch::TchError },
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+}
+
+/// The part of a checkpoint that is not tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Meta {
+    pub version: u32,
+    /// Steps done.
+    pub step: u64,
+    /// Name of the tensor file beside this one.
+    pub file: String,
+    /// sha256 of that file, hex.
+    pub hash: String,
+    /// Active seconds so far.
+    pub sec: f64,
+    pub spec_fingerprint: String,
+    pub data_fingerprint: String,
+    pub epoch_loss: EpochLoss,
+    /// The objective's own numbers (Z and what it was estimated from).
+    pub objective: BTreeMap<String, f64>,
+}
+
+/// A checkpoint that was read and whose hash is right.
+pub struct Loaded {
+    pub meta: Meta,
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// Saves and commits; `before_commit` runs between the tensors' rename and the commit (the journal's sync).
+pub fn save(
+    dir: &Path,
+    mut meta: Meta,
+    tensors: &[(String, Tensor)],
+    before_commit: impl FnOnce() -> Result<(), WriteError>,
+) -> Result<Meta, CheckpointError> {
+    fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
+    sweep(dir, meta.step);
+    meta.file = format!("step-{}.safetensors", meta.step);
+    let path = dir.join(&meta.file);
+    let temp = temporary(&path);
+    let contiguous: Vec<(&str, Tensor)> = tensors
+        .iter()
+        .map(|(name, t)| (name.as_str(), t.to_device(Device::Cpu).contiguous()))
+        .collect();
+    Tensor::write_safetensors(&contiguous, &temp)
+        .map_err(|source| CheckpointError::Tensors { path: temp.clone(), source })?;
+    // Hashed as it lies on disk, so that a short write is seen here and not at the resume.
+    meta.hash = sync_and_hash(&temp).map_err(|e| failed("sync", &temp, e))?;
+    fs::rename(&temp, &path).map_err(|e| failed("rename", &temp, e))?;
+    before_commit()?;
+    let commit = dir.join(format!("step-{}.json", meta.step));
+    write_and_rename(&commit, &serde_json::to_vec_pretty(&meta).expect("numbers and strings"))
+        .map_err(|e| failed("commit", &commit, e))?;
+    retire(dir);
+    Ok(meta)
+}
+
+/// The newest checkpoint whose tensors are intact, and what was wrong with newer ones.
+pub fn load_newest(dir: &Path) -> (Option<Loaded>, Vec<String>) {
+    let mut damaged = Vec::new();
+    for step in committed(dir).into_iter().rev() {
+        match load(dir, step) {
+            Ok(loaded) => return (Some(loaded), damaged),
+            Err(why) => damaged.push(why),
+        }
+    }
+    (None, damaged)
+}
+
+fn load(dir: &Path, step: u64) -> Result<Loaded, String> {
+    let path = dir.join(format!("step-{step}.json"));
+    let text = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let meta: Meta =
+        serde_json::from_slice(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    let file = dir.join(format!("step-{step}.safetensors"));
+    let shown = file.display();
+    if meta.version != VERSION {
+        return Err(format!("{shown}: found version {}, allowed: {VERSION}", meta.version));
+    }
+    let hash = sync_and_hash(&file).map_err(|e| format!("{shown}: {e}"))?;
+    if hash != meta.hash {
+        return Err(format!("{shown}: found sha256 {hash}, {} says {}", path.display(), meta.hash));
+    }
+    let tensors = Tensor::read_safetensors(&file).map_err(|e| format!("{shown}: {e}"))?;
+    Ok(Loaded { meta, tensors: tensors.into_iter().collect() })
+}
+
+/// Steps of committed checkpoints, ascending.
+pub fn committed(dir: &Path) -> Vec<u64> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".json")?.parse().ok();
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let mut steps: Vec<u64> = names.filter_map(|name| step(&name)).collect();
+    steps.sort_unstable();
+    steps
+}
+
+/// Removes every checkpoint, commits first.
+pub fn discard(dir: &Path) {
+    for step in committed(dir) {
+        let _ = fs::remove_file(dir.join(format!("step-{step}.json")));
+    }
+    sweep(dir, u64::MAX);
+}
+
+/// Removes what interrupted saves left behind. The caller holds the run's lock, so nobody else is saving.
+fn sweep(dir: &Path, step: u64) {
+    let committed = committed(dir);
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let of = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
+        let is_orphan =
+            of.and_then(|n| n.parse().ok()).is_some_and(|n: u64| !committed.contains(&n));
+        if name.ends_with(".partial") || (is_orphan && name != format!("step-{step}.safetensors")) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Keeps the newest few. A commit goes before its tensors: half a removal leaves an orphan, never a false promise.
+fn retire(dir: &Path) {
+    let steps = committed(dir);
+    for step in &steps[..steps.len().saturating_sub(KEPT)] {
+        let _ = fs::remove_file(dir.join(format!("step-{step}.json")));
+        let _ = fs::remove_file(dir.join(format!("step-{step}.safetensors")));
+    }
+}
+
+fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// Writes a whole file beside `path`, syncs it and renames it there, then syncs the folder.
+pub fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temp = temporary(path);
+    let mut file = File::create(&temp)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temp, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+fn sync_and_hash(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    file.sync_all()?;
+    let mut digest = Sha256::new();
+    io::copy(&mut file, &mut DigestWriter(&mut digest))?;
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct DigestWriter<'a>(&'a mut Sha256);
+
+impl Write for DigestWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> CheckpointError {
+    CheckpointError::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(step: u64) -> Meta {
+        Meta {
+            version: VERSION,
+            step,
+            file: String::new(),
+            hash: String::new(),
+            sec: 1.5,
+            spec_fingerprint: "spec".into(),
+            data_fingerprint: "data".into(),
+            epoch_loss: EpochLoss::default(),
+            objective: BTreeMap::from([("z".to_owned(), 0.1 + 0.2)]),
+        }
+    }
+
+    fn save_step(dir: &Path, step: u64) -> Meta {
+        let tensor = Tensor::from_slice(&[step as f32, 2.0, 3.0]);
+        save(dir, meta(step), &[("w".to_owned(), tensor)], || Ok(())).unwrap()
+    }
+
+    #[test]
+    fn two_are_kept_and_the_newest_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        for step in [10, 20, 30] {
+            save_step(dir.path(), step);
+        }
+        assert_eq!(committed(dir.path()), [20, 30]);
+        let (loaded, damaged) = load_newest(dir.path());
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.tensors["w"], Tensor::from_slice(&[30f32, 2.0, 3.0]));
+        assert_eq!(loaded.meta.objective["z"].to_bits(), (0.1f64 + 0.2).to_bits());
+        assert!(damaged.is_empty());
+    }
+
+    #[test]
+    fn a_damaged_one_is_named_and_its_predecessor_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        save_step(dir.path(), 10);
+        save_step(dir.path(), 20);
+        let file = dir.path().join("step-20.safetensors");
+        let mut bytes = fs::read(&file).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let (loaded, damaged) = load_newest(dir.path());
+        assert_eq!(loaded.unwrap().meta.step, 10);
+        assert!(damaged[0].contains("step-20.safetensors") && damaged[0].contains("sha256"));
+    }
+
+    #[test]
+    fn a_save_that_never_committed_is_no_checkpoint_and_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        save_step(dir.path(), 10);
+        let tensor = [("w".to_owned(), Tensor::from_slice(&[1f32]))];
+        let refused = || {
+            let (path, kind) = (PathBuf::from("events.jsonl"), io::ErrorKind::StorageFull);
+            Err(WriteError { path, kind, why: "disk full".to_owned() })
+        };
+        assert!(save(dir.path(), meta(20), &tensor, refused).is_err());
+        fs::write(dir.path().join("step-30.safetensors.partial"), b"torn").unwrap();
+        assert_eq!(load_newest(dir.path()).0.unwrap().meta.step, 10);
+        save_step(dir.path(), 40);
+        let mut names: Vec<_> =
+            fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            ["step-10.json", "step-10.safetensors", "step-40.json", "step-40.safetensors"]
+        );
+    }
+}

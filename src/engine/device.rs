@@ -1,0 +1,101 @@
+//! What the trainer computes on: device, arithmetic and threads, resolved once at a run's first start.
+
+use tch::Device;
+
+use super::models::Arithmetic;
+use crate::config::spec::Precision;
+
+/// A device that does not exist here.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("device: found {0}, allowed: cpu, cuda or cuda:<number>")]
+    Unknown(String),
+    #[error("device: found {0}, but libtorch sees no CUDA device here; allowed: cpu")]
+    NoCuda(String),
+}
+
+/// `cpu`, `cuda` or `cuda:<i>`; loads libtorch's CUDA half where it exists and a CUDA device is asked for.
+pub fn parse(name: &str) -> Result<Device, DeviceError> {
+    let index = match name {
+        "cpu" => return Ok(Device::Cpu),
+        "cuda" => Some(0),
+        other => other.strip_prefix("cuda:").and_then(|i| i.parse().ok()),
+    };
+    let index: usize = index.ok_or_else(|| DeviceError::Unknown(name.to_owned()))?;
+    load_cuda();
+    if (index as i64) < tch::Cuda::device_count() {
+        Ok(Device::Cuda(index))
+    } else {
+        Err(DeviceError::NoCuda(name.to_owned()))
+    }
+}
+
+/// The name that [`parse`] reads.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// `libtorch_cuda.so` registers its kernels when it is loaded. The trainer is linked against the CPU library alone, so
+/// that one binary serves both kinds of machine; where the CUDA library lies beside it, this brings it in.
+#[cfg(unix)]
+fn load_cuda() {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: the library's initialisers only register operators and devices with the libtorch that is already
+    // loaded; it is leaked, so nothing of it is ever unmapped.
+    #[allow(unsafe_code, reason = "loading a shared library runs its initialisers")]
+    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
+    if let Ok(library) = library {
+        std::mem::forget(library);
+    }
+}
+
+#[cfg(not(unix))]
+fn load_cuda() {}
+
+/// bf16 pays only where the hardware multiplies it: elsewhere it is emulated and slower than fp32.
+pub fn arithmetic(precision: Precision, device: Device) -> Arithmetic {
+    match precision {
+        Precision::Fp32 => Arithmetic::Fp32,
+        Precision::Bf16 => Arithmetic::Bf16,
+        Precision::Auto if device.is_cuda() || has_bf16() => Arithmetic::Bf16,
+        Precision::Auto => Arithmetic::Fp32,
+    }
+}
+
+/// AMX-BF16 or AVX512-BF16.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+pub fn has_bf16() -> bool {
+    let features = raw_cpuid::CpuId::new().get_extended_feature_info();
+    features.is_some_and(|f| f.has_amx_bf16() || f.has_avx512_bf16())
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+pub fn has_bf16() -> bool {
+    false
+}
+
+/// `threads` where given, else one a physical core: two on one core only share its vector units.
+pub fn threads(threads: u32) -> u32 {
+    if 0 < threads {
+        return threads;
+    }
+    let available = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    physical_cores().map_or(available, |cores| cores.min(available)).max(1)
+}
+
+/// Distinct (package, core) pairs in `/proc/cpuinfo`.
+fn physical_cores() -> Option<u32> {
+    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let field = |block: &str, key: &str| {
+        let line = block.lines().find(|line| line.starts_with(key))?;
+        line.split(':').nth(1).map(|value| value.trim().to_owned())
+    };
+    let cores: std::collections::BTreeSet<_> = text
+        .split("\n\n")
+        .filter_map(|block| Some((field(block, "physical id")?, field(block, "core id")?)))
+        .collect();
+    (!cores.is_empty()).then_some(cores.len() as u32)
+}

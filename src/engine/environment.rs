@@ -1,0 +1,83 @@
+//! `env.json`: what a run was first started with. Threads and arithmetic are pinned by it, because a sum split
+//! otherwise is another sum; the rest tells a reader where a number comes from.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::checkpoint::write_and_rename;
+use super::device;
+use super::models::Arithmetic;
+use crate::config::spec::{Precision, TrainSpec};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub instdisc_lab: String,
+    /// Revision of the code, `unknown` outside a repository.
+    pub revision: String,
+    /// Whether the code had changes beside that revision.
+    pub dirty: bool,
+    pub libtorch: String,
+    pub os: String,
+    pub processor: String,
+    /// `cpu` or `cuda:<i>`.
+    pub device: String,
+    pub threads: u32,
+    pub precision: Precision,
+    /// Empty until the data set is loaded.
+    pub data_fingerprint: String,
+}
+
+/// The libtorch release that tch 0.24 binds; its build script refuses another.
+pub const LIBTORCH: &str = "2.11.0";
+
+impl Environment {
+    /// This machine and this build, with `train`'s choices resolved.
+    pub fn here(train: &TrainSpec, on: Device) -> Self {
+        let precision = match device::arithmetic(train.precision, on) {
+            Arithmetic::Fp32 => Precision::Fp32,
+            Arithmetic::Bf16 => Precision::Bf16,
+        };
+        Self {
+            instdisc_lab: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: env!("INSTDISC_REVISION").to_owned(),
+            dirty: env!("INSTDISC_DIRTY") == "true",
+            libtorch: LIBTORCH.to_owned(),
+            os: std::env::consts::OS.to_owned(),
+            processor: processor(),
+            device: device::name(on),
+            threads: device::threads(train.threads),
+            precision,
+            data_fingerprint: String::new(),
+        }
+    }
+
+    /// None where there is none, or none that can be read: it is then written anew.
+    pub fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    pub fn write(&self, path: &Path) -> std::io::Result<()> {
+        write_and_rename(path, &serde_json::to_vec_pretty(self)?)
+    }
+
+    pub fn arithmetic(&self) -> Arithmetic {
+        if self.precision == Precision::Bf16 { Arithmetic::Bf16 } else { Arithmetic::Fp32 }
+    }
+
+    /// What a resume on `here` promises for a run that started as `self`.
+    pub fn resume_promise(&self, here: &Environment) -> &'static str {
+        let same = self.processor == here.processor
+            && self.libtorch == here.libtorch
+            && self.device == here.device;
+        if same && here.device == "cpu" { "exact" } else { "best effort" }
+    }
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find(|line| line.starts_with("model name"));
+    let name = name.and_then(|line| line.split(':').nth(1)).map(str::trim);
+    name.unwrap_or(std::env::consts::ARCH).to_owned()
+}

@@ -1,0 +1,123 @@
+//! What is said when an epoch is over: roughness, rate, the objective's own metrics, k-NN, and warnings.
+
+use std::collections::BTreeMap;
+
+use super::{Events, TrainError, Trainer, on_device};
+use crate::config::spec::ObjectiveKind;
+use crate::engine::eval::encode::{encode, to_vec};
+use crate::engine::eval::knn::knn_accuracy;
+use crate::engine::recorder::EpochLoss;
+use crate::engine::schedule::learning_rate;
+use crate::journal::event::{Eval, Event, Number, Point, Warn};
+
+/// A loss this close to its chance value, relatively, has told no instance from another.
+const AT_CHANCE: f64 = 0.01;
+
+impl Trainer<'_> {
+    /// Roughness, rate, the objective's own metrics and, when due, k-NN.
+    pub(super) fn end_epoch(
+        &mut self,
+        epoch: u32,
+        n_steps: u64,
+        seconds: f64,
+        events: &mut dyn Events,
+    ) -> Result<(), TrainError> {
+        let spec = self.job.spec;
+        let n = self.job.data.train.len() as u64;
+        let n_images = n.min(n_steps * u64::from(spec.train.batch_size));
+        let lr = learning_rate(spec.train.lr, &spec.train.lr_drops, spec.train.epochs, epoch);
+        let mut m = BTreeMap::from([
+            ("lr".to_owned(), Number(lr)),
+            ("images_per_second".to_owned(), Number(n_images as f64 / seconds)),
+        ]);
+        if 0 < self.epoch_loss.differences.n {
+            let roughness = self.epoch_loss.differences.std();
+            m.insert("loss/roughness".to_owned(), Number(roughness));
+        }
+        let own = self.objective.metrics();
+        m.extend(own.into_iter().map(|(info, value)| (info.name, Number(value))));
+        self.write_point(m, events)?;
+        self.warn_at_chance(epoch, events)?;
+        self.epoch_loss = EpochLoss::default();
+        let done = epoch + 1;
+        if done == spec.train.epochs || done.is_multiple_of(spec.eval.every) {
+            self.evaluate(events)?;
+        }
+        Ok(())
+    }
+
+    /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart.
+    fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
+        let (spec, data) = (self.job.spec, self.job.data);
+        let test = on_device(&data.test.images, data.side, self.job.device);
+        let queries = to_vec(&encode(&self.model, &self.params, &self.augment, &test));
+        let clean = to_vec(&encode(&self.model, &self.params, &self.augment, &self.images));
+        let training = to_vec(self.bank.tensor());
+        let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
+        let mut m = BTreeMap::new();
+        for (metric, bank, which) in
+            [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
+        {
+            let (dim, n_classes) = (spec.model.dim as usize, data.classes.len());
+            let (labels, bank_labels) = (&data.test.labels, &data.train.labels);
+            let top1 = knn_accuracy(&queries, labels, bank, bank_labels, dim, n_classes, k, tau);
+            m.insert(metric.to_owned(), Number(top1));
+            let settings = serde_json::json!({
+                "k": k.min(data.train.len()), "tau": tau, "bank": which, "feature": "embedding",
+                "n_bank": data.train.len(), "n_queries": data.test.len(),
+            });
+            events.write(Event::Eval(Eval {
+                step: self.step,
+                metric: metric.to_owned(),
+                value: Number(top1),
+                settings: serde_json::from_value(settings).unwrap_or_default(),
+            }))?;
+        }
+        self.write_point(m, events)
+    }
+
+    fn write_point(
+        &self,
+        m: BTreeMap<String, Number>,
+        events: &mut dyn Events,
+    ) -> Result<(), TrainError> {
+        let epoch = self.step as f64 / self.steps_per_epoch() as f64;
+        events.write(Event::Point(Point { step: self.step, epoch, sec: self.now(), m }))?;
+        Ok(())
+    }
+
+    /// A loss that sits at its chance value after the first epochs says that nothing is being learned.
+    fn warn_at_chance(&mut self, epoch: u32, events: &mut dyn Events) -> Result<(), TrainError> {
+        let Some(chance) = self.objective.chance(self.job.data.train.len()) else { return Ok(()) };
+        let mean = self.epoch_loss.values.mean;
+        if self.warned_chance || epoch < 2 || chance * AT_CHANCE < (mean - chance).abs() {
+            return Ok(());
+        }
+        self.warned_chance = true;
+        let message = format!(
+            "the instance loss sits at its chance value ({mean:.3} after epoch {}, chance {chance:.3}): \
+             no instance is told from another; see objective.tau, model.head_init, objective.lambda",
+            epoch + 1
+        );
+        self.warn("loss_at_chance", message, events)
+    }
+
+    pub(super) fn warn_of_many_negatives(&self, events: &mut dyn Events) -> Result<(), TrainError> {
+        let n = self.job.data.train.len();
+        match self.job.spec.objective.kind {
+            ObjectiveKind::Nce { m, .. } if n <= m as usize => {
+                let message = format!(
+                    "objective.m = {m} is not below the number of instances ({n}): \
+                     negatives repeat, and the full softmax is both exact and cheaper"
+                );
+                self.warn("m_exceeds_n", message, events)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn warn(&self, code: &str, message: String, events: &mut dyn Events) -> Result<(), TrainError> {
+        events.write(Event::Warn(Warn { step: self.step, code: code.to_owned(), message }))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,332 @@
+//! The training loop, which reads as the algorithm, and what it takes to go on with it after a stop.
+//!
+//! A run's state is its parameters and statistics, momentum, memory bank, objective (Z) and the number of steps done.
+//! Everything else (order of samples, augmentation, negatives, learning rate) is a pure function of (seed, step), so a
+//! resumed run equals an uninterrupted one.
+
+mod epoch;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+
+use super::augment::Augment;
+use super::bank::MemoryBank;
+use super::checkpoint::{self, CheckpointError, Loaded};
+use super::models::{Arithmetic, Mode, Model};
+use super::objectives::{self, Batch, Objective, proximal};
+use super::optimizer::Sgd;
+use super::params::Params;
+use super::recorder::{EpochLoss, Pending, StepLoss};
+use super::schedule::learning_rate;
+use crate::config::RunSpec;
+use crate::config::spec::{BankInit, HeadInit};
+use crate::data::Dataset;
+use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
+use crate::journal::writer::WriteError;
+use crate::random::{self, Purpose};
+
+/// Images of the first look at the data that centres the head.
+const FIRST_LOOK: usize = 1024;
+/// Augmentations of the first look are drawn under an epoch that no run reaches.
+const BEFORE_TRAINING: u64 = u32::MAX as u64;
+/// Steps whose losses are read together on CUDA.
+const CUDA_GROUP: usize = 32;
+
+/// Where a run's events go.
+pub trait Events {
+    fn write(&mut self, event: Event) -> Result<(), WriteError>;
+    /// Returns once everything written so far is on disk.
+    fn sync(&mut self) -> Result<(), WriteError>;
+}
+
+/// What to train, on what, and how to be told to stop.
+pub struct Job<'a> {
+    pub spec: &'a RunSpec,
+    pub spec_fingerprint: String,
+    pub data: &'a Dataset,
+    pub device: Device,
+    pub arithmetic: Arithmetic,
+    /// Folder of the checkpoints.
+    pub checkpoints: &'a Path,
+    /// Monotonic seconds from any origin.
+    pub clock: &'a dyn Fn() -> f64,
+    /// Whether somebody asked for a checkpoint and an end.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+/// How an attempt ended, failures apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Finished {
+        step: u64,
+    },
+    /// At a checkpoint, on request.
+    Stopped {
+        step: u64,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+    #[error("{metric} is {value} at step {step}; {last_good}")]
+    NotFinite { metric: &'static str, value: f64, step: u64, last_good: String },
+    #[error("cannot go on from checkpoint step-{step}: {why}")]
+    Restore { step: u64, why: String },
+    #[error(
+        "the data set is not the one this run started with: found {found}, allowed: {expected}"
+    )]
+    DataChanged { found: String, expected: String },
+}
+
+/// A run in memory, between two steps.
+pub struct Trainer<'a> {
+    job: Job<'a>,
+    params: Params,
+    model: Model,
+    objective: Box<dyn Objective>,
+    bank: MemoryBank,
+    sgd: Sgd,
+    augment: Augment,
+    /// (N, S, S, 3) u8, on the device.
+    images: Tensor,
+    /// Steps done.
+    step: u64,
+    epoch_loss: EpochLoss,
+    pending: Pending,
+    sec_before: f64,
+    started: f64,
+    warned_chance: bool,
+}
+
+impl<'a> Trainer<'a> {
+    /// Builds the run as of its start or, with `from`, as of a checkpoint.
+    pub fn new(job: Job<'a>, from: Option<Loaded>) -> Result<Self, TrainError> {
+        let (spec, data) = (job.spec, job.data);
+        let (n, dim) = (data.train.len(), spec.model.dim as usize);
+        let mut params = Params::new(job.device);
+        let model = Model::new(&spec.model, job.arithmetic, spec.seed, &mut params);
+        let objective =
+            objectives::build(&spec.objective, n, dim, spec.seed, job.device, &mut params);
+        params.freeze();
+        let sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
+        let group = if job.device == Device::Cpu { 1 } else { CUDA_GROUP };
+        let started = (job.clock)();
+        let mut trainer = Self {
+            augment: Augment::new(&spec.augment, data.mean, data.std, data.side, job.device),
+            images: on_device(&data.train.images, data.side, job.device),
+            bank: MemoryBank::random(n, dim, spec.seed, job.device),
+            params,
+            model,
+            objective,
+            sgd,
+            step: 0,
+            epoch_loss: EpochLoss::default(),
+            pending: Pending::new(group),
+            sec_before: 0.0,
+            started,
+            warned_chance: false,
+            job,
+        };
+        match from {
+            Some(loaded) => trainer.restore(loaded)?,
+            None => trainer.first_look(),
+        }
+        Ok(trainer)
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    pub fn steps(&self) -> u64 {
+        self.steps_per_epoch() * u64::from(self.job.spec.train.epochs)
+    }
+
+    /// Every metric that this run may log.
+    pub fn metrics(&self) -> Vec<MetricInfo> {
+        let info = |name: &str, unit: &str, better| MetricInfo {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            better,
+        };
+        let mut metrics = vec![
+            info("loss", "nats", Better::Lower),
+            info("loss/instance", "nats", Better::Lower),
+            info("loss/proximal", "nats", Better::Lower),
+            info("loss/roughness", "nats", Better::Lower),
+            info("knn_top1", "%", Better::Higher),
+            info("knn_top1_bank", "%", Better::Higher),
+            info("lr", "1", Better::Neither),
+            info("images_per_second", "images/s", Better::Higher),
+        ];
+        metrics.extend(self.objective.metrics().into_iter().map(|(info, _)| info));
+        metrics
+    }
+
+    /// Trains to the end, or to a checkpoint when asked to stop.
+    pub fn run(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
+        self.warn_of_many_negatives(events)?;
+        let epochs = self.job.spec.train.epochs;
+        while self.epoch() < epochs {
+            let epoch = self.epoch();
+            let order = order(self.job.spec.seed, epoch, self.job.data.train.len());
+            let (epoch_started, first_step) = (self.now(), self.step);
+            while self.epoch() == epoch {
+                self.train_step(epoch, &order);
+                if self.pending.is_due() {
+                    self.log_losses(events)?;
+                }
+                if (self.job.stop)() && self.epoch() == epoch {
+                    return self.stop(events);
+                }
+            }
+            self.log_losses(events)?;
+            let seconds = self.now() - epoch_started;
+            self.end_epoch(epoch, self.step - first_step, seconds, events)?;
+            let every = self.job.spec.train.checkpoint_every;
+            let stop = (self.job.stop)() && self.epoch() < epochs;
+            if stop || self.epoch() == epochs || self.epoch().is_multiple_of(every) {
+                self.save(events)?;
+            }
+            if stop {
+                return Ok(Outcome::Stopped { step: self.step });
+            }
+        }
+        Ok(Outcome::Finished { step: self.step })
+    }
+
+    /// One step of the paper's Algorithm: embed, compare with the bank, descend, remember.
+    fn train_step(&mut self, epoch: u32, order: &[i64]) {
+        let spec = self.job.spec;
+        let position = (self.step % self.steps_per_epoch()) as usize;
+        let size = spec.train.batch_size as usize;
+        let instances = &order[position * size..order.len().min((position + 1) * size)];
+        let index = Tensor::from_slice(instances).to_device(self.job.device); // (B)
+
+        let draws = self.augment.draw(spec.seed, u64::from(epoch), 0, instances);
+        let views = self.augment.apply(&self.images.index_select(0, &index), &draws); // (B, 3, S, S)
+        let feats = self.model.forward(&self.params, &views, Mode::Train).embedding; // (B, D)
+
+        let instance = self.objective.loss(&Batch {
+            feats: &feats,
+            index: &index,
+            bank: &self.bank,
+            params: &self.params,
+            step: self.step,
+            seed: spec.seed,
+        });
+        let lambda = if spec.objective.lambda_from <= epoch { spec.objective.lambda } else { 0.0 };
+        let proximal = (lambda != 0.0).then(|| proximal(&feats, &self.bank.rows(&index)) * lambda);
+        let loss = proximal.as_ref().map_or_else(|| instance.shallow_clone(), |p| &instance + p);
+
+        let gradient = self.params.gradient(&loss); // (P)
+        let lr = learning_rate(spec.train.lr, &spec.train.lr_drops, spec.train.epochs, epoch);
+        self.sgd.step(&self.params, &gradient, lr);
+        self.bank.update(&index, &feats, spec.objective.bank_momentum);
+
+        self.step += 1;
+        self.pending.push(self.step, self.now(), &instance, proximal.as_ref());
+    }
+
+    /// Before the first step: the head centred and the bank encoded, where the spec asks for it.
+    fn first_look(&mut self) {
+        let (spec, n) = (self.job.spec, self.job.data.train.len());
+        let some = order(spec.seed, u32::MAX, n);
+        if spec.model.head_init == HeadInit::Centred {
+            let pooled = self.look(&some[..n.min(FIRST_LOOK)]).0; // (N, C)
+            self.model.centre_head(&self.params, &pooled);
+        }
+        if spec.objective.bank_init == BankInit::Encoded {
+            let all: Vec<i64> = (0..n as i64).collect();
+            self.bank = MemoryBank::from_unit(self.look(&all).1);
+        }
+    }
+
+    /// Pooled features and embeddings of augmented instances, by the batches' own statistics, as a step sees them.
+    fn look(&self, instances: &[i64]) -> (Tensor, Tensor) {
+        let size = self.job.spec.train.batch_size as usize;
+        let part = |instances: &[i64]| {
+            let index = Tensor::from_slice(instances).to_device(self.job.device);
+            let draws = self.augment.draw(self.job.spec.seed, BEFORE_TRAINING, 0, instances);
+            let views = self.augment.apply(&self.images.index_select(0, &index), &draws);
+            let encoded = self.model.forward(&self.params, &views, Mode::Train);
+            (encoded.pooled, encoded.embedding)
+        };
+        let (pooled, embeddings): (Vec<_>, Vec<_>) =
+            tch::no_grad(|| instances.chunks(size).map(part).unzip());
+        (Tensor::cat(&pooled, 0), Tensor::cat(&embeddings, 0))
+    }
+
+    /// Writes the losses read back so far.
+    fn log_losses(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
+        for StepLoss { step, sec, instance, proximal } in self.pending.take() {
+            self.epoch_loss.add(instance);
+            let loss = instance + proximal.unwrap_or(0.0);
+            let mut m = BTreeMap::from([
+                ("loss".to_owned(), Number(loss)),
+                ("loss/instance".to_owned(), Number(instance)),
+            ]);
+            if let Some(proximal) = proximal {
+                m.insert("loss/proximal".to_owned(), Number(proximal));
+            }
+            let epoch = step as f64 / self.steps_per_epoch() as f64;
+            events.write(Event::Point(Point { step, epoch, sec, m }))?;
+            if !loss.is_finite() {
+                return Err(self.not_finite(step, loss));
+            }
+        }
+        Ok(())
+    }
+
+    fn not_finite(&self, step: u64, value: f64) -> TrainError {
+        let last_good = match checkpoint::committed(self.job.checkpoints).last() {
+            Some(good) => format!("last good checkpoint: step-{good}"),
+            None => "there is no checkpoint yet".to_owned(),
+        };
+        TrainError::NotFinite { metric: "loss", value, step, last_good }
+    }
+
+    fn stop(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
+        self.log_losses(events)?;
+        self.save(events)?;
+        Ok(Outcome::Stopped { step: self.step })
+    }
+
+    /// Active seconds over all attempts.
+    fn now(&self) -> f64 {
+        self.sec_before + (self.job.clock)() - self.started
+    }
+
+    /// Epochs done.
+    fn epoch(&self) -> u32 {
+        (self.step / self.steps_per_epoch()) as u32
+    }
+
+    fn steps_per_epoch(&self) -> u64 {
+        (self.job.data.train.len() as u64).div_ceil(u64::from(self.job.spec.train.batch_size))
+    }
+}
+
+/// The order of instances in an epoch: a function of (seed, epoch) alone.
+fn order(seed: u64, epoch: u32, n: usize) -> Vec<i64> {
+    let mut order: Vec<i64> = (0..n as i64).collect();
+    random::stream(seed, Purpose::Order, u64::from(epoch), 0).shuffle(&mut order);
+    order
+}
+
+/// (N, S, S, 3) u8.
+fn on_device(images: &[u8], side: usize, device: Device) -> Tensor {
+    let side = side as i64;
+    Tensor::from_slice(images).view([-1, side, side, 3]).to_kind(Kind::Uint8).to_device(device)
+}
