@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod data;
 mod experiments;
 mod ingest;
 mod journal;
+#[cfg(target_os = "linux")]
+mod linking;
 mod store;
 mod support;
 mod walls;

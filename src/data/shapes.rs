@@ -151,21 +151,32 @@ impl Scene {
     fn render(&self, image: &mut [u8], stream: &mut Stream) {
         for (i, pixel) in image.chunks_exact_mut(3).enumerate() {
             let (x, y) = ((i % SIDE) as f32, (i / SIDE) as f32);
-            let mut sum = [0.0; 3];
-            for (dx, dy) in SAMPLES {
-                let colour = self.colour_at(x + dx, y + dy);
-                for c in 0..3 {
-                    sum[c] += colour[c];
-                }
-            }
+            let mean = self.mean_around(x, y);
             let noise = stream.u32();
             for c in 0..3 {
                 // Ten bits a channel, up to ±0.03.
                 let grain = ((noise >> (10 * c)) & 1023) as f32 / 1023.0 - 0.5;
-                let value = sum[c] / SAMPLES.len() as f32 + 0.06 * grain;
+                let value = mean[c] + 0.06 * grain;
                 pixel[c] = (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8;
             }
         }
+    }
+
+    /// The colour of the pixel whose corner is (x, y). Where there is only ground, which is linear, its middle will do.
+    fn mean_around(&self, x: f32, y: f32) -> Rgb {
+        let (middle_x, middle_y) = (x + 0.5, y + 0.5);
+        let near = |d: &Distractor| d.is_near(middle_x, middle_y);
+        if !self.figure.is_near(middle_x, middle_y) && !self.distractors.iter().any(near) {
+            return self.ground_at(middle_x, middle_y);
+        }
+        let mut sum = [0.0; 3];
+        for (dx, dy) in SAMPLES {
+            let colour = self.colour_at(x + dx, y + dy);
+            for c in 0..3 {
+                sum[c] += colour[c];
+            }
+        }
+        sum.map(|channel| channel / SAMPLES.len() as f32)
     }
 
     fn colour_at(&self, x: f32, y: f32) -> Rgb {
@@ -175,6 +186,10 @@ impl Scene {
         if let Some(hit) = self.distractors.iter().find(|d| d.covers(x, y)) {
             return hit.colour;
         }
+        self.ground_at(x, y)
+    }
+
+    fn ground_at(&self, x: f32, y: f32) -> Rgb {
         let middle = SIDE as f32 / 2.0;
         let along = (x - middle) * self.slope.0 + (y - middle) * self.slope.1;
         mix(&self.ground, (along / SIDE as f32 + 0.5).clamp(0.0, 1.0))
@@ -194,6 +209,13 @@ impl Distractor {
         }
     }
 
+    /// Whether a pixel with this middle may show some of it.
+    fn is_near(&self, x: f32, y: f32) -> bool {
+        let (dx, dy) = (x - self.x, y - self.y);
+        let reach = self.half_length + self.radius + 1.0;
+        dx * dx + dy * dy <= reach * reach
+    }
+
     fn covers(&self, x: f32, y: f32) -> bool {
         let (dx, dy) = (x - self.x, y - self.y);
         let t = (dx * self.along.0 + dy * self.along.1).clamp(-self.half_length, self.half_length);
@@ -203,13 +225,19 @@ impl Distractor {
 }
 
 impl Figure {
+    /// Whether a pixel with this middle may show some of it; every silhouette lies within 1.2 radii.
+    fn is_near(&self, x: f32, y: f32) -> bool {
+        let (dx, dy) = (x - self.x, y - self.y);
+        let reach = 1.2 / self.scale + 1.0;
+        dx * dx + dy * dy <= reach * reach
+    }
+
     /// How much of the second ink the figure shows at a point of the image, in 0..=1; `None` outside of it.
     fn ink_at(&self, x: f32, y: f32) -> Option<f32> {
         let (dx, dy) = ((x - self.x) * self.scale, (y - self.y) * self.scale);
         let (cos, sin) = self.turn;
         let (u, v) = (cos * dx + sin * dy, cos * dy - sin * dx);
-        // Every silhouette lies within this disc.
-        if 1.44 < u * u + v * v || !inside(self.class, u, v) {
+        if !inside(self.class, u, v) {
             return None;
         }
         Some(self.texture(u, v))
