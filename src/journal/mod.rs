@@ -4,6 +4,7 @@
 //! The journal is the truth about a run; the database is a copy that can be made again.
 
 pub mod event;
+mod flusher;
 pub mod process;
 pub mod reader;
 pub mod writer;

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::model::{ExperimentRecord, Member, Progress, RunId, RunRow, State, Summary};
+use super::model::{Progress, RunId, RunRow, State, Summary};
 use super::points::value_of;
+use super::records::{ExperimentRecord, Member};
 use super::{Result, Store, StoreError, unjson};
 use crate::journal::event::{Better, Number};
 
@@ -80,47 +81,49 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: five queries, put together here.
+/// All runs, or the one with `key`: five queries, put together here. Asked for as a range of keys, as that is what an
+/// index serves in both cases.
 async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
+    let (first, last) = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
     let mut place = HashMap::new();
     let mut runs = Vec::new();
     let query = sqlx::query(
         "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
                 reason, note, priority, pinned, archived
-           FROM run WHERE ?1 IS NULL OR key = ?1 ORDER BY key",
+           FROM run WHERE key BETWEEN ? AND ? ORDER BY key",
     );
-    for row in query.bind(key).fetch_all(&mut *view).await? {
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         place.insert(row.try_get::<i64, _>(0)?, runs.len());
         runs.push(bare(&row)?);
     }
     let query = sqlx::query(
         "SELECT run, name, unit, better, last, last_flag, last_step, best, best_step
-           FROM summary JOIN metric ON metric.key = summary.metric WHERE ?1 IS NULL OR run = ?1",
+           FROM summary JOIN metric ON metric.key = summary.metric WHERE run BETWEEN ? AND ?",
     );
-    for row in query.bind(key).fetch_all(&mut *view).await? {
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
         runs[at].metrics.insert(row.try_get(1)?, summary(&row)?);
     }
     let query = sqlx::query(
         "SELECT run, name, varied FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
-          WHERE ?1 IS NULL OR run = ?1 ORDER BY experiment.key",
+          WHERE run BETWEEN ? AND ? ORDER BY experiment.key",
     );
-    for row in query.bind(key).fetch_all(&mut *view).await? {
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
         runs[at].experiments.push(row.try_get(1)?);
         let varied: Map<String, Value> = unjson("varied factors", row.try_get(2)?)?;
         runs[at].varied.extend(varied);
     }
-    let query = sqlx::query("SELECT run, tag FROM tag WHERE ?1 IS NULL OR run = ?1 ORDER BY tag");
-    for row in query.bind(key).fetch_all(&mut *view).await? {
+    let query = sqlx::query("SELECT run, tag FROM tag WHERE run BETWEEN ? AND ? ORDER BY tag");
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
         runs[at].tags.push(row.try_get(1)?);
     }
     let query = sqlx::query(
         "SELECT warning.run, warning.message FROM warning JOIN run ON run.key = warning.run
-          WHERE warning.attempt = run.attempt AND (?1 IS NULL OR run.key = ?1) ORDER BY warning.key",
+          WHERE warning.attempt = run.attempt AND warning.run BETWEEN ? AND ? ORDER BY warning.key",
     );
-    for row in query.bind(key).fetch_all(&mut *view).await? {
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
         runs[at].warning = Some(row.try_get(1)?);
     }

@@ -4,10 +4,10 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::browse::state;
-use super::model::{
+use super::points::value_of;
+use super::records::{
     Attempt, CheckpointRow, CurvePoint, Ending, EvaluationRow, StateChange, WarningRow,
 };
-use super::points::value_of;
 use super::{Result, Store, StoreError, key_of, unjson};
 use crate::journal::event::{EndState, Number};
 use crate::journal::process::Identity;

@@ -2,7 +2,8 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::model::{Change, RunId, State};
+use super::model::{RunId, State};
+use super::records::Change;
 use super::transition::record;
 use super::{Durability, Result, Store, StoreError, json};
 use crate::config::Reference;

@@ -6,6 +6,7 @@
 //! them (NORMAL). Readers are read-only and never wait for a writer. Times are milliseconds since 1970 UTC, and the
 //! caller's: there is no clock in here.
 
+mod apply;
 mod browse;
 mod curve;
 mod edit;
@@ -15,6 +16,7 @@ mod ingest;
 pub mod model;
 mod open;
 mod points;
+mod records;
 mod request;
 mod transition;
 
@@ -28,12 +30,12 @@ use tokio::sync::Mutex;
 pub use enqueue::{Enqueued, NewRun, Outcome, Submission};
 pub use error::StoreError;
 pub use ingest::{Ingested, catch_up};
-pub use model::{
-    Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
-    IllegalTransition, Member, Progress, Request, Requested, RunId, RunRow, State, StateChange,
-    Summary, WarningRow, WorkerRow,
-};
+pub use model::{IllegalTransition, Progress, RunId, RunRow, State, Summary};
 pub use open::location;
+pub use records::{
+    Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
+    Member, Request, Requested, StateChange, WarningRow, WorkerRow,
+};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 

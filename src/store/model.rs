@@ -1,4 +1,4 @@
-//! The nouns of the run log, as the rest of the workbench sees them.
+//! A run, as the rest of the workbench sees it: its state, and its row in every table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,9 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::config::Reference;
-use crate::journal::event::{Better, EndState, Number};
-use crate::journal::process::Identity;
+use crate::journal::event::{Better, Number};
 
 /// A run's name, `<experiment>-<8 hex of the fingerprint>[.N]`: directory name, and what users type.
 pub type RunId = String;
@@ -166,162 +164,6 @@ pub struct RunRow {
     pub archived: bool,
     /// Latest warning of the current attempt.
     pub warning: Option<String>,
-}
-
-/// An experiment as it was last queued, with every run that answers it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ExperimentRecord {
-    pub name: String,
-    pub question: String,
-    /// The TOML as written.
-    pub text: String,
-    /// Dotted keys that vary, seed apart, in the order they were written.
-    pub factors: Vec<String>,
-    pub references: Vec<Reference>,
-    /// By ordinal.
-    pub members: Vec<Member>,
-}
-
-/// A run's place in an experiment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    pub run: RunId,
-    pub varied: Map<String, Value>,
-    pub variant: Option<String>,
-    pub ordinal: u64,
-}
-
-/// One measurement. `value` may be NaN or infinite.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CurvePoint {
-    pub step: u64,
-    pub epoch: f64,
-    /// Active seconds.
-    pub sec: f64,
-    pub value: f64,
-}
-
-/// Who changes a run's state, when, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub at: i64,
-    /// In words, for people; shown beside the state.
-    pub reason: Option<String>,
-    /// A subcommand, a screen, a worker's slot.
-    pub by: String,
-}
-
-/// One line of a run's history.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StateChange {
-    pub at: i64,
-    pub attempt: u32,
-    /// Absent when the run was created.
-    pub from: Option<State>,
-    pub to: State,
-    pub reason: Option<String>,
-    pub by: String,
-}
-
-/// A run that a worker has taken from the queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    pub id: RunId,
-    pub attempt: u32,
-    /// The trainer is to ignore checkpoints.
-    pub fresh: bool,
-}
-
-/// One start of a trainer: by whom, as which process, and how it ended, as far as known.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Attempt {
-    pub attempt: u32,
-    pub slot: Option<String>,
-    pub device: Option<String>,
-    pub claimed_at: Option<i64>,
-    pub process: Option<Identity>,
-    pub started_at: Option<i64>,
-    pub resumed_step: Option<u64>,
-    pub threads: Option<u32>,
-    pub precision: Option<String>,
-    pub resume: Option<String>,
-    pub ending: Option<Ending>,
-}
-
-/// What the journal says about how an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ending {
-    pub at: i64,
-    pub state: EndState,
-    pub step: u64,
-    pub reason: String,
-}
-
-/// What a person can ask of a run that a process works on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Request {
-    Pause,
-    Cancel,
-}
-
-impl Request {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Request::Pause => "pause",
-            Request::Cancel => "cancel",
-        }
-    }
-}
-
-/// A request that waits for the worker of its run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Requested {
-    pub id: RunId,
-    pub request: Request,
-    pub at: i64,
-    pub by: String,
-}
-
-/// A worker that said hello. Whether it still lives is for its lock file to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerRow {
-    pub slot: String,
-    pub device: String,
-    pub process: Identity,
-    pub since: i64,
-    /// Finishes its run and then leaves.
-    pub draining: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CheckpointRow {
-    pub step: u64,
-    pub attempt: u32,
-    pub at: i64,
-    /// Relative to the run directory.
-    pub file: String,
-    /// sha256, hex.
-    pub hash: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EvaluationRow {
-    pub metric: String,
-    pub step: u64,
-    pub attempt: u32,
-    pub at: i64,
-    pub value: Number,
-    pub settings: BTreeMap<String, Value>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WarningRow {
-    pub attempt: u32,
-    pub step: u64,
-    pub at: i64,
-    pub code: String,
-    pub message: String,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 
 use super::Result;
-use super::model::CurvePoint;
+use super::records::CurvePoint;
 use crate::journal::event::{Better, MetricInfo, Point};
 
 /// Rows of one INSERT; with seven columns far below SQLite's 32766 variables, and beyond which nothing is gained.

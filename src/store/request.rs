@@ -3,7 +3,8 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::model::{Request, Requested, State, WorkerRow};
+use super::model::State;
+use super::records::{Request, Requested, WorkerRow};
 use super::transition::Found;
 use super::{Durability, Result, Store, StoreError};
 use crate::journal::process::Identity;

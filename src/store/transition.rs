@@ -4,7 +4,8 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::browse::state as parse_state;
-use super::model::{Change, Claim, IllegalTransition, State};
+use super::model::{IllegalTransition, State};
+use super::records::{Change, Claim};
 use super::{Durability, Result, Store, StoreError};
 use crate::journal::process::Identity;
 

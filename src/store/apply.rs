@@ -1,0 +1,231 @@
+//! What each event does to the run log, within the transaction of its batch.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::ingest::Ingested;
+use super::points::{self, Pending, columns_of};
+use super::records::Ending;
+use super::{Result, StoreError, json};
+use crate::journal::event::{Checkpoint, End, EndState, Eval, Event, Line, Start, Warn};
+use crate::journal::reader::{Garbled, Position};
+
+/// The run that a batch is written to.
+pub(super) struct Target {
+    run: i64,
+    /// The newest attempt that has said anything; older ones are no longer believed.
+    attempt: u32,
+    /// Time of the last event. Dates a garbled line, which has no time of its own.
+    at: i64,
+    epoch: f64,
+    step: u64,
+    sec: f64,
+    pending: Pending,
+}
+
+impl Target {
+    pub(super) async fn find(tx: &mut SqliteConnection, id: &str, from: Position) -> Result<Self> {
+        let query = sqlx::query(
+            "SELECT key, epoch, step, sec, journal_bytes, coalesce(heard_at, queued_at),
+                    coalesce((SELECT max(attempt) FROM attempt WHERE attempt.run = run.key AND resumed_step IS NOT NULL), 0)
+               FROM run WHERE id = ?",
+        );
+        let row = query.bind(id).fetch_optional(tx).await?;
+        let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
+        let expected: u64 = row.try_get(4)?;
+        if expected != from.bytes {
+            return Err(StoreError::OutOfPlace { run: id.to_owned(), expected, found: from.bytes });
+        }
+        Ok(Self {
+            run: row.try_get(0)?,
+            attempt: row.try_get(6)?,
+            at: row.try_get(5)?,
+            epoch: row.try_get(1)?,
+            step: row.try_get(2)?,
+            sec: row.try_get(3)?,
+            pending: Pending::default(),
+        })
+    }
+
+    pub(super) async fn line(
+        &mut self,
+        tx: &mut SqliteConnection,
+        line: &Line,
+        done: &mut Ingested,
+    ) -> Result<()> {
+        if line.attempt < self.attempt {
+            return Ok(());
+        }
+        self.at = line.at;
+        match &line.event {
+            Event::Start(start) => self.start(tx, line, start, done).await,
+            Event::Point(point) => {
+                self.pending.push(point);
+                if self.step <= point.step {
+                    (self.epoch, self.step, self.sec) = (point.epoch, point.step, point.sec);
+                }
+                Ok(())
+            }
+            Event::Checkpoint(checkpoint) => self.checkpoint(tx, line, checkpoint).await,
+            Event::Eval(eval) => self.evaluation(tx, line, eval).await,
+            Event::Warn(warn) => {
+                done.warnings += 1;
+                self.warning(tx, line.attempt, line.at, warn).await
+            }
+            Event::End(end) => self.end(tx, line, end, done).await,
+            Event::Unknown => Ok(()),
+        }
+    }
+
+    /// A new attempt begins at a checkpoint, or at nothing: what earlier ones measured beyond it is void.
+    async fn start(
+        &mut self,
+        tx: &mut SqliteConnection,
+        line: &Line,
+        start: &Start,
+        done: &mut Ingested,
+    ) -> Result<()> {
+        self.flush(tx, done).await?;
+        self.attempt = line.attempt;
+        points::declare(tx, &start.metrics).await?;
+        points::void(tx, self.run, (0 < start.resumed_step).then_some(start.resumed_step)).await?;
+        let query = sqlx::query_as(
+            "SELECT epoch, sec FROM point WHERE run = ? AND step = (SELECT max(step) FROM point WHERE run = ?1)",
+        );
+        let left: Option<(f64, f64)> = query.bind(self.run).fetch_optional(&mut *tx).await?;
+        (self.epoch, self.sec) = left.unwrap_or_default();
+        self.step = start.resumed_step;
+        let query = sqlx::query(
+            "UPDATE run SET device = ?, steps = ?, epochs = ?, fresh = CASE WHEN ? THEN 0 ELSE fresh END WHERE key = ?",
+        );
+        let query = query
+            .bind(&start.device)
+            .bind(start.steps.cast_signed())
+            .bind(start.epochs)
+            .bind(start.resumed_step == 0);
+        query.bind(self.run).execute(&mut *tx).await?;
+        let query = sqlx::query(
+            "INSERT INTO attempt (run, attempt, device, boot_id, pid, start_ticks, started_at, resumed_step, threads,
+                                  precision, resume)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET device = excluded.device, boot_id = excluded.boot_id, pid = excluded.pid,
+               start_ticks = excluded.start_ticks, started_at = excluded.started_at,
+               resumed_step = excluded.resumed_step, threads = excluded.threads, precision = excluded.precision,
+               resume = excluded.resume",
+        );
+        let query =
+            query.bind(self.run).bind(line.attempt).bind(&start.device).bind(&start.boot_id);
+        let query = query.bind(start.pid).bind(start.start_ticks.cast_signed()).bind(line.at);
+        let query = query.bind(start.resumed_step.cast_signed()).bind(start.threads);
+        query.bind(&start.precision).bind(&start.resume).execute(tx).await?;
+        done.start = Some((line.attempt, line.at, start.clone()));
+        Ok(())
+    }
+
+    async fn checkpoint(
+        &self,
+        tx: &mut SqliteConnection,
+        line: &Line,
+        new: &Checkpoint,
+    ) -> Result<()> {
+        let query = sqlx::query(
+            "INSERT OR REPLACE INTO checkpoint (run, step, attempt, at, file, hash) VALUES (?, ?, ?, ?, ?, ?)",
+        );
+        let query =
+            query.bind(self.run).bind(new.step.cast_signed()).bind(line.attempt).bind(line.at);
+        query.bind(&new.file).bind(&new.hash).execute(tx).await?;
+        Ok(())
+    }
+
+    async fn evaluation(&self, tx: &mut SqliteConnection, line: &Line, new: &Eval) -> Result<()> {
+        let (value, flag) = columns_of(new.value.0);
+        let query = sqlx::query(
+            "INSERT OR REPLACE INTO evaluation (run, metric, step, attempt, at, value, flag, settings)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        );
+        let query =
+            query.bind(self.run).bind(&new.metric).bind(new.step.cast_signed()).bind(line.attempt);
+        let query = query.bind(line.at).bind(value).bind(flag).bind(json(&new.settings)?);
+        query.execute(tx).await?;
+        Ok(())
+    }
+
+    async fn warning(
+        &self,
+        tx: &mut SqliteConnection,
+        attempt: u32,
+        at: i64,
+        new: &Warn,
+    ) -> Result<()> {
+        let query = sqlx::query(
+            "INSERT INTO warning (run, attempt, step, at, code, message) VALUES (?, ?, ?, ?, ?, ?)",
+        );
+        let query = query.bind(self.run).bind(attempt).bind(new.step.cast_signed()).bind(at);
+        query.bind(&new.code).bind(&new.message).execute(tx).await?;
+        Ok(())
+    }
+
+    pub(super) async fn garbled(
+        &self,
+        tx: &mut SqliteConnection,
+        bad: &Garbled,
+        done: &mut Ingested,
+    ) -> Result<()> {
+        done.warnings += 1;
+        let message = format!(
+            "line {} of events.jsonl, at byte {}, is no event: {}",
+            bad.line, bad.at, bad.why
+        );
+        let warn = Warn { step: self.step, code: "garbled_journal".into(), message };
+        self.warning(tx, self.attempt, self.at, &warn).await
+    }
+
+    async fn end(
+        &mut self,
+        tx: &mut SqliteConnection,
+        line: &Line,
+        end: &End,
+        done: &mut Ingested,
+    ) -> Result<()> {
+        let state = match end.state {
+            EndState::Finished => "finished",
+            EndState::Stopped => "stopped",
+            EndState::Failed => "failed",
+        };
+        let query = sqlx::query(
+            "INSERT INTO attempt (run, attempt, ended_at, end_state, end_step, end_reason) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET ended_at = excluded.ended_at, end_state = excluded.end_state,
+               end_step = excluded.end_step, end_reason = excluded.end_reason",
+        );
+        let query = query.bind(self.run).bind(line.attempt).bind(line.at).bind(state);
+        query.bind(end.step.cast_signed()).bind(&end.reason).execute(tx).await?;
+        let ending =
+            Ending { at: line.at, state: end.state, step: end.step, reason: end.reason.clone() };
+        done.end = Some((line.attempt, ending));
+        Ok(())
+    }
+
+    pub(super) async fn flush(
+        &mut self,
+        tx: &mut SqliteConnection,
+        done: &mut Ingested,
+    ) -> Result<()> {
+        done.points += self.pending.write(tx, self.run).await?;
+        Ok(())
+    }
+
+    pub(super) async fn save(&self, tx: &mut SqliteConnection, to: Position) -> Result<()> {
+        let query = sqlx::query(
+            "UPDATE run SET epoch = ?, step = ?, sec = ?, journal_bytes = ?, journal_lines = ?, heard_at = ?
+              WHERE key = ?",
+        );
+        let query = query.bind(self.epoch).bind(self.step.cast_signed()).bind(self.sec);
+        let query = query
+            .bind(to.bytes.cast_signed())
+            .bind(to.lines.cast_signed())
+            .bind(self.at)
+            .bind(self.run);
+        query.execute(tx).await?;
+        Ok(())
+    }
+}
