@@ -137,7 +137,7 @@ mod tests {
 
     fn images(n: i64) -> Tensor {
         let bytes: Vec<u8> =
-            (0..n * 32 * 32 * 3).map(|i| (i * 2_654_435_761 >> 13) as u8).collect();
+            (0..n * 32 * 32 * 3).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();
         Tensor::from_slice(&bytes).view([n, 32, 32, 3])
     }
 

@@ -86,7 +86,7 @@ fn differences(views: &Tensor, expected: &Tensor) -> (f64, f64) {
 }
 
 fn assert_close(what: &str, views: &Tensor, fixture: &Fixture, name: &str, pil: (f64, f64)) {
-    let (max, mean) = differences(views, fixture.get(&format!("{name}.tensor")));
+    let (max, _) = differences(views, fixture.get(&format!("{name}.tensor")));
     assert!(max < 1e-5, "{what}: {max:.2e} from torchvision's tensors");
     let (max, mean) = differences(views, fixture.get(&format!("{name}.pil")));
     assert!(max < pil.0 && mean < pil.1, "{what}: {max:.2}, mean {mean:.3} of 255 from PIL");
