@@ -127,27 +127,25 @@ pub(super) fn apply(xs: Tensor, plan: &Plan, device: Device) -> Tensor {
 
 /// Adds `turns` (B) to the hue of `xs` (B, 3, P), through HSV: value and chroma stay, so saturation does too.
 ///
-/// With value v, chroma c and hue h in turns, channel i of (5, 3, 1) is v - c·max(0, min(k, 4 - k, 1)),
-/// k = (i + 6h) mod 6 (<https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative>), which as a distance on the
-/// circle is v - c·clamp(2 - 6·|d|, 0, 1) with d the signed distance of h + (i - 2)/6 to the nearest integer.
+/// With value v, chroma c, least channel l, the hue of (r, g, b) in sixths of a turn is 1 + (g + b - r - l) / c, with the
+/// sign of g - b; no choice among the three channels, which tensors do slowly. The way back gives channel i = 5, 3, 1 as
+/// v - c·max(0, min(k, 4 - k, 1)), k = (i + hue) mod 6 (<https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative>),
+/// which is v - c·clamp(2 - 6·|d|, 0, 1), where d is the signed distance of (hue + i - 2) / 6 to the nearest integer.
 fn turn(xs: &Tensor, turns: &Tensor) -> Tensor {
-    let value = xs.amax([1i64], false); // (B, P)
-    let chroma = &value - xs.amin([1i64], false);
-    let (r, g, b) = (xs.select(1, 0), xs.select(1, 1), xs.select(1, 2));
-    // Where chroma is 0 all differences are too, and the colour is gray whatever its hue.
-    let per_chroma = chroma.clamp_min(1e-20).reciprocal_() / 6.0;
-    let from_red = (&g - &b) * &per_chroma;
-    let from_green = (&b - &r) * &per_chroma + 1.0 / 3.0;
-    let from_blue = (&r - &g) * &per_chroma + 2.0 / 3.0;
-    let hue = from_red
-        .where_self(&r.eq_tensor(&value), &from_green.where_self(&g.eq_tensor(&value), &from_blue));
-    let hue = hue + turns.unsqueeze(1); // (B, P)
+    let (r, g, b) = (xs.select(1, 0), xs.select(1, 1), xs.select(1, 2)); // (B, P)
+    let value = xs.amax([1i64], false);
+    let least = xs.amin([1i64], false);
+    let mut chroma = &value - &least;
+    let mut hue = &g + &b;
+    let _ = hue.g_sub_(&r).g_sub_(&least);
+    // Where chroma is 0 so is the numerator, and the colour is gray whatever its hue.
+    let _ = hue.g_div_(&chroma.clamp_min(1e-20)).g_add_scalar_(1.0).copysign_(&(&g - &b));
+    let _ = hue.g_mul_scalar_(1.0 / 6.0).g_add_(&turns.unsqueeze(1));
 
-    let offsets =
-        Tensor::from_slice(&[0.5f32, 1.0 / 6.0, -1.0 / 6.0]).to_device(xs.device()).view([1, 3, 1]);
-    let hue = hue.unsqueeze(1) + offsets; // (B, 3, P)
-    let distance = (&hue - hue.round()).abs();
-    // -clamp(2 - 6|d|, 0, 1) / 6: the 6 goes into the chroma, which is a third as large.
-    let less = (distance - 1.0 / 3.0).clamp(-1.0 / 6.0, 0.0);
-    value.unsqueeze(1).addcmul(&(chroma * 6.0).unsqueeze(1), &less) // (B, 3, P)
+    let offsets = Tensor::from_slice(&[0.5f32, 1.0 / 6.0, -1.0 / 6.0]).to_device(xs.device());
+    let mut hues = hue.unsqueeze(1) + offsets.view([1, 3, 1]); // (B, 3, P)
+    let nearest = hues.round();
+    // -clamp(2 - 6·|d|, 0, 1) / 6; the 6 goes into the chroma, which is a third as large.
+    let less = hues.g_sub_(&nearest).abs_().g_sub_scalar_(1.0 / 3.0).clamp_(-1.0 / 6.0, 0.0);
+    value.unsqueeze(1).addcmul(&chroma.g_mul_scalar_(6.0).unsqueeze(1), &less) // (B, 3, P)
 }

@@ -86,8 +86,12 @@ impl Augment {
         if self.spec.jitter > 0.0 {
             xs = jitter::apply(xs, &plan, self.device);
         }
-        let xs = self.finish(&xs, &plan.draws); // (B, P, 3)
-        xs.index_select(0, &original).view([-1, side, side, 3]).permute([0, 3, 1, 2])
+        self.finish(&xs, &plan.draws) // (B, 3, P)
+            .index_select(0, &original)
+            .permute([0, 2, 1])
+            .contiguous() // (B, P, 3)
+            .view([-1, side, side, 3])
+            .permute([0, 3, 1, 2])
     }
 
     fn is_off(&self) -> bool {
@@ -95,28 +99,29 @@ impl Augment {
         crop_min >= 1.0 && jitter == 0.0 && grayscale == 0.0 && !flip && rotation == 0.0
     }
 
-    /// Grayscale where drawn, and normalisation, as one affine map of colours that also turns planes into pixels.
-    /// `xs`: (B, 3, P) in [0, 1]. Returns (B, P, 3).
+    /// Grayscale where drawn, and normalisation, as one affine map of colours. `xs`: (B, 3, P) in [0, 1].
     fn finish(&self, xs: &Tensor, draws: &[&Draw]) -> Tensor {
-        let matrices: Vec<f32> = draws
-            .iter()
-            .flat_map(|draw| {
-                (0..9).map(move |i| match (draw.grayscale, i / 3 == i % 3) {
-                    (true, _) => LUMINANCE[i / 3],
-                    (false, diagonal) => f32::from(u8::from(diagonal)),
-                })
-            })
-            .collect();
-        let matrices = Tensor::from_slice(&matrices).to_device(self.device).view([-1, 3, 3]); // (B, 3 in, 3 out)
-        let matrices = matrices * &self.scale;
-        self.shift.view([1, 1, 3]).baddbmm(&xs.transpose(1, 2), &matrices, 1.0, 1.0)
+        let mut matrices = Vec::with_capacity(9 * draws.len());
+        for draw in draws {
+            for entry in 0..9 {
+                let (to, from) = (entry / 3, entry % 3);
+                let identity = if to == from { 1.0 } else { 0.0 };
+                matrices.push(if draw.grayscale { LUMINANCE[from] } else { identity });
+            }
+        }
+        let matrices = Tensor::from_slice(&matrices).to_device(self.device).view([-1, 3, 3]);
+        let matrices = matrices * self.scale.view([1, 3, 1]); // (B, 3 out, 3 in)
+        self.shift.view([1, 3, 1]).baddbmm(&matrices, xs, 1.0, 1.0)
     }
 
     /// Normalises without augmentation; shapes as in [`Augment::apply`].
     pub fn clean(&self, images: &Tensor) -> Tensor {
-        let xs = images.to_kind(Kind::Float); // (B, S, S, 3)
-        let xs = xs / 255.0 * &self.scale + &self.shift;
-        xs.permute([0, 3, 1, 2]) // (B, 3, S, S)
+        let side = self.side as i64;
+        // Channels repeat along a row of bytes; 3·S at a time vectorise where 3 would not.
+        let rows = images.reshape([-1, 3 * side]).to_kind(Kind::Float); // (B·S, 3·S)
+        let (scale, shift) = (&self.scale / 255.0, &self.shift);
+        let xs = shift.repeat([side]).addcmul(&rows, &scale.repeat([side]));
+        xs.view([-1, side, side, 3]).permute([0, 3, 1, 2]) // (B, 3, S, S)
     }
 }
 

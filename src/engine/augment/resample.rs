@@ -19,8 +19,8 @@ fn positions(start: u32, length: u32, side: usize, mirrored: bool) -> impl Itera
 /// Linear interpolation at `at` (B, S) as matrices that act on the input axis. // (B, S out, S in)
 fn interpolation(at: &Tensor, side: i64) -> Tensor {
     let pixels = Tensor::arange(side, (Kind::Float, at.device())).view([1, 1, side]);
-    let distance = (at.unsqueeze(2) - pixels).abs(); // (B, S out, S in)
-    (1.0f64 - distance).clamp_min(0.0)
+    let mut distance = at.unsqueeze(2) - pixels; // (B, S out, S in)
+    distance.abs_().neg_().g_add_scalar_(1.0).clamp_min_(0.0)
 }
 
 /// Cuts out each sample's box, stretches it over the whole side by bilinear interpolation, mirrors it where drawn, and
