@@ -22,8 +22,11 @@ fn main() {
 
 /// `INSTDISC_REVISION` and `INSTDISC_DIRTY`, for `env.json`.
 fn record_revision() {
+    // A path that does not exist (no repository, or a worktree) would mean a rebuild every time.
     for path in [".git/HEAD", ".git/index", "src"] {
-        println!("cargo:rerun-if-changed={path}");
+        if std::path::Path::new(path).exists() {
+            println!("cargo:rerun-if-changed={path}");
+        }
     }
     let git = |args: &[&str]| {
         let output = Command::new("git").args(args).output().ok()?;
