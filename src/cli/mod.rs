@@ -35,6 +35,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::lab::Home;
 use crate::queue::Desk;
 use crate::report::table::Format;
+use crate::tui;
 use crate::store::Store;
 
 pub use exit::{BadInput, Exit, bad_input};
@@ -147,6 +148,10 @@ fn start() -> color_eyre::Result<Exit> {
     runtime.block_on(async {
         match cli.command {
             Some(command) => command.run(&context).await,
+            None if context.terminal => {
+                tui::run(&context.home, tui::Options { readonly: cli.readonly })?;
+                Ok(Exit::Done)
+            }
             None => print(&Cli::command().render_help().to_string()).map(|()| Exit::Done),
         }
     })

@@ -75,6 +75,11 @@ pub fn setting(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
+        // 10.0 and 10 are the same setting.
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(x) if x.fract() == 0.0 && x.abs() < 1e15 => format!("{x:.0}"),
+            _ => number.to_string(),
+        },
         other => other.to_string(),
     }
 }

@@ -179,7 +179,7 @@ fn accepter(filter: &str) -> impl Fn(&RunRow) -> bool {
 }
 
 /// Keys that differ between runs, in the order in which they first appear; the seed is one like any other.
-fn factors(rows: &[&RunRow]) -> Vec<String> {
+pub fn factors(rows: &[&RunRow]) -> Vec<String> {
     let mut keys: Vec<&String> = Vec::new();
     for key in rows.iter().flat_map(|row| row.varied.keys()) {
         if !keys.contains(&key) {

@@ -21,33 +21,34 @@ fn tail<'a>(app: &'a App, row: &RunRow) -> Option<&'a Tail> {
     app.tail.as_ref().filter(|tail| tail.run == row.id && tail.attempt == row.attempt)
 }
 
-/// What is said, wrapped to `width` columns.
-fn lines(app: &App, width: usize) -> Vec<(String, Style)> {
-    let Some(row) = app.selected() else { return Vec::new() };
-    let mut lines = vec![(where_it_stands(row), Style::new())];
+/// What is said about the chosen run, wrapped to `width` columns: what must be read, and the last words behind it.
+fn lines(app: &App, width: usize) -> (Vec<(String, Style)>, Vec<(String, Style)>) {
+    let Some(row) = app.selected() else { return (Vec::new(), Vec::new()) };
+    let mut head = vec![(where_it_stands(row), Style::new())];
     if let Some(reason) = row.reason.as_ref().filter(|reason| !reason.is_empty()) {
         let (glyph, style) = theme::state(row.state);
-        lines.push((format!("{glyph} {}: {reason}", row.state), style));
+        head.push((format!("{glyph} {}: {reason}", row.state), style));
     }
     if let Some(warning) = &row.warning {
-        lines.push((format!("! {warning}"), theme::fg(THEME.warn)));
+        head.push((format!("! {warning}"), theme::fg(THEME.warn)));
     }
     if !row.note.is_empty() {
-        lines.push((format!("note: {}", row.note), theme::faint()));
+        head.push((format!("note: {}", row.note), theme::faint()));
     }
-    if let Some(tail) = tail(app, row) {
-        let from = tail.lines.len().saturating_sub(TAIL_LINES);
-        lines.push(("its last words (stderr.log):".into(), theme::faint()));
-        if tail.lines.is_empty() {
-            lines.push(("  nothing".into(), theme::faint()));
-        }
-        lines.extend(tail.lines[from..].iter().map(|line| (format!("  {line}"), Style::new())));
-    }
-    let wrapped = lines.into_iter().flat_map(|(line, style)| {
+    let wrapped = head.into_iter().flat_map(|(line, style)| {
         let wrapped = figures::wrap(&line, width, WRAPPED);
         wrapped.into_iter().map(move |line| (line, style))
     });
-    wrapped.collect()
+    let mut words = Vec::new();
+    if let Some(tail) = tail(app, row) {
+        let title = if tail.lines.is_empty() { "stderr.log is empty" } else { "stderr.log ends:" };
+        words.push((title.to_owned(), theme::faint()));
+        let from = tail.lines.len().saturating_sub(TAIL_LINES);
+        words.extend(tail.lines[from..].iter().map(|line| {
+            (figures::fit(&format!("  {line}"), width), Style::new())
+        }));
+    }
+    (wrapped.collect(), words)
 }
 
 fn where_it_stands(row: &RunRow) -> String {
@@ -75,12 +76,17 @@ fn where_it_stands(row: &RunRow) -> String {
 
 /// Rows wanted at a width.
 pub fn height(app: &App, width: u16) -> u16 {
-    lines(app, usize::from(width).saturating_sub(1)).len() as u16
+    let (head, words) = lines(app, usize::from(width).saturating_sub(1));
+    (head.len() + words.len()) as u16
 }
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let width = usize::from(area.width).saturating_sub(1);
-    for (i, (line, style)) in lines(app, width).iter().take(area.height.into()).enumerate() {
+    let (head, mut words) = lines(app, width);
+    // Of last words the very last count most.
+    let room = usize::from(area.height).saturating_sub(head.len());
+    words.drain(..words.len().saturating_sub(room));
+    for (i, (line, style)) in head.iter().chain(&words).take(area.height.into()).enumerate() {
         buf.set_stringn(area.x + 1, area.y + i as u16, line, width, *style);
     }
 }

@@ -73,11 +73,14 @@ fn beside(app: &App, body: Rect, areas: &mut Areas) {
 
 fn below(app: &App, body: Rect, areas: &mut Areas) {
     let rows = app.table.shown().len() as u16 + 1;
-    let legend = legend::height(app).min(body.height / 5);
-    let details = details::height(app, body.width).min(body.height / 3);
+    let table = rows.clamp(4, (body.height * 2 / 5).max(5));
+    // The curves keep six rows; words about the chosen run come before the legend.
+    let spare = body.height.saturating_sub(table + 1 + 6);
+    let details = details::height(app, body.width).min(spare.max(1));
+    let legend = legend::height(app).min(spare.saturating_sub(details));
     let charts;
     [areas.table, areas.rule, charts, areas.legend, areas.details] = Layout::vertical([
-        Constraint::Length(rows.clamp(4, (body.height * 9 / 20).max(4))),
+        Constraint::Length(table),
         Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(legend),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, factor, last};
+use crate::tui::app::{App, factor, factors, last};
 use crate::tui::figures;
 use crate::tui::theme::{self, MARKERS, THEME};
 use crate::tui::widgets::plot::Dash;
@@ -19,10 +19,9 @@ pub fn height(app: &App) -> u16 {
     }
 }
 
-/// What tells this run from the others: `λ=10 seed=0`, or its name where nothing varies.
-pub fn label(app: &App, row: &RunRow) -> String {
-    let factors = app.table.factors().iter();
-    let parts = factors.filter_map(|key| {
+/// What tells a run from the others in the charts: `λ=10 seed=0`; its name where nothing does.
+fn label(keys: &[String], row: &RunRow) -> String {
+    let parts = keys.iter().filter_map(|key| {
         let value = figures::setting(&factor(row, key)?);
         Some(format!("{}={value}", short(key)))
     });
@@ -33,6 +32,7 @@ pub fn label(app: &App, row: &RunRow) -> String {
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let mut shown = app.shown();
     shown.sort_by_key(|run| run.slot);
+    let keys = factors(&shown.iter().map(|run| run.row).collect::<Vec<_>>());
     let hidden = shown.len().saturating_sub(area.height.into());
     let room = if hidden > 0 { usize::from(area.height).saturating_sub(1) } else { shown.len() };
     for (i, run) in shown.iter().take(room).enumerate() {
@@ -56,7 +56,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             }
         }
         let space = usize::from(area.right().saturating_sub(x + 2));
-        let label = figures::fit(&label(app, run.row), space);
+        let label = figures::fit(&label(&keys, run.row), space);
         let (end, _) = buf.set_stringn(x + 2, y, &label, space, style);
         let from = area.right().saturating_sub(numbers.len() as u16);
         if from > end {

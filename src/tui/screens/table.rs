@@ -36,7 +36,7 @@ enum Key {
 }
 
 /// Columns that are given up, first to last, when the table is too narrow for all.
-const GIVEN_UP: [&str; 5] = ["time", "progress", "left", "loss", "best"];
+const GIVEN_UP: [&str; 5] = ["progress", "time", "left", "loss", "best"];
 
 fn columns(app: &App) -> Vec<Column> {
     let rows = || app.table.shown().iter().map(|&i| &app.rows[i]);
@@ -47,7 +47,7 @@ fn columns(app: &App) -> Vec<Column> {
     };
     let by = |key: SortKey, title: &str, width: usize| column(Key::By(key), title, width);
     let ids = rows().map(|row| row.id.width()).max().unwrap_or(0);
-    let mut columns = vec![by(SortKey::State, "state", 10), by(SortKey::Run, "run", ids)];
+    let mut columns = vec![by(SortKey::State, "state", 11), by(SortKey::Run, "run", ids)];
     for name in app.table.factors() {
         let widest = rows().map(|row| cell_of_factor(row, name).width()).max().unwrap_or(0);
         columns.push(by(SortKey::Factor(name.clone()), &short(name), widest.min(FACTOR_MAX)));
@@ -90,20 +90,27 @@ fn sorted(app: &App, title: &str) -> Option<&'static str> {
     (title_of(key) == title).then_some(if descending { "↓" } else { "↑" })
 }
 
-fn total(columns: &[Column]) -> usize {
-    usize::from(MARGIN) + columns.iter().map(|column| column.width + 2).sum::<usize>()
+/// Columns and the cells between them.
+struct Fitted {
+    columns: Vec<Column>,
+    gap: usize,
+}
+
+fn total(columns: &[Column], gap: usize) -> usize {
+    usize::from(MARGIN) + columns.iter().map(|column| column.width + gap).sum::<usize>()
 }
 
 /// The width at which nothing is given up.
 pub fn natural_width(app: &App) -> u16 {
-    total(&columns(app)) as u16
+    total(&columns(app), 2) as u16
 }
 
-/// The columns that fit into `width`.
-fn fitted(app: &App, width: u16) -> Vec<Column> {
+/// What fits into `width`: first the gaps narrow, then columns are given up, then the run's name is cut.
+fn fitted(app: &App, width: u16) -> Fitted {
     let mut columns = columns(app);
+    let gap = if total(&columns, 2) <= width.into() { 2 } else { 1 };
     for title in GIVEN_UP {
-        if total(&columns) <= width.into() {
+        if total(&columns, gap) <= width.into() {
             break;
         }
         let Some(at) = columns.iter().position(|column| column.title == title) else { continue };
@@ -113,11 +120,11 @@ fn fitted(app: &App, width: u16) -> Vec<Column> {
             columns.remove(at);
         }
     }
-    let over = total(&columns).saturating_sub(width.into());
+    let over = total(&columns, gap).saturating_sub(width.into());
     if let Some(run) = columns.iter_mut().find(|column| column.title == "run") {
         run.width = run.width.saturating_sub(over).max(12);
     }
-    columns
+    Fitted { columns, gap }
 }
 
 /// Draws head and rows.
@@ -125,20 +132,20 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let columns = fitted(app, area.width);
+    let fitted = fitted(app, area.width);
     let mut x = area.x + MARGIN;
-    for column in &columns {
+    for column in &fitted.columns {
         let arrow = sorted(app, &column.title).unwrap_or("");
         let title = format!("{}{arrow}", column.title);
         let style = if arrow.is_empty() { theme::faint() } else { theme::title(false) };
         put(buf, area, x, area.y, column, &title, style);
-        x += column.width as u16 + 2;
+        x += (column.width + fitted.gap) as u16;
     }
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let shown = app.table.shown();
     for (line, &i) in shown.iter().enumerate().skip(app.table.offset()).take(rows.height.into()) {
         let y = rows.y + (line - app.table.offset()) as u16;
-        draw_row(app, &columns, &app.rows[i], Rect { y, height: 1, ..rows }, buf);
+        draw_row(app, &fitted, &app.rows[i], Rect { y, height: 1, ..rows }, buf);
         if line == app.table.cursor() {
             let strip = Rect { y, height: 1, ..rows };
             let focused = app.focus == Focus::Table;
@@ -156,16 +163,16 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn draw_row(app: &App, columns: &[Column], row: &RunRow, area: Rect, buf: &mut Buffer) {
+fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buffer) {
     if let Some(slot) = app.table.colour(&row.id) {
         let ink = THEME.series[slot % THEME.series.len()];
         buf.set_string(area.x + 1, area.y, MARKERS[slot % MARKERS.len()], theme::fg(ink));
     }
     let mut x = area.x + MARGIN;
-    for column in columns {
+    for column in &fitted.columns {
         let (text, style) = cell(row, &column.key);
         put(buf, area, x, area.y, column, &text, style);
-        x += column.width as u16 + 2;
+        x += (column.width + fitted.gap) as u16;
     }
 }
 
@@ -198,12 +205,15 @@ fn cell(row: &RunRow, key: &Key) -> (String, Style) {
         Key::Percent => (format!("{:.0}%", percent(row)), plain),
         Key::Left => (time_left(row).map_or(String::new(), figures::duration), plain),
         Key::By(SortKey::Last(metric)) if metric == "loss" => {
-            (number(row, last(row, metric), figures::value), warned(row))
+            (number(row, metric, last(row, metric), figures::value), warned(row))
         }
-        Key::By(SortKey::Last(metric)) => (number(row, last(row, metric), figures::percent), plain),
-        Key::By(SortKey::Best(metric)) => {
-            (number(row, best(row, metric), figures::percent), plain.add_modifier(Modifier::BOLD))
+        Key::By(SortKey::Last(metric)) => {
+            (number(row, metric, last(row, metric), figures::percent), plain)
         }
+        Key::By(SortKey::Best(metric)) => (
+            number(row, metric, best(row, metric), figures::percent),
+            plain.add_modifier(Modifier::BOLD),
+        ),
         Key::By(SortKey::Time) => match row.progress.sec {
             0.0 => (String::new(), plain),
             sec => (figures::duration(sec), theme::faint()),
@@ -217,14 +227,8 @@ fn warned(row: &RunRow) -> Style {
 }
 
 /// A metric's cell: empty before the first value, `NaN` in words when it is one.
-fn number(row: &RunRow, x: f64, write: fn(f64) -> String) -> String {
-    if x.is_nan() && row.metrics.is_empty() {
-        String::new()
-    } else if x.is_nan() {
-        "–".into()
-    } else {
-        write(x)
-    }
+fn number(row: &RunRow, metric: &str, x: f64, write: fn(f64) -> String) -> String {
+    if row.metrics.contains_key(metric) { write(x) } else { String::new() }
 }
 
 fn cell_of_factor(row: &RunRow, name: &str) -> String {
