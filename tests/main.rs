@@ -10,4 +10,5 @@ mod journal;
 mod linking;
 mod store;
 mod support;
+mod tui;
 mod walls;

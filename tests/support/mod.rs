@@ -1,6 +1,7 @@
 //! A real lab in a temporary folder: the real `instdisc-lab`, its real workers, and a trainer that does as it is told.
 
 pub mod standin;
+pub mod terminal;
 
 use std::cell::RefCell;
 use std::fs;
@@ -198,4 +199,13 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
 /// Whether a process runs; a zombie does not.
 pub fn is_alive(pid: u32) -> bool {
     instdisc_lab::journal::process::Identity::of(pid).is_ok_and(|process| process.is_alive())
+}
+
+/// Processor time that a process has used so far, in clock ticks (a hundredth of a second on Linux).
+pub fn cpu_ticks(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th field after it.
+    let after = stat.rsplit(')').next().unwrap();
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }

@@ -55,7 +55,7 @@ pub struct App {
     pub size: (u16, u16),
     /// Milliseconds since 1970 at the last update.
     pub now: i64,
-    /// All runs that are not archived, in the store's order.
+    /// All runs, in the store's order; the table leaves archived ones out unless its filter asks for them.
     pub rows: Vec<RunRow>,
     /// False until the store has answered for the first time.
     pub loaded: bool,
@@ -267,8 +267,7 @@ impl App {
     fn on_data(&mut self, data: Data) {
         self.dirty = true;
         match data {
-            Data::Runs(mut rows) => {
-                rows.retain(|row| !row.archived);
+            Data::Runs(rows) => {
                 self.drop_void_curves(&rows);
                 self.rows = rows;
                 self.loaded = true;

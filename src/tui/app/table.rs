@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use crate::filter::Filter;
 use crate::store::model::{RunId, RunRow};
 
 /// What the table is sorted by.
@@ -34,7 +35,11 @@ pub struct Table {
     marks: Vec<(RunId, usize)>,
     sort: SortKey,
     descending: bool,
+    /// As written.
     filter: String,
+    /// The last one that could be read: half-typed ones must not empty the table. `None` = all runs.
+    accepts: Option<Filter>,
+    filter_error: Option<String>,
     factors: Vec<String>,
 }
 
@@ -68,6 +73,11 @@ impl Table {
 
     pub fn filter(&self) -> &str {
         &self.filter
+    }
+
+    /// What is wrong with the filter as written.
+    pub fn filter_error(&self) -> Option<&str> {
+        self.filter_error.as_deref()
     }
 
     pub fn is_marked(&self, id: &str) -> bool {
@@ -124,6 +134,12 @@ impl Table {
 
     pub fn set_filter(&mut self, text: &str, rows: &[RunRow]) {
         self.filter = text.to_owned();
+        self.filter_error = None;
+        match Filter::parse(text) {
+            _ if text.trim().is_empty() => self.accepts = None,
+            Ok(filter) => self.accepts = Some(filter),
+            Err(error) => self.filter_error = Some(error.message),
+        }
         self.refresh(rows);
     }
 
@@ -155,8 +171,12 @@ impl Table {
     pub fn refresh(&mut self, rows: &[RunRow]) {
         let selected = self.ids.get(self.cursor).cloned();
         self.marks.retain(|(id, _)| rows.iter().any(|row| row.id == *id));
-        let accepts = accepter(&self.filter);
-        self.shown = (0..rows.len()).filter(|&i| accepts(&rows[i])).collect();
+        let accepted = |row: &RunRow| {
+            let archived =
+                row.archived && !self.accepts.as_ref().is_some_and(Filter::mentions_archived);
+            !archived && self.accepts.as_ref().is_none_or(|filter| filter.matches(row))
+        };
+        self.shown = (0..rows.len()).filter(|&i| accepted(&rows[i])).collect();
         self.factors = factors(&self.shown.iter().map(|&i| &rows[i]).collect::<Vec<_>>());
         let (sort, descending) = (&self.sort, self.descending);
         self.shown.sort_by(|&a, &b| compare(sort, descending, &rows[a], &rows[b]));
@@ -166,15 +186,6 @@ impl Table {
         self.ids = self.shown.iter().map(|&i| rows[i].id.clone()).collect();
         let found = selected.and_then(|id| self.ids.iter().position(|seen| *seen == id));
         self.cursor = found.unwrap_or(self.cursor).min(self.shown.len().saturating_sub(1));
-    }
-}
-
-/// What passes the filter.
-fn accepter(filter: &str) -> impl Fn(&RunRow) -> bool {
-    let words: Vec<String> = filter.split_whitespace().map(str::to_lowercase).collect();
-    move |row| {
-        let text = format!("{} {} {}", row.id, row.state, row.tags.join(" ")).to_lowercase();
-        words.iter().all(|word| text.contains(word))
     }
 }
 

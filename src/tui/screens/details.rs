@@ -44,9 +44,11 @@ fn lines(app: &App, width: usize) -> (Vec<(String, Style)>, Vec<(String, Style)>
         let title = if tail.lines.is_empty() { "stderr.log is empty" } else { "stderr.log ends:" };
         words.push((title.to_owned(), theme::faint()));
         let from = tail.lines.len().saturating_sub(TAIL_LINES);
-        words.extend(tail.lines[from..].iter().map(|line| {
-            (figures::fit(&format!("  {line}"), width), Style::new())
-        }));
+        words.extend(
+            tail.lines[from..]
+                .iter()
+                .map(|line| (figures::fit(&format!("  {line}"), width), Style::new())),
+        );
     }
     (wrapped.collect(), words)
 }

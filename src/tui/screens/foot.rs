@@ -54,13 +54,17 @@ fn question(runs: &[String], width: usize) -> String {
 }
 
 fn matches(app: &App) -> String {
-    format!("{} of {} runs", app.table.shown().len(), app.rows.len())
+    let all = app.rows.iter().filter(|row| !row.archived).count();
+    format!("{} of {all} runs", app.table.shown().len())
 }
 
 fn filter_line(app: &App, area: Rect, buf: &mut Buffer) {
     let accent = theme::fg(THEME.accent).add_modifier(Modifier::BOLD);
     let (x, y) = buf.set_stringn(area.x + 1, area.y, "/", 1, accent);
-    let right = format!("{}   enter keep · esc as it was", matches(app));
+    let (right, style) = match app.table.filter_error() {
+        Some(why) => (figures::fit(why, usize::from(area.width / 2)), theme::fg(THEME.warn)),
+        None => (format!("{}   enter keep · esc as it was", matches(app)), theme::faint()),
+    };
     let room = usize::from(area.width).saturating_sub(right.width() + 6);
     // The end of a long filter is what is being typed.
     let text: String = app.table.filter().to_owned();
@@ -69,7 +73,8 @@ fn filter_line(app: &App, area: Rect, buf: &mut Buffer) {
     let (x, _) = buf.set_stringn(x, y, tail, room.max(1), theme::bold());
     buf.set_string(x, y, " ", theme::cursor(true));
     let from = area.right().saturating_sub(right.width() as u16 + 1);
-    buf.set_string(from.max(x + 2), y, right, theme::faint());
+    let left = usize::from(area.right().saturating_sub(from.max(x + 2)));
+    buf.set_stringn(from.max(x + 2), y, right, left, style);
 }
 
 /// The filter in force and the number of marks, at the right; returns the columns taken.

@@ -90,7 +90,7 @@ fn head(app: &App, area: Rect, buf: &mut Buffer) {
     let (mut x, y) = buf.set_stringn(area.x + 1, area.y, "instdisc-lab", area.width.into(), accent);
     let mut counts: Vec<(String, ratatui::style::Style)> = Vec::new();
     for state in BY_URGENCY {
-        let n = app.rows.iter().filter(|row| row.state == state).count();
+        let n = app.rows.iter().filter(|row| row.state == state && !row.archived).count();
         if n > 0 {
             let (glyph, style) = theme::state(state);
             counts.push((format!("{glyph} {n} {state}"), style));

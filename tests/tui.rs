@@ -1,0 +1,129 @@
+//! The screens in a real pseudo-terminal: opened, used, left, and torn away.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::support::terminal::Terminal;
+use crate::support::{self, signal, wait_for};
+
+/// A folder with one small experiment and a lab in which no worker is ever started.
+fn folder() -> tempfile::TempDir {
+    let dir = tempfile::Builder::new().prefix("instdisc-lab-tui-").tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("home")).unwrap();
+    fs::write(dir.path().join("home/lab.toml"), "[workers.slots]\ncpu = 0\n").unwrap();
+    fs::create_dir(dir.path().join("experiments")).unwrap();
+    let experiment = "name = \"sweep\"\nquestion = \"Does lambda smooth training?\"\n\
+        [base]\ndata.dataset = \"shapes\"\nobjective = { kind = \"nce\", m = 16 }\n\
+        [grid]\n\"objective.lambda\" = [0, 10, 30]\n";
+    fs::write(dir.path().join("experiments/sweep.toml"), experiment).unwrap();
+    fs::write(dir.path().join("experiments/wrong.toml"), "name = \"wrong\"\nbogus = 1\n").unwrap();
+    dir
+}
+
+#[test]
+fn opens_on_an_empty_lab_and_q_gives_the_terminal_back() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.").shows("q quit");
+    assert!(!terminal.is_given_back());
+    let raw = terminal.modes();
+    assert!(!raw.contains("ICANON") && !raw.contains("ECHO |"), "{raw}");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    wait_for("the normal screen", || terminal.is_given_back());
+    let modes = terminal.modes();
+    assert!(modes.contains("ICANON") && modes.contains("ECHO"), "{modes}");
+}
+
+#[test]
+fn a_grid_is_queued_paused_resumed_and_cancelled_by_keyboard() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    terminal.types("a").shows("makes 3 runs").shows("lambda=30").shows("cannot be queued");
+    terminal.types("\r").shows("sweep: 3 runs queued").shows("○ 3 queued");
+    terminal.types("p").shows("is paused").shows("‖ 1 paused");
+    terminal.types("r").shows("○ 3 queued");
+    terminal.types(" x").shows("cancel sweep-").types("y").shows("- 1 cancelled");
+    terminal.types("*/state:queued\r").shows("2 of 3 runs");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    terminal.shows("2 queued: they go on without this screen.");
+}
+
+#[test]
+fn read_only_looks_and_asks_for_nothing() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &["--readonly"], &[]);
+    terminal.shows("only looks (--readonly)");
+    terminal.types("a").shows("! read only");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    assert!(!dir.path().join("home/lab.db").exists(), "looking made a run log");
+}
+
+#[test]
+fn no_color_writes_no_colour() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[("NO_COLOR", "1")]);
+    terminal.shows("This lab has no runs yet.").types("a").shows("makes 3 runs");
+    terminal.types("\r").shows("○ 3 queued").shows("> ");
+    let bytes = terminal.bytes();
+    let text = String::from_utf8_lossy(&bytes);
+    for colour in ["38;2", "38;5", "48;2", "48;5", "\u{1b}[31", "\u{1b}[32", "\u{1b}[36"] {
+        assert!(!text.contains(colour), "{colour:?} in {text:?}");
+    }
+    // The selection is still seen: reversed.
+    assert!(text.contains("\u{1b}[7m") || text.contains(";7m"), "{text:?}");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
+fn a_small_terminal_is_told_so_and_a_larger_one_is_used() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    terminal.resize(20, 5);
+    terminal.shows("needs 60x16");
+    terminal.resize(1, 1);
+    terminal.resize(120, 40);
+    terminal.shows("This lab has no runs yet.");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+/// A little above the second that the program may take, for a busy machine.
+const SOON: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_vanished_terminal_ends_the_program() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    let began = Instant::now();
+    terminal.hang_up();
+    terminal.ends();
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_signal_ends_the_program_and_gives_the_terminal_back() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    signal(terminal.child.process_id().unwrap(), rustix::process::Signal::TERM);
+    terminal.ends();
+    wait_for("the normal screen", || terminal.is_given_back());
+    assert!(terminal.modes().contains("ICANON"));
+}
+
+#[test]
+fn an_idle_screen_takes_no_processor_time() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    let pid = terminal.child.process_id().unwrap();
+    let (used, began) = (support::cpu_ticks(pid), Instant::now());
+    // Nothing happens while the clock runs: the one thing that is waited for is time itself.
+    wait_for("two seconds", || began.elapsed() > Duration::from_secs(2));
+    let used = support::cpu_ticks(pid) - used;
+    // A hundred ticks a second: five are 2.5 % of a core even in a debug build.
+    assert!(used <= 5, "{used} ticks in {:?}", began.elapsed());
+    terminal.types("q").ends();
+}
