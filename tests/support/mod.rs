@@ -113,17 +113,26 @@ impl Lab {
 
     /// Asks the run log, without a process in between.
     pub fn ask<T>(&self, question: impl AsyncFn(&Store) -> Result<T, StoreError>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
+        self.block_on(async {
             let store = Store::open_readonly(&self.home()).await.unwrap();
-            let answer = question(&store).await.unwrap();
-            store.close().await;
-            answer
+            question(&store).await.unwrap()
         })
     }
 
+    fn block_on<T>(&self, question: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(question)
+    }
+
+    /// None while there is no run log yet.
     pub fn runs(&self) -> Vec<RunRow> {
-        self.ask(async |store| store.runs().await)
+        self.block_on(async {
+            match Store::open_readonly(&self.home()).await {
+                Ok(store) => store.runs().await.unwrap(),
+                Err(StoreError::Missing { .. }) => Vec::new(),
+                Err(why) => panic!("{why}"),
+            }
+        })
     }
 
     pub fn run(&self, id: &str) -> RunRow {
@@ -160,19 +169,29 @@ impl Lab {
         workers.iter().map(|worker| worker.process.pid).find(|&pid| is_alive(pid)).unwrap()
     }
 
-    /// Every living process that mentions this lab in its arguments or its environment.
+    /// Every living process that works for this lab.
     pub fn processes(&self) -> Vec<u32> {
-        let needle = self.path().to_str().unwrap().as_bytes();
-        let mentions = |pid: u32| {
-            ["cmdline", "environ"].iter().any(|file| {
-                let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
-                text.windows(needle.len()).any(|window| window == needle)
-            })
-        };
-        let entries = fs::read_dir("/proc").unwrap().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|&pid| pid != std::process::id() && mentions(pid)).collect()
+        processes_that_mention(self.path())
     }
+
+    /// Every living process of one run, whatever its group and session.
+    pub fn processes_of(&self, id: &str) -> Vec<u32> {
+        processes_that_mention(self.dir_of(id).path())
+    }
+}
+
+/// By its arguments or its environment.
+fn processes_that_mention(path: &Path) -> Vec<u32> {
+    let needle = path.to_str().unwrap().as_bytes();
+    let mentions = |pid: u32| {
+        ["cmdline", "environ"].iter().any(|file| {
+            let text = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            text.windows(needle.len()).any(|window| window == needle)
+        })
+    };
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|&pid| pid != std::process::id() && mentions(pid)).collect()
 }
 
 impl Drop for Lab {

@@ -88,7 +88,7 @@ fn train(args: &[&str]) -> ! {
     let stored = fs::read_to_string(&checkpoint).ok().and_then(|text| text.parse().ok());
     let resumed: u64 = if fresh { 0 } else { stored.unwrap_or(0) };
     let journal = Writer::open(&dir, attempt, system_clock()).unwrap();
-    journal.write(Event::Start(start(resumed, after("--device").unwrap()))).unwrap();
+    journal.write(Event::Start(start(&lab, resumed, after("--device").unwrap()))).unwrap();
     journal.sync().unwrap();
     if behaviour().contains("deaf") {
         helpers();
@@ -151,8 +151,10 @@ fn helpers() {
     }
 }
 
-fn start(resumed_step: u64, device: &str) -> Start {
-    let me = Identity::current().unwrap();
+/// A file `pid` in the lab's folder has it name another process as itself.
+fn start(lab: &Path, resumed_step: u64, device: &str) -> Start {
+    let named = fs::read_to_string(lab.join("pid")).ok().map(|pid| pid.parse().unwrap());
+    let me = Identity::of(named.unwrap_or(std::process::id())).unwrap();
     let metric =
         |name: &str| MetricInfo { name: name.into(), unit: String::new(), better: Better::Lower };
     Start {

@@ -1,0 +1,73 @@
+//! `cancel`: no process of the run is left.
+
+use instdisc_lab::store::State;
+use rustix::process::Signal;
+
+use crate::support::{Lab, kill, signal, wait_for};
+
+fn deaf() -> (Lab, String) {
+    let lab = Lab::new();
+    lab.behave("deaf");
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_start(&id, 1);
+    // The trainer, a helper in its group and one in a session of its own.
+    wait_for("the helpers", || 3 <= lab.processes_of(&id).len());
+    (lab, id)
+}
+
+#[test]
+fn a_trainer_that_does_not_listen_is_killed_with_its_helpers() {
+    let (lab, id) = deaf();
+    lab.ok(&["cancel", &id]);
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+    assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+    lab.ok(&["cancel", &id]);
+    use State::{Cancelled, Queued, Running, Starting, Stopping};
+    assert_eq!(lab.history(&id), [Queued, Starting, Running, Stopping, Cancelled]);
+}
+
+#[test]
+fn an_adopted_trainer_is_killed_with_its_helpers() {
+    let (lab, id) = deaf();
+    kill(lab.worker());
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+    assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+}
+
+#[test]
+fn a_stopped_trainer_is_killed() {
+    let (lab, id) = deaf();
+    signal(lab.starts(&id)[0].pid, Signal::STOP);
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+    assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+}
+
+#[test]
+fn helpers_do_not_outlive_a_trainer_that_dies() {
+    let (lab, id) = deaf();
+    lab.behave("finish");
+    lab.wait_for_state(&id, State::Finished);
+    assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+}
+
+#[test]
+fn a_cancel_outranks_a_pause() {
+    let (lab, id) = deaf();
+    lab.ok(&["pause", &id]);
+    lab.wait_for_state(&id, State::Stopping);
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+}
+
+#[test]
+fn waiting_and_paused_runs_are_cancelled_at_once() {
+    let lab = Lab::new();
+    let ids = lab.queue(&lab.experiment("two", &[0.0, 1.0]), &["--no-start"]);
+    lab.ok(&["pause", &ids[0]]);
+    lab.ok(&["cancel", &ids[0], &ids[1]]);
+    lab.ok(&["cancel", &ids[0], &ids[1]]);
+    assert!(lab.runs().iter().all(|run| run.state == State::Cancelled));
+}

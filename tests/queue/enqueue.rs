@@ -1,0 +1,114 @@
+//! `queue`: directories, ids, sharing.
+
+use std::fs;
+
+use instdisc_lab::store::State;
+use serde_json::{Value, json};
+
+use crate::support::Lab;
+
+#[test]
+fn a_queued_run_has_a_whole_directory() {
+    let lab = Lab::new();
+    let file = lab.experiment("first", &[0.0, 10.0]);
+    let ids = lab.queue(&file, &["--no-start", "--priority", "3"]);
+    assert_eq!(ids.len(), 2);
+    for (ordinal, id) in ids.iter().enumerate() {
+        assert!(id.starts_with("first-") && id.len() == "first-".len() + 8, "{id}");
+        let dir = lab.dir_of(id);
+        let run = lab.run(id);
+        assert_eq!((run.state, run.priority), (State::Queued, 3));
+        let spec: Value = serde_json::from_slice(&fs::read(dir.spec()).unwrap()).unwrap();
+        assert_eq!(spec, run.spec);
+        let written = fs::read_to_string(dir.experiment()).unwrap();
+        assert_eq!(written, fs::read_to_string(&file).unwrap());
+        let meta: Value = serde_json::from_slice(&fs::read(dir.meta()).unwrap()).unwrap();
+        assert_eq!(meta["priority"], 3);
+        assert_eq!(meta["experiments"][0]["name"], "first");
+        assert_eq!(meta["experiments"][0]["ordinal"], ordinal);
+        assert_eq!(meta["experiments"][0]["varied"], json!(run.varied));
+        assert_eq!(meta["experiments"][0]["text"], written);
+    }
+}
+
+#[test]
+fn what_is_there_already_is_shared_unless_again() {
+    let lab = Lab::new();
+    let file = lab.experiment("first", &[0.0, 10.0]);
+    let ids = lab.queue(&file, &["--no-start"]);
+    assert_eq!(lab.queue(&file, &["--no-start"]), ids);
+    let other = lab.experiment("second", &[10.0, 30.0]);
+    let others = lab.queue(&other, &["--no-start"]);
+    assert_eq!(others[0], ids[1], "the same specification is the same run");
+    assert_eq!(lab.run(&ids[1]).experiments, ["first", "second"]);
+    let meta: Value =
+        serde_json::from_slice(&fs::read(lab.dir_of(&ids[1]).meta()).unwrap()).unwrap();
+    assert_eq!(meta["experiments"][1]["name"], "second");
+    let again = lab.queue(&file, &["--no-start", "--again"]);
+    assert_eq!(again, ids.iter().map(|id| format!("{id}.2")).collect::<Vec<_>>());
+    assert_eq!(lab.queue(&file, &["--no-start", "--again"])[0], format!("{}.3", ids[0]));
+}
+
+#[test]
+fn a_dry_run_leaves_no_trace() {
+    let lab = Lab::new();
+    let file = lab.experiment("first", &[0.0, 10.0]);
+    let plan = lab.ok(&["queue", file.to_str().unwrap(), "--dry-run", "--format", "json"]);
+    let plan: Vec<Value> = serde_json::from_str(&plan).unwrap();
+    assert_eq!(plan.len(), 2);
+    assert_eq!(plan[0]["state"], "new");
+    assert!(!lab.home().runs().exists() && !lab.home().database().exists());
+    let ids = lab.queue(&file, &["--no-start"]);
+    let plan = lab.ok(&["queue", file.to_str().unwrap(), "--dry-run", "--format", "json"]);
+    let plan: Vec<Value> = serde_json::from_str(&plan).unwrap();
+    assert_eq!((&plan[1]["run"], &plan[1]["state"]), (&json!(ids[1]), &json!("queued")));
+}
+
+#[test]
+fn bad_input_queues_nothing() {
+    let lab = Lab::new();
+    let good = lab.experiment("good", &[0.0]);
+    let bad = lab.experiment("bad", &[-1.0]);
+    let output = lab.output(&["queue", good.to_str().unwrap(), bad.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("bad.toml") && said.contains("objective.lambda"), "{said}");
+    assert!(!lab.home().runs().exists());
+}
+
+#[test]
+fn leftovers_of_a_crash_are_taken_over_or_ignored() {
+    let lab = Lab::new();
+    let file = lab.experiment("first", &[0.0]);
+    let plan = lab.ok(&["queue", file.to_str().unwrap(), "--dry-run", "--format", "json"]);
+    let plan: Vec<Value> = serde_json::from_str(&plan).unwrap();
+    let id = plan[0]["run"].as_str().unwrap();
+    // A directory without a row, as a crash between the two leaves it, and one that was never finished.
+    fs::create_dir_all(lab.dir_of(id).path()).unwrap();
+    fs::write(lab.dir_of(id).spec(), "{}").unwrap();
+    fs::create_dir_all(lab.home().runs().join(".tmp-first-00000000-1")).unwrap();
+    assert_eq!(lab.queue(&file, &["--no-start"]), [id]);
+    assert_eq!(lab.runs().len(), 1);
+    let spec: Value = serde_json::from_slice(&fs::read(lab.dir_of(id).spec()).unwrap()).unwrap();
+    assert_eq!(spec, lab.run(id).spec);
+}
+
+#[test]
+fn two_who_queue_the_same_at_once_get_the_same() {
+    let lab = Lab::new();
+    let lambdas: Vec<f64> = (0..10).map(f64::from).collect();
+    let file = lab.experiment("first", &lambdas);
+    let args = ["queue", file.to_str().unwrap(), "--no-start"];
+    let mut all: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = lab.command(&args);
+            command.stdout(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let outputs: Vec<_> = all.drain(..).map(|child| child.wait_with_output().unwrap()).collect();
+    for output in &outputs {
+        assert!(output.status.success());
+        assert_eq!(output.stdout, outputs[0].stdout);
+    }
+    assert_eq!(lab.runs().len(), 10);
+}

@@ -1,0 +1,136 @@
+//! Workers and trainers that are killed, stopped, missing or mute.
+
+use instdisc_lab::store::State;
+use rustix::process::Signal;
+
+use crate::support::{Lab, is_alive, kill, signal, wait_for};
+
+const ONCE: [State; 4] = [State::Queued, State::Starting, State::Running, State::Finished];
+
+/// A lab with one run whose stand-in trains, and its id.
+fn at_work() -> (Lab, String) {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_start(&id, 1);
+    lab.wait_for_state(&id, State::Running);
+    (lab, id)
+}
+
+#[test]
+fn a_killed_worker_leaves_its_trainer_to_the_next_one() {
+    let (lab, id) = at_work();
+    let trainer = lab.starts(&id)[0].pid;
+    let worker = lab.worker();
+    kill(worker);
+    wait_for("the worker to be gone", || !is_alive(worker));
+    assert!(is_alive(trainer));
+    assert_eq!(lab.run(&id).state, State::Running);
+    let mut next = lab.command(&["worker", "--until-empty"]).spawn().unwrap();
+    wait_for("the next worker", || lab.ok(&["workers"]).contains("working"));
+    let before = lab.run(&id).progress.step;
+    wait_for("its journal to be followed", || before < lab.run(&id).progress.step);
+    lab.behave("finish");
+    lab.wait_for_state(&id, State::Finished);
+    assert!(next.wait().unwrap().success());
+    assert_eq!(lab.starts(&id).len(), 1);
+    assert_eq!(lab.history(&id), ONCE);
+}
+
+#[test]
+fn a_trainer_that_finished_without_a_worker_is_settled_by_its_journal() {
+    let (lab, id) = at_work();
+    let trainer = lab.starts(&id)[0].pid;
+    kill(lab.worker());
+    lab.behave("finish");
+    wait_for("the trainer to finish", || !is_alive(trainer));
+    assert_eq!(lab.run(&id).state, State::Running, "nobody has looked yet");
+    lab.ok(&["worker", "--until-empty"]);
+    assert_eq!(lab.history(&id), ONCE);
+    assert_eq!(lab.starts(&id).len(), 1);
+}
+
+#[test]
+fn a_stopped_trainer_is_not_started_twice() {
+    let (lab, id) = at_work();
+    let trainer = lab.starts(&id)[0].pid;
+    signal(trainer, Signal::STOP);
+    let worker = lab.worker();
+    kill(worker);
+    let mut next = lab.command(&["worker", "--until-empty"]).spawn().unwrap();
+    wait_for("the next worker", || lab.ok(&["workers"]).contains("working"));
+    assert_eq!(lab.run(&id).state, State::Running);
+    lab.behave("finish");
+    signal(trainer, Signal::CONT);
+    assert!(next.wait().unwrap().success());
+    assert_eq!(lab.history(&id), ONCE);
+    assert_eq!(lab.starts(&id).len(), 1);
+}
+
+#[test]
+fn a_killed_trainer_is_lost_and_goes_on_from_its_checkpoint() {
+    let (lab, id) = at_work();
+    wait_for("a checkpoint", || lab.dir_of(&id).path().join("step").exists());
+    kill(lab.starts(&id)[0].pid);
+    let second = lab.wait_for_start(&id, 2);
+    assert!(0 < second.resumed);
+    lab.behave("finish");
+    lab.wait_for_state(&id, State::Finished);
+    let mut states = vec![State::Queued, State::Starting, State::Running, State::Lost];
+    states.extend(ONCE);
+    assert_eq!(lab.history(&id), states);
+}
+
+#[test]
+fn a_run_that_is_lost_too_often_waits_for_a_person() {
+    let (lab, id) = at_work();
+    for attempt in 1..=4 {
+        kill(lab.wait_for_start(&id, attempt).pid);
+    }
+    wait_for("it to stay lost", || {
+        lab.history(&id).iter().filter(|&&s| s == State::Lost).count() == 4
+    });
+    wait_for("the worker to leave", || !lab.ok(&["workers"]).contains("cpu-0"));
+    let run = lab.run(&id);
+    assert_eq!((run.state, run.attempt), (State::Lost, 4));
+    assert_eq!(run.reason.unwrap(), "the trainer was killed by signal 9");
+    lab.behave("finish");
+    lab.ok(&["retry", &id]);
+    lab.wait_for_state(&id, State::Finished);
+}
+
+#[test]
+fn a_trainer_that_exits_without_a_word_has_failed() {
+    let lab = Lab::new();
+    lab.behave("crash");
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&id, State::Failed);
+    let why = lab.run(&id).reason.unwrap();
+    assert_eq!(why, "the trainer exited with 3 and left no end record: the sky fell");
+}
+
+#[test]
+fn a_missing_trainer_is_a_named_failure() {
+    let lab = Lab::new();
+    std::fs::remove_file(lab.path().join("trainer")).unwrap();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&id, State::Failed);
+    let why = lab.run(&id).reason.unwrap();
+    assert!(why.starts_with("no trainer at ") && why.contains("make build"), "{why}");
+}
+
+/// The journal may name a process number that has gone to somebody else since.
+#[test]
+fn a_stranger_with_the_trainers_number_is_left_alone() {
+    let lab = Lab::new();
+    let mut stranger = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(lab.path().join("pid"), stranger.id().to_string()).unwrap();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&id, State::Running);
+    kill(lab.worker());
+    kill(lab.wait_for_start(&id, 1).pid);
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+    assert!(is_alive(stranger.id()));
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}

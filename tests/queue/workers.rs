@@ -1,0 +1,58 @@
+//! Workers: detached, drained, waiting.
+
+use instdisc_lab::store::State;
+
+use crate::support::{Lab, is_alive, signal, wait_for};
+
+#[test]
+fn a_drained_worker_leaves_after_its_run() {
+    let lab = Lab::new();
+    let ids = lab.queue(&lab.experiment("two", &[0.0, 1.0]), &[]);
+    lab.wait_for_state(&ids[0], State::Running);
+    let worker = lab.worker();
+    assert!(lab.ok(&["workers", "--drain"]).contains("draining"));
+    lab.behave("finish");
+    wait_for("it to leave", || !is_alive(worker));
+    assert_eq!(lab.run(&ids[0]).state, State::Finished);
+    assert_eq!(lab.run(&ids[1]).state, State::Queued);
+}
+
+#[test]
+fn an_idle_worker_takes_up_what_is_queued_later() {
+    let lab = Lab::new();
+    lab.behave("finish");
+    let mut worker = lab.command(&["worker"]).spawn().unwrap();
+    wait_for("it to wait", || {
+        lab.home().database().exists() && lab.ok(&["workers"]).contains("idle")
+    });
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    lab.wait_for_state(&id, State::Finished);
+    signal(worker.id(), rustix::process::Signal::INT);
+    assert_eq!(worker.wait().unwrap().code(), Some(130));
+    assert!(!lab.ok(&["workers"]).contains("cpu-0"));
+}
+
+#[test]
+fn a_worker_of_the_foreground_leaves_its_trainer_at_work() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    let mut worker = lab.command(&["worker"]).spawn().unwrap();
+    let trainer = lab.wait_for_start(&id, 1).pid;
+    signal(worker.id(), rustix::process::Signal::TERM);
+    worker.wait().unwrap();
+    assert!(is_alive(trainer));
+    lab.behave("finish");
+    lab.ok(&["worker", "--until-empty"]);
+    assert_eq!(lab.run(&id).state, State::Finished);
+    assert_eq!(lab.starts(&id).len(), 1);
+}
+
+#[test]
+fn a_second_worker_of_a_taken_slot_says_so() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&id, State::Running);
+    let output = lab.output(&["worker"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("has a worker already"));
+}
