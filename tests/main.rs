@@ -2,12 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-#[cfg(target_os = "linux")]
-
 mod data;
 mod experiments;
 mod ingest;
 mod journal;
+#[cfg(target_os = "linux")]
 mod linking;
 mod queue;
 mod store;

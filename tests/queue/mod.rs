@@ -8,4 +8,5 @@ mod pause;
 mod recover;
 mod retry;
 mod run;
+mod trainer;
 mod workers;

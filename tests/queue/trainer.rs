@@ -1,0 +1,57 @@
+//! The same with the trainer that was built: killed, paused and resumed, and the numbers it wrote.
+
+use instdisc_lab::store::{CurvePoint, State};
+use rustix::process::Signal;
+
+use crate::support::{Lab, is_alive, kill, signal, wait_for};
+
+fn curve(lab: &Lab, id: &str) -> Vec<(u64, u64)> {
+    let points = lab.ask(async |store| store.curve(id, "loss", None).await);
+    points.iter().map(|CurvePoint { step, value, .. }| (*step, value.to_bits())).collect()
+}
+
+/// The process of the attempt that trains.
+fn trainer(lab: &Lab, id: &str, attempt: u32) -> u32 {
+    let started = || {
+        let attempts = lab.ask(async |store| store.attempts(id).await);
+        let its = attempts.into_iter().find(|its| its.attempt == attempt)?;
+        its.started_at.and(its.process).map(|process| process.pid)
+    };
+    wait_for(&format!("attempt {attempt} of {id}"), || started().is_some());
+    started().unwrap()
+}
+
+#[test]
+fn a_run_that_was_killed_paused_and_orphaned_has_the_unbroken_curve() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    lab.ok(&["run", file.to_str().unwrap()]);
+    let whole = lab.runs().remove(0);
+    assert_eq!(whole.state, State::Finished, "{:?}", whole.reason);
+    assert!(whole.metrics.contains_key("knn_top1"));
+
+    let id = lab.queue(&file, &["--again"]).remove(0);
+    let steps = |at_least: u64| {
+        wait_for(&format!("step {at_least}"), || at_least <= lab.run(&id).progress.step);
+    };
+    steps(2);
+    kill(trainer(&lab, &id, 1));
+    trainer(&lab, &id, 2);
+    lab.ok(&["pause", &id]);
+    lab.wait_for_state(&id, State::Paused);
+    lab.ok(&["resume", &id]);
+    let third = trainer(&lab, &id, 3);
+    signal(third, Signal::STOP);
+    kill(lab.worker());
+    let mut next = lab.command(&["worker", "--until-empty"]).spawn().unwrap();
+    wait_for("the next worker", || lab.ok(&["workers"]).contains("working"));
+    assert!(is_alive(third));
+    signal(third, Signal::CONT);
+    lab.wait_for_state(&id, State::Finished);
+    assert!(next.wait().unwrap().success());
+    let run = lab.run(&id);
+    assert_eq!((run.state, run.attempt), (State::Finished, 3), "{:?}", run.reason);
+    assert_eq!(curve(&lab, &id), curve(&lab, &whole.id));
+    let last = |run: &instdisc_lab::store::RunRow| run.metrics["knn_top1"].last;
+    assert_eq!(last(&run), last(&whole));
+}
