@@ -182,11 +182,19 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "model.head_init",
-        kind: Kind::Choice(&["default", "whitened"]),
+        kind: Kind::Choice(&["default", "centred"]),
         default: Default::Text("default"),
         unit: "",
         applies: &[],
-        help: "how the linear head starts: as torchvision starts it, or whitened on the training images",
+        help: "how the linear head starts: as torch starts it, or centred on a first look at the training images",
+    },
+    Key {
+        name: "model.head_norm",
+        kind: Kind::Choice(&["none", "batch"]),
+        default: Default::Text("none"),
+        unit: "",
+        applies: &[],
+        help: "what stands between head and L2 norm: nothing, or batch normalisation without learned scale and shift",
     },
     Key {
         name: "objective.kind",
