@@ -3,6 +3,9 @@
 mod layers;
 mod resnet;
 
+#[cfg(test)]
+mod parity;
+
 use tch::{Kind, Tensor};
 
 use crate::config::spec::{Backbone, HeadNorm, ModelSpec};
