@@ -35,8 +35,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::lab::Home;
 use crate::queue::Desk;
 use crate::report::table::Format;
-use crate::tui;
 use crate::store::Store;
+use crate::tui;
 
 pub use exit::{BadInput, Exit, bad_input};
 

@@ -1,6 +1,6 @@
 //! What the trainer computes on: device, arithmetic and threads, resolved once at a run's first start.
 
-use tch::Device;
+use tch::{Device, Tensor};
 
 use super::models::Arithmetic;
 use crate::config::spec::Precision;
@@ -54,6 +54,17 @@ fn load_cuda() {
 
 #[cfg(not(unix))]
 fn load_cuda() {}
+
+/// Numbers that a step needs on its device, (n). To CUDA they go from pinned memory: the copy takes its place in the
+/// stream and the loop goes on, where a copy from ordinary memory waits until the device has done all before it.
+pub fn upload<T: tch::kind::Element>(numbers: &[T], device: Device) -> Tensor {
+    let here = Tensor::from_slice(numbers);
+    if device.is_cuda() {
+        here.pin_memory(device).to_device_(device, T::KIND, true, false)
+    } else {
+        here.to_device(device)
+    }
+}
 
 /// bf16 pays only where the hardware multiplies it: elsewhere it is emulated and slower than fp32.
 pub fn arithmetic(precision: Precision, device: Device) -> Arithmetic {

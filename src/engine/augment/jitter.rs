@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::LUMINANCE;
 use super::draw::{Colour, Draw, Draws, Operation};
+use crate::engine::device::upload;
 
 /// Affine operations a sample has, wherever its hue lies.
 const AFFINE: usize = 3;
@@ -37,7 +38,7 @@ impl<'a> Plan<'a> {
             both[sorted] = original as i64;
             both[n + original] = sorted as i64;
         }
-        let both = Tensor::from_slice(&both).to_device(device);
+        let both = upload(&both, device);
         (both.narrow(0, 0, n as i64), both.narrow(0, n as i64, n as i64))
     }
 }
@@ -96,19 +97,21 @@ pub(super) fn apply(xs: Tensor, plan: &Plan, device: Device) -> Tensor {
         (0..AFFINE).map(|j| Pass::new(draws, |hue| (hue + j < AFFINE).then_some(hue + 1 + j)));
     let passes: Vec<Pass> = before.chain(after).collect();
 
-    // One copy to the device for all passes and the turns of hue.
+    // One copy to the device for all passes, the turns of hue, and the weights of the luminance.
     let mut numbers: Vec<f32> =
         passes.iter().flat_map(|p| p.coefficients.iter().flatten()).copied().collect();
+    let n_coefficients = numbers.len() as i64;
     numbers.extend(draws.iter().map(|draw| draw.colour.hue));
-    let numbers = Tensor::from_slice(&numbers).to_device(device);
+    numbers.extend(LUMINANCE);
+    let numbers = upload(&numbers, device);
+    let turns = numbers.narrow(0, n_coefficients, draws.len() as i64); // (B)
+    let luminance = numbers.narrow(0, n_coefficients + draws.len() as i64, 3);
 
-    let luminance = Tensor::from_slice(&LUMINANCE).to_device(device);
     let mut offset = 0;
     let mut xs = xs;
     for (j, pass) in passes.iter().enumerate() {
         if j == AFFINE {
-            let n = draws.len() as i64;
-            xs = turn(&xs, &numbers.narrow(0, numbers.size1().unwrap_or(n) - n, n));
+            xs = turn(&xs, &turns);
         }
         let n = (pass.end - pass.start) as i64;
         if n == 0 {
@@ -142,7 +145,8 @@ fn turn(xs: &Tensor, turns: &Tensor) -> Tensor {
     let _ = hue.g_div_(&chroma.clamp_min(1e-20)).g_add_scalar_(1.0).copysign_(&(&g - &b));
     let _ = hue.g_mul_scalar_(1.0 / 6.0).g_add_(&turns.unsqueeze(1));
 
-    let offsets = Tensor::from_slice(&[0.5f32, 1.0 / 6.0, -1.0 / 6.0]).to_device(xs.device());
+    // (i - 2) / 6 = 1/2, 1/6, -1/6, made on the device.
+    let offsets = Tensor::arange_start_step(0.5, -0.4, -1.0 / 3.0, (Kind::Float, xs.device()));
     let mut hues = hue.unsqueeze(1) + offsets.view([1, 3, 1]); // (B, 3, P)
     let nearest = hues.round();
     // -clamp(2 - 6·|d|, 0, 1) / 6; the 6 goes into the chroma, which is a third as large.

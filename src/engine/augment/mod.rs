@@ -20,6 +20,7 @@ pub use draw::{Colour, Crop, Draw, Draws, Operation};
 use tch::{Device, Kind, Tensor};
 
 use crate::config::spec::AugmentSpec;
+use crate::engine::device::upload;
 
 /// Turns batches of bytes into normalised views of themselves.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ impl Augment {
                 matrices.push(if draw.grayscale { LUMINANCE[from] } else { identity });
             }
         }
-        let matrices = Tensor::from_slice(&matrices).to_device(self.device).view([-1, 3, 3]);
+        let matrices = upload(&matrices, self.device).view([-1, 3, 3]);
         let matrices = matrices * self.scale.view([1, 3, 1]); // (B, 3 out, 3 in)
         self.shift.view([1, 3, 1]).baddbmm(&matrices, xs, 1.0, 1.0)
     }

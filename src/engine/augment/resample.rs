@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::draw::Draw;
+use crate::engine::device::upload;
 
 /// Where each of the `side` output pixels of an axis lies in the input, when the `length` pixels from `start` are
 /// stretched over it. Pixel centres are at halves; beyond the centres of the box's first and last pixel the edge is
@@ -42,7 +43,7 @@ pub(super) fn crop(images: &Tensor, draws: &[&Draw], device: Device) -> Tensor {
     for draw in draws {
         at.extend(positions(draw.crop.left, draw.crop.width, side as usize, draw.flip));
     }
-    let at = Tensor::from_slice(&at).to_device(device).view([2 * n, side]);
+    let at = upload(&at, device).view([2 * n, side]);
     let matrices = interpolation(&at, side); // (2B, S, S)
     let rows = matrices.narrow(0, 0, n) * (1.0 / 255.0);
     let columns = matrices.narrow(0, n, n);
@@ -63,7 +64,7 @@ pub(super) fn rotate(planes: &Tensor, draws: &[&Draw], device: Device) -> Tensor
         let (sin, cos) = angle.to_radians().sin_cos();
         inverse.extend([cos, -sin, 0.0, sin, cos, 0.0]);
     }
-    let inverse = Tensor::from_slice(&inverse).to_device(device).view([-1, 2, 3]); // (B, 2, 3)
+    let inverse = upload(&inverse, device).view([-1, 2, 3]); // (B, 2, 3)
     let grid = Tensor::affine_grid_generator(&inverse, planes.size(), false); // (B, S, S, 2)
     const BILINEAR: i64 = 0;
     const ZEROS: i64 = 0;
