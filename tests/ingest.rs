@@ -17,7 +17,7 @@ pub struct Story {
     pub text: Vec<u8>,
     attempt: u32,
     seq: u64,
-    at: i64,
+    pub at: i64,
 }
 
 impl Story {
@@ -78,7 +78,7 @@ impl Story {
         }));
     }
 
-    fn end(&mut self, state: EndState, step: u64) {
+    pub fn end(&mut self, state: EndState, step: u64) {
         self.say(Event::End(End { state, step, reason: "so".into() }));
     }
 

@@ -9,6 +9,7 @@ mod journal;
 #[cfg(target_os = "linux")]
 mod linking;
 mod queue;
+mod rebuild;
 mod store;
 mod support;
 mod tui;

@@ -8,10 +8,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use crate::config::Reference;
 use crate::lab::RunDir;
+pub use crate::store::Membership;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,20 +25,6 @@ pub struct Meta {
     pub archived: bool,
     /// Milliseconds since 1970, UTC.
     pub queued_at: i64,
-}
-
-/// A run's place in one experiment, with the experiment itself: `experiment.toml` holds only the first one's text.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Membership {
-    pub name: String,
-    pub question: String,
-    /// Place in the grid, from 0.
-    pub ordinal: u64,
-    pub variant: Option<String>,
-    pub varied: Map<String, Value>,
-    pub factors: Vec<String>,
-    pub references: Vec<Reference>,
-    pub text: String,
 }
 
 impl Meta {

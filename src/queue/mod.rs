@@ -10,6 +10,7 @@
 mod desk;
 mod edit;
 mod enqueue;
+mod rebuild;
 mod remove;
 mod requeue;
 mod stop;
@@ -31,5 +32,6 @@ pub use attend::is_lost_for_good;
 pub use desk::{Answer, Desk, QueueError};
 pub use enqueue::{Fate, Manner, Plan, Queued};
 pub use ensure::{Duty, ensure_workers};
+pub use rebuild::{Rebuilt, rebuild};
 pub use settings::{SettingsError, Workers};
 pub use slots::Slot;

@@ -18,6 +18,7 @@ mod open;
 mod points;
 mod records;
 mod request;
+mod restore;
 mod transition;
 
 use std::path::{Path, PathBuf};
@@ -34,8 +35,10 @@ pub use model::{IllegalTransition, Progress, RunId, RunRow, State, Summary};
 pub use open::location;
 pub use records::{
     Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
-    Member, Request, Requested, StateChange, WarningRow, WorkerRow,
+    Member, Membership, Request, Requested, StateChange, WarningRow, WorkerRow,
 };
+
+pub use restore::Restored;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 

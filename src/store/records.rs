@@ -33,6 +33,21 @@ pub struct Member {
     pub ordinal: u64,
 }
 
+/// A run's place in one experiment, with the experiment itself: what makes both anew where there is no run log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    pub name: String,
+    pub question: String,
+    /// Place in the grid, from 0.
+    pub ordinal: u64,
+    pub variant: Option<String>,
+    pub varied: Map<String, Value>,
+    pub factors: Vec<String>,
+    pub references: Vec<Reference>,
+    /// The TOML as written.
+    pub text: String,
+}
+
 /// One measurement. `value` may be NaN or infinite.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {

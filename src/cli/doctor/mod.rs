@@ -1,7 +1,8 @@
-//! `doctor`: what works here, what does not, and the cure. Looks only; changes nothing.
+//! `doctor`: what works here, what does not, and the cure. Looks only, unless asked to repair.
 
 mod lab;
 mod machine;
+mod repair;
 mod terminal;
 
 use super::{Context, Exit, FormatArg, bad_input};
@@ -16,6 +17,9 @@ pub struct Args {
     /// Also read the whole run log, and fail if anything is missing.
     #[arg(long)]
     check: bool,
+    /// First make the run log whole again from the run directories. A damaged one is set aside, not deleted.
+    #[arg(long, conflicts_with = "check")]
+    repair: bool,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -55,6 +59,9 @@ impl Finding {
 
 impl Args {
     pub async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
+        if self.repair {
+            repair::repair(&context.home).await?;
+        }
         let mut findings = machine::look();
         findings.extend(lab::look(&context.home, self.check).await);
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

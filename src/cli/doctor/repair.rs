@@ -1,0 +1,23 @@
+//! `doctor --repair`, and what it says about itself.
+
+use crate::journal::writer::system_clock;
+use crate::lab::Home;
+use crate::queue::{QueueError, rebuild};
+
+/// Makes the run log whole again and says on stderr what that took.
+pub(super) async fn repair(home: &Home) -> Result<(), QueueError> {
+    let rebuilt = rebuild(home, &system_clock()).await?;
+    if let Some(aside) = &rebuilt.set_aside {
+        eprintln!("The damaged run log lies in {} now.", aside.display());
+    }
+    for (id, state) in &rebuilt.restored {
+        eprintln!("{id} was restored from its directory: it is {state}.");
+    }
+    for (path, why) in &rebuilt.skipped {
+        eprintln!("{} was passed over, as it is no whole run: {why}", path.display());
+    }
+    if rebuilt.set_aside.is_none() && rebuilt.restored.is_empty() {
+        eprintln!("The run log lacks nothing.");
+    }
+    Ok(())
+}

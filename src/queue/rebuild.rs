@@ -1,0 +1,178 @@
+//! `doctor --repair`: a run log made whole again from the run directories.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::desk::{QueueError, file_error};
+use super::meta::Meta;
+use super::slots::{Slot, is_free};
+use crate::config::{RunSpec, fingerprint};
+use crate::journal::event::Event;
+use crate::journal::reader::{Position, ReadError, Reader};
+use crate::journal::writer::Clock;
+use crate::lab::{Home, RunDir};
+use crate::store::{Change, Restored, RunId, State, Store, StoreError, catch_up, location};
+
+/// What [`rebuild`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Where the damaged run log lies now.
+    pub set_aside: Option<PathBuf>,
+    /// Runs that were in no run log, and what state they are in.
+    pub restored: Vec<(RunId, State)>,
+    /// Directories that are no whole runs, and why.
+    pub skipped: Vec<(PathBuf, String)>,
+}
+
+/// Sets a damaged run log aside, makes one where there is none, and takes in every run directory that it lacks.
+///
+/// # Errors
+/// While workers live: they hold the old file, and would go on writing to it.
+pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> {
+    let mut rebuilt = Rebuilt::default();
+    if !is_sound(home).await? {
+        refuse_workers(home)?;
+        rebuilt.set_aside = Some(set_aside(&location(home)?, clock())?);
+    }
+    let store = Store::open(home).await?;
+    let mut found = Vec::new();
+    for dir in directories(&home.runs())? {
+        match describe(home, &dir) {
+            Ok(run) => found.push(run),
+            Err(why) => rebuilt.skipped.push((dir, why.to_string())),
+        }
+    }
+    // As they were queued, so that lists look as they did.
+    found.sort_by(|a, b| {
+        let place = |run: &Restored| run.experiments.first().map(|membership| membership.ordinal);
+        (a.queued_at, place(a), &a.id).cmp(&(b.queued_at, place(b), &b.id))
+    });
+    for run in found {
+        let dir = home.run(&run.id);
+        let reason = Some("restored from its directory".to_owned());
+        let change = Change { at: clock(), reason, by: "doctor".into() };
+        match store.restore(&run, &dir, change.clone()).await {
+            Ok(Some(state)) => rebuilt.restored.push((run.id, state)),
+            Ok(None) => {}
+            Err(StoreError::Journal(ReadError::Shrunk { .. })) => {
+                store.forget_journal(&run.id).await?;
+                catch_up(&store, &run.id, &dir).await?;
+            }
+            Err(why) => return Err(why.into()),
+        }
+    }
+    Ok(rebuilt)
+}
+
+/// Whether the run log can be kept. One that is not there can; one of another program or of a newer version is not
+/// ours to judge.
+async fn is_sound(home: &Home) -> Result<bool, StoreError> {
+    let sound = match Store::open_readonly(home).await {
+        Ok(store) => store.check().await.map(|found| found.is_empty()),
+        Err(StoreError::Missing { .. }) => return Ok(true),
+        Err(why) => Err(why),
+    };
+    match sound {
+        Err(StoreError::Damaged | StoreError::NotADatabase { .. }) => Ok(false),
+        other => other,
+    }
+}
+
+fn refuse_workers(home: &Home) -> Result<(), QueueError> {
+    for path in directories(&home.slots())? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(slot) = Slot::parse(&name) else { continue };
+        if !is_free(home, &slot).map_err(file_error(&path))? {
+            let why = "a worker is at it: `instdisc-lab workers --drain` lets it finish its run and leave";
+            return Err(file_error(path)(io::Error::new(io::ErrorKind::ResourceBusy, why)));
+        }
+    }
+    Ok(())
+}
+
+/// Renames the file and what lies beside it; nothing is deleted.
+fn set_aside(path: &Path, now: i64) -> Result<PathBuf, QueueError> {
+    let name = |suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let aside = name(&format!(".damaged-{now}"));
+    for suffix in ["-wal", "-shm", ""] {
+        let mut to = aside.as_os_str().to_owned();
+        to.push(suffix);
+        match fs::rename(name(suffix), to) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(file_error(path))?,
+        }
+    }
+    Ok(aside)
+}
+
+/// What lies in `folder`, by name, temporary things apart.
+fn directories(folder: &Path) -> Result<Vec<PathBuf>, QueueError> {
+    let entries = match fs::read_dir(folder) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(file_error(folder))?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(file_error(folder))?;
+        if !entry.file_name().to_string_lossy().starts_with('.') {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// A run as its directory tells of it.
+fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
+    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let dir = home.run(&id);
+    let spec: RunSpec = serde_json::from_slice(&fs::read(dir.spec())?)?;
+    let meta = Meta::read(&dir)?;
+    let slot = if lives(&dir)? { Some(slot(&dir)?.to_string()) } else { None };
+    Ok(Restored {
+        id,
+        fingerprint: fingerprint(&spec),
+        spec: serde_json::to_value(&spec)?,
+        experiments: meta.experiments,
+        tags: meta.tags,
+        note: meta.note,
+        priority: meta.priority,
+        pinned: meta.pinned,
+        archived: meta.archived,
+        queued_at: meta.queued_at,
+        slot,
+    })
+}
+
+/// A trainer holds `run.lock` for its whole life.
+fn lives(dir: &RunDir) -> io::Result<bool> {
+    let file = match File::open(dir.lock()) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(why)) => Err(why),
+    }
+}
+
+/// Where a living trainer is looked for by the next worker. Which place on its device it had is not known any more: the
+/// first one's worker adopts them all, one after the other.
+fn slot(dir: &RunDir) -> io::Result<Slot> {
+    let mut device = "cpu".to_owned();
+    let mut reader = Reader::new(dir.journal(), Position::default());
+    while let Some(batch) = reader.next_batch().map_err(io::Error::other)? {
+        for line in batch.lines {
+            if let Event::Start(start) = line.event {
+                device = start.device;
+            }
+        }
+    }
+    Ok(Slot::new(&device, 0))
+}
