@@ -72,7 +72,8 @@ impl Objective for Nce {
         graded.attach(feats)
     }
 
-    /// With P = 1/n everywhere, h = 1/(1+m), and J = ln(1+m) + m ln(1+1/m).
+    /// With P = 1/n everywhere, h = 1/(1+m), and J = ln(1+m) + m ln(1+1/m). That takes a Z that follows the
+    /// features: with Z frozen while the bank was random, a run that collapses later sits far above this.
     fn chance(&self, _n: usize) -> Option<f64> {
         let m = self.m as f64;
         Some(m.ln_1p() + m * (1.0 / m).ln_1p())
