@@ -8,7 +8,9 @@ use color_eyre::Report;
 
 use crate::config::Invalid;
 use crate::data::DataError;
+use crate::filter::FilterError;
 use crate::queue::{QueueError, SettingsError};
+use crate::report::ablation::AblationError;
 use crate::store::StoreError;
 
 /// How a subcommand ended without an error.
@@ -61,6 +63,8 @@ fn is_bad_input(report: &Report) -> bool {
     report.chain().any(|cause| {
         cause.is::<BadInput>()
             || cause.is::<Invalid>()
+            || cause.is::<FilterError>()
+            || cause.is::<AblationError>()
             || cause.is::<DataError>()
             || cause.is::<SettingsError>()
             || cause.downcast_ref().is_some_and(QueueError::is_curable)

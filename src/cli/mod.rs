@@ -8,9 +8,12 @@ mod archive;
 mod asked;
 mod cancel;
 mod completions;
+mod curve;
 mod data;
 mod doctor;
 mod exit;
+mod keys;
+mod logs;
 mod note;
 mod pause;
 mod progress;
@@ -19,6 +22,9 @@ mod resume;
 mod retry;
 mod rm;
 mod run;
+mod runs;
+mod show;
+mod table;
 mod tag;
 mod verb;
 mod watch;
@@ -30,7 +36,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::lab::Home;
 use crate::queue::Desk;
@@ -70,6 +76,12 @@ enum Command {
     Queue(queue::Args),
     Worker(worker::Args),
     Workers(workers::Args),
+    Runs(runs::Args),
+    Show(show::Args),
+    Logs(logs::Args),
+    Curve(curve::Args),
+    Table(table::Args),
+    Keys(keys::Args),
     Pause(pause::Args),
     Resume(resume::Args),
     Cancel(cancel::Args),
@@ -90,6 +102,12 @@ impl Command {
             Command::Queue(args) => args.run(context).await,
             Command::Worker(args) => args.run(context).await,
             Command::Workers(args) => args.run(context).await,
+            Command::Runs(args) => args.run(context).await,
+            Command::Show(args) => args.run(context).await,
+            Command::Logs(args) => args.run(context).await,
+            Command::Curve(args) => args.run(context).await,
+            Command::Table(args) => args.run(context).await,
+            Command::Keys(args) => args.run(context).await,
             Command::Pause(args) => args.run(context).await,
             Command::Resume(args) => args.run(context).await,
             Command::Cancel(args) => args.run(context).await,
@@ -123,7 +141,7 @@ impl Context {
 }
 
 /// `--format`, for every subcommand that prints a list or a table.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct FormatArg {
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -152,14 +170,19 @@ fn start() -> color_eyre::Result<Exit> {
                 tui::run(&context.home, tui::Options { readonly: cli.readonly })?;
                 Ok(Exit::Done)
             }
-            None => print(&Cli::command().render_help().to_string()).map(|()| Exit::Done),
+            None => runs::Args::default().run(&context).await,
         }
     })
 }
 
 /// Writes to stdout. Unlike `println!` it does not panic when the reader has gone.
 pub fn print(text: &str) -> color_eyre::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// [`print`] for what may be no text.
+pub fn print_bytes(bytes: &[u8]) -> color_eyre::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     Ok(out.flush()?)
 }

@@ -4,9 +4,11 @@ use color_eyre::eyre::Result;
 
 use super::asked::{Asked, Hands};
 use super::queue::summary;
+use super::table::{METRIC, tabulate, together};
 use super::watch::{Watched, watch};
-use super::{Context, Exit, FormatArg};
+use super::{Context, Exit, FormatArg, print};
 use crate::queue::Manner;
+use crate::report::ablation::Options;
 use crate::store::{RunRow, State};
 
 /// Queue the runs of experiments, work here until they are done, and print the table.
@@ -57,6 +59,12 @@ impl Args {
             let why = run.reason.as_deref().unwrap_or("somebody asked for it");
             eprintln!("{} is {}: {why}", run.id, run.state);
         }
+        let mut tables = Vec::new();
+        for plan in &plans {
+            let options = Options::default();
+            tables.push(tabulate(&desk.store, &plan.experiment.name, METRIC, &options).await?);
+        }
+        print(&together(&tables, self.format.format))?;
         let all_finished = runs.iter().all(|run| run.state == State::Finished);
         Ok(if all_finished { Exit::Done } else { Exit::Unfinished })
     }

@@ -1,7 +1,5 @@
 //! An experiment file: a question, fixed values, axes, variants, sizes, and the values it is held against.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
@@ -122,20 +120,6 @@ pub fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Experiment
     } else {
         problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
         Err(Invalid(problems))
-    }
-}
-
-impl Experiment {
-    /// Makes relative `data.root` values absolute: runs are started from elsewhere.
-    pub fn anchor(&mut self, cwd: &Path) {
-        let axes = self.grid.iter_mut().filter(|axis| axis.key == "data.root");
-        let axes = axes.flat_map(|axis| axis.values.iter_mut());
-        let sets = self.variants.iter_mut().map(|variant| &mut variant.set).chain([&mut self.base]);
-        for value in sets.filter_map(|set| set.get_mut("data.root")).chain(axes) {
-            if let Some(root) = value.as_str() {
-                *value = cwd.join(root).to_string_lossy().into();
-            }
-        }
     }
 }
 

@@ -29,3 +29,14 @@ pub enum Status {
     /// Read off a figure.
     Figure,
 }
+
+impl Status {
+    /// One word, for a table's footnote.
+    pub fn words(self) -> &'static str {
+        match self {
+            Status::Verified => "verified",
+            Status::Recalled => "recalled",
+            Status::Figure => "figure",
+        }
+    }
+}

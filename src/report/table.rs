@@ -37,13 +37,19 @@ pub struct Column {
 pub struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
+    /// (row, column) of cells in bold, where a format has bold.
+    strong: Vec<(usize, usize)>,
 }
 
 impl Table {
     /// Left-aligned columns; see [`Table::right`].
     pub fn new<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         let column = |name: S| Column { name: name.into(), align: Align::Left };
-        Self { columns: names.into_iter().map(column).collect(), rows: Vec::new() }
+        Self {
+            columns: names.into_iter().map(column).collect(),
+            rows: Vec::new(),
+            strong: Vec::new(),
+        }
     }
 
     /// Aligns these columns to the right, as numbers want.
@@ -63,6 +69,11 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Sets a cell in bold in Markdown and LaTeX.
+    pub fn emphasise(&mut self, row: usize, column: usize) {
+        self.strong.push((row, column));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -80,18 +91,14 @@ impl Table {
     }
 
     fn plain(&self) -> String {
-        let mut out = String::new();
-        let widths = self.widths(|cell| one_line(cell));
-        let names: Vec<String> = self.columns.iter().map(|c| c.name.to_uppercase()).collect();
-        for row in std::iter::once(&names).chain(&self.rows) {
-            let cells = row.iter().zip(&self.columns).zip(&widths);
-            let cells: Vec<String> = cells
-                .map(|((cell, column), &width)| pad(&one_line(cell), width, column.align))
-                .collect();
-            out.push_str(cells.join("  ").trim_end());
-            out.push('\n');
+        let mut cells = self.cells(one_line, |cell| cell);
+        for name in cells.iter_mut().take(1).flatten() {
+            *name = name.to_uppercase();
         }
-        out
+        let widths = widths(&cells);
+        let line =
+            |row: &Vec<String>| format!("{}\n", self.padded(row, &widths).join("  ").trim_end());
+        cells.iter().map(line).collect()
     }
 
     fn json(&self) -> String {
@@ -117,23 +124,17 @@ impl Table {
     }
 
     fn markdown(&self) -> String {
-        let widths = self.widths(markdown_cell);
+        let cells = self.cells(markdown_cell, |cell| format!("**{cell}**"));
+        let widths: Vec<usize> = widths(&cells).into_iter().map(|width| width.max(3)).collect();
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let padded = |row: &[String]| {
-            let cells = row.iter().zip(&self.columns).zip(&widths);
-            line(
-                cells.map(|((cell, c), &w)| pad(&markdown_cell(cell), w.max(3), c.align)).collect(),
-            )
-        };
         let rule = |(column, &width): (&Column, &usize)| match column.align {
-            Align::Left => "-".repeat(width.max(3)),
-            Align::Right => format!("{}:", "-".repeat(width.max(3) - 1)),
+            Align::Left => "-".repeat(width),
+            Align::Right => format!("{}:", "-".repeat(width - 1)),
         };
-        let names: Vec<String> = self.columns.iter().map(|c| c.name.clone()).collect();
-        let mut out = padded(&names);
-        out.push_str(&line(self.columns.iter().zip(&widths).map(rule).collect()));
-        out.extend(self.rows.iter().map(|row| padded(row)));
-        out
+        let rule = line(self.columns.iter().zip(&widths).map(rule).collect());
+        let mut lines = cells.iter().map(|row| line(self.padded(row, &widths)));
+        let head = lines.next().unwrap_or_default();
+        head + &rule + &lines.collect::<String>()
     }
 
     fn latex(&self) -> String {
@@ -142,28 +143,38 @@ impl Table {
             Align::Right => 'r',
         };
         let columns: String = self.columns.iter().map(align).collect();
-        let line = |cells: &mut dyn Iterator<Item = &String>| {
-            let cells: Vec<String> = cells.map(|cell| latex_cell(cell)).collect();
-            format!("{} \\\\\n", cells.join(" & "))
-        };
-        let mut out = format!("\\begin{{tabular}}{{{columns}}}\n\\toprule\n");
-        out.push_str(&line(&mut self.columns.iter().map(|c| &c.name)));
-        out.push_str("\\midrule\n");
-        for row in &self.rows {
-            out.push_str(&line(&mut row.iter()));
-        }
-        out.push_str("\\bottomrule\n\\end{tabular}\n");
-        out
+        let cells = self.cells(latex_cell, |cell| format!("\\textbf{{{cell}}}"));
+        let mut lines = cells.iter().map(|row| format!("{} \\\\\n", row.join(" & ")));
+        let head = lines.next().unwrap_or_default();
+        let body: String = lines.collect();
+        format!(
+            "\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+        )
     }
 
-    /// Terminal columns that each column needs, cells taken through `shown`.
-    fn widths(&self, shown: impl Fn(&str) -> String) -> Vec<usize> {
-        let width = |(i, column): (usize, &Column)| {
-            let cells = self.rows.iter().map(|row| shown(&row[i]).width());
-            cells.chain([shown(&column.name).width()]).max().unwrap_or(0)
+    /// Names first, then the rows, each cell escaped and, where it should be, in bold.
+    fn cells(&self, escape: fn(&str) -> String, bold: fn(String) -> String) -> Vec<Vec<String>> {
+        let names = self.columns.iter().map(|column| escape(&column.name)).collect();
+        let row = |(y, row): (usize, &Vec<String>)| {
+            let cell = |(x, cell): (usize, &String)| match escape(cell) {
+                cell if self.strong.contains(&(y, x)) => bold(cell),
+                cell => cell,
+            };
+            row.iter().enumerate().map(cell).collect()
         };
-        self.columns.iter().enumerate().map(width).collect()
+        std::iter::once(names).chain(self.rows.iter().enumerate().map(row)).collect()
     }
+
+    fn padded(&self, row: &[String], widths: &[usize]) -> Vec<String> {
+        let cells = row.iter().zip(&self.columns).zip(widths);
+        cells.map(|((cell, column), &width)| pad(cell, width, column.align)).collect()
+    }
+}
+
+/// Terminal columns that each column of cells needs.
+fn widths(cells: &[Vec<String>]) -> Vec<usize> {
+    let n = cells.first().map_or(0, Vec::len);
+    (0..n).map(|x| cells.iter().map(|row| row[x].width()).max().unwrap_or(0)).collect()
 }
 
 fn pad(text: &str, width: usize, align: Align) -> String {
@@ -203,6 +214,7 @@ pub fn latex_cell(text: &str) -> String {
             '\\' => out.push_str("\\textbackslash{}"),
             '~' => out.push_str("\\textasciitilde{}"),
             '^' => out.push_str("\\textasciicircum{}"),
+            '–' => out.push_str("--"),
             '±' => out.push_str("$\\pm$"),
             '−' => out.push_str("$-$"),
             'λ' => out.push_str("$\\lambda$"),
@@ -255,6 +267,16 @@ mod tests {
             latex_cell(r"\{~^#"),
             r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\#"
         );
+    }
+
+    #[test]
+    fn bold_cells_are_bold_where_there_is_bold() {
+        let mut table = Table::new(["k"]);
+        table.push(["a_b"]);
+        table.emphasise(0, 0);
+        assert_eq!(table.render(Format::Md), "| k       |\n| ------- |\n| **a_b** |\n");
+        assert!(table.render(Format::Tex).contains("\\textbf{a\\_b}"));
+        assert_eq!(table.render(Format::Table), "K\na_b\n");
     }
 
     #[test]

@@ -1,0 +1,140 @@
+//! `show RUN`.
+
+use std::fs;
+
+use color_eyre::eyre::Result;
+use serde_json::{Value, json};
+
+use super::{Context, Exit, FormatArg, print};
+use crate::config::keys::{self, KEYS};
+use crate::journal::event::Number;
+use crate::report::table::{Format, Table};
+use crate::report::{runs, shown};
+use crate::store::{RunId, RunRow, State, Store};
+
+/// Show everything known about a run.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: instdisc-lab show proximal-1a2b --format json")]
+pub struct Args {
+    /// Run id, or a beginning of it that fits no other.
+    run: String,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// Lines of a failed run's standard error: long enough for what went wrong, short enough to read.
+const LAST_LINES: usize = 20;
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let store = Store::open_readonly(&context.home).await?;
+        let id = store.resolve(&self.run).await?;
+        let run = store.run(&id).await?;
+        let text = match self.format.format {
+            Format::Json => format!("{:#}\n", all(context, &store, &id, &run).await?),
+            Format::Table => {
+                let mut text = table(context, &store, &run).await?.render(Format::Table);
+                if run.state == State::Failed || run.state == State::Lost {
+                    text.push_str(&last_words(context, &id));
+                }
+                text
+            }
+            format => table(context, &store, &run).await?.render(format),
+        };
+        print(&text)?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The form of `runs`, and what only one run's page has room for.
+async fn all(context: &Context, store: &Store, id: &RunId, run: &RunRow) -> Result<Value> {
+    let mut value = runs::json(run);
+    value["path"] = json!(context.home.run(id).path());
+    value["history"] = timed(json!(store.history(id).await?));
+    value["attempts"] = timed(json!(store.attempts(id).await?));
+    value["checkpoints"] = timed(json!(store.checkpoints(id).await?));
+    value["evaluations"] = timed(json!(store.evaluations(id).await?));
+    value["warnings"] = timed(json!(store.warnings(id).await?));
+    Ok(value)
+}
+
+/// Times in words, as everywhere in JSON.
+fn timed(mut value: Value) -> Value {
+    match &mut value {
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = timed(item.take())),
+        Value::Object(fields) => {
+            for (name, field) in fields.iter_mut() {
+                *field = match field.as_i64() {
+                    Some(ms) if name == "at" || name.ends_with("_at") => runs::time(ms).into(),
+                    _ => timed(field.take()),
+                };
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> {
+    let mut table = Table::new(["what", "value"]);
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            table.push([name.to_owned(), value]);
+        }
+    };
+    let progress = &run.progress;
+    line("run", run.id.clone());
+    line("folder", context.home.run(&run.id).path().display().to_string());
+    line("state", run.state.to_string());
+    line("why", run.reason.clone().unwrap_or_default());
+    line("experiments", run.experiments.join(", "));
+    line("varied", runs::varied(run));
+    line("tags", run.tags.join(", "));
+    line("note", run.note.clone());
+    line("attempt", run.attempt.to_string());
+    line("device", run.device.clone().unwrap_or_default());
+    line("epoch", format!("{} of {}", progress.epoch, progress.epochs));
+    line("step", format!("{} of {}", progress.step, progress.steps));
+    line("active", format!("{:.1} s", progress.sec));
+    line("queued", runs::time(run.queued_at));
+    line("started", run.started_at.map(runs::time).unwrap_or_default());
+    line("ended", run.ended_at.map(runs::time).unwrap_or_default());
+    for key in KEYS {
+        if let Some(value) = keys::value(&run.spec, key.name) {
+            line(key.name, shown(Some(value)));
+        }
+    }
+    for (name, metric) in &run.metrics {
+        let Number(last) = metric.last;
+        let unit = &metric.unit;
+        let best = metric.best.zip(metric.best_step);
+        let best = best.map(|(x, step)| format!(", best {x} {unit} at step {step}"));
+        line(name, format!("{last} {unit}{}", best.unwrap_or_default()));
+    }
+    if let Some(last) = store.checkpoints(&run.id).await?.last() {
+        line("checkpoint", format!("step {} ({})", last.step, last.file));
+    }
+    for warning in store.warnings(&run.id).await? {
+        line("warning", format!("step {}: {}", warning.step, warning.message));
+    }
+    for change in store.history(&run.id).await? {
+        let why = change.reason.map(|why| format!(": {why}")).unwrap_or_default();
+        line(&runs::time(change.at), format!("{} by {}{why}", change.to, change.by));
+    }
+    Ok(table)
+}
+
+/// The end of what the trainer said before it died.
+fn last_words(context: &Context, id: &str) -> String {
+    let path = context.home.run(id).stderr();
+    // Best effort: a run that never started has no file.
+    let bytes = fs::read(&path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let last =
+        last.iter().map(|line| format!("  {}\n", line.chars().map(clean).collect::<String>()));
+    let last: String = last.collect();
+    if last.is_empty() { last } else { format!("\nEnd of {}:\n{last}", path.display()) }
+}

@@ -1,0 +1,92 @@
+//! `table EXPERIMENT`: the ablation table.
+
+use color_eyre::eyre::Result;
+use serde_json::Value;
+
+use super::{Context, Exit, FormatArg, bad_input, print};
+use crate::config::keys;
+use crate::report::ablation::{Ablation, Options, ablation};
+use crate::report::table::Format;
+use crate::store::Store;
+
+/// Print an experiment's ablation table.
+///
+/// Its rows are what the experiment varied; a cell is mean ± sample standard deviation over the finished seeds, beside
+/// it the difference to the baseline and the published value. The source stands below: a recalled value says so.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: instdisc-lab table proximal --metric loss/roughness.last --cols seed --format md"
+)]
+pub struct Args {
+    /// Name of an experiment that was queued.
+    experiment: String,
+    /// A metric, with `.last` or `.best`.
+    #[arg(long, default_value = METRIC)]
+    metric: String,
+    /// Factors of the rows, between commas; else all that vary. Other factors are averaged over.
+    #[arg(long, value_name = "KEYS", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// A factor whose values become columns.
+    #[arg(long, value_name = "KEY")]
+    cols: Option<String>,
+    /// A run of the row that the others are compared with; else the first row.
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<String>,
+    /// Count unfinished runs too, at their latest value.
+    #[arg(long)]
+    interim: bool,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// What tables show unless told otherwise.
+pub const METRIC: &str = "knn_top1.last";
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let store = Store::open_readonly(&context.home).await?;
+        let baseline = match &self.baseline {
+            Some(text) => Some(store.resolve(text).await?),
+            None => None,
+        };
+        let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
+        let table = tabulate(&store, &self.experiment, &self.metric, &options).await?;
+        print(&table.render(self.format.format))?;
+        Ok(Exit::Done)
+    }
+}
+
+/// The table of an experiment that is in the run log.
+pub async fn tabulate(
+    store: &Store,
+    experiment: &str,
+    metric: &str,
+    options: &Options,
+) -> Result<Ablation> {
+    let Some(record) = store.experiment(experiment).await? else {
+        let known = store.experiments().await?;
+        let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
+        let hint = keys::nearest(experiment, names.iter().copied());
+        let hint = hint.map(|name| format!(", nearest: {name}")).unwrap_or_default();
+        return Err(bad_input(format!(
+            "no experiment is called {experiment}: allowed: {}{hint}",
+            if names.is_empty() {
+                "none, as nothing was queued".to_owned()
+            } else {
+                names.join(", ")
+            }
+        )));
+    };
+    Ok(ablation(&record, &store.runs().await?, metric, options)?)
+}
+
+/// Several tables on one stdout: one JSON value, or one table after the other.
+pub fn together(tables: &[Ablation], format: Format) -> String {
+    match (tables, format) {
+        ([table], _) => table.render(format),
+        (_, Format::Json) => {
+            format!("{:#}\n", tables.iter().map(Ablation::json).collect::<Value>())
+        }
+        _ => tables.iter().map(|table| table.render(format)).collect::<Vec<_>>().join("\n"),
+    }
+}

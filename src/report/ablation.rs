@@ -1,0 +1,308 @@
+//! The ablation table: what an experiment varied, against what came out, beside what was published. Pure.
+//!
+//! A row is one setting of the factors; its seeds become mean ± sample standard deviation (n). Only finished runs count.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value};
+
+use crate::config::keys::{self, KEYS};
+use crate::config::{Reference, applies};
+use crate::journal::event::Better;
+use crate::store::{ExperimentRecord, RunId, RunRow, State};
+
+/// How to lay out an ablation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Factors of the rows; empty = all that vary. Runs are averaged over the others.
+    pub rows: Vec<String>,
+    /// Factor whose values become columns.
+    pub cols: Option<String>,
+    /// A run of the row that the others are compared with; else the first row.
+    pub baseline: Option<RunId>,
+    /// Count runs that are not finished, at their latest value.
+    pub interim: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ablation {
+    pub experiment: String,
+    pub question: String,
+    /// With `.last` or `.best`.
+    pub metric: String,
+    pub unit: String,
+    pub better: Better,
+    /// Keys of the rows' factors, that of the columns last.
+    pub factors: Vec<String>,
+    /// The last factor is laid out in columns.
+    pub two_way: bool,
+    pub rows: Vec<Row>,
+}
+
+/// One setting of the factors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// A factor that means nothing here is absent.
+    pub factors: Map<String, Value>,
+    pub variant: Option<String>,
+    /// Runs with a value.
+    pub n: usize,
+    pub n_planned: usize,
+    pub mean: Option<f64>,
+    /// Of the sample; absent below two runs.
+    pub std: Option<f64>,
+    /// Mean minus the baseline's.
+    pub delta: Option<f64>,
+    pub is_baseline: bool,
+    pub runs: Vec<RunId>,
+    pub reference: Option<Reference>,
+}
+
+/// What cannot be tabulated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AblationError {
+    #[error("{experiment} does not vary {key}: found {key}, allowed: {}", .allowed.join(", "))]
+    Factor { experiment: String, key: String, allowed: Vec<String> },
+
+    #[error("no run of {experiment} has the metric {metric}: found {metric}, allowed: {}", .allowed.join(", "))]
+    Metric { experiment: String, metric: String, allowed: Vec<String> },
+
+    #[error("{run} is no run of {experiment}")]
+    Baseline { experiment: String, run: RunId },
+}
+
+/// Tabulates `metric` (a name, or one with `.last` or `.best`) over the members of `experiment`.
+///
+/// Archived runs are left out. Of several runs of one specification (`--again`) the latest counts: a second run of the
+/// same seed is no second sample.
+pub fn ablation(
+    experiment: &ExperimentRecord,
+    runs: &[RunRow],
+    metric: &str,
+    options: &Options,
+) -> Result<Ablation, AblationError> {
+    let (name, best) = split(metric);
+    let members = members(experiment, runs);
+    check_metric(experiment, &members, name)?;
+    let factors = factors(experiment, &members, options)?;
+    let mut rows: Vec<(Row, Vec<&RunRow>)> = Vec::new();
+    for (run, variant) in &members {
+        let varied = point(run, &factors);
+        match rows.iter_mut().find(|(row, _)| row.factors == varied) {
+            Some((row, group)) => {
+                // A row that mixes variants is none of them.
+                row.variant = row.variant.take().filter(|name| Some(name) == variant.as_ref());
+                group.push(run);
+            }
+            None => rows.push((Row::new(varied, variant.clone()), vec![run])),
+        }
+    }
+    let counts = |run: &&&RunRow| options.interim || run.state == State::Finished;
+    for (row, group) in &mut rows {
+        let values: Vec<f64> =
+            group.iter().filter(counts).filter_map(|run| value(run, name, best)).collect();
+        (row.n, row.n_planned) = (values.len(), group.len());
+        (row.mean, row.std) = mean_and_std(&values);
+        row.runs = group.iter().map(|run| run.id.clone()).collect();
+        let stands =
+            |reference: &&Reference| split(&reference.metric).0 == name && fits(reference, group);
+        row.reference = experiment.references.iter().find(stands).cloned();
+    }
+    let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    compare(experiment, &mut rows, options)?;
+    let described = members.iter().find_map(|(run, _)| run.metrics.get(name));
+    Ok(Ablation {
+        experiment: experiment.name.clone(),
+        question: experiment.question.clone(),
+        metric: format!("{name}.{}", if best { "best" } else { "last" }),
+        unit: described.map(|metric| metric.unit.clone()).unwrap_or_default(),
+        better: described.map_or(Better::Neither, |metric| metric.better),
+        factors,
+        two_way: options.cols.is_some(),
+        rows,
+    })
+}
+
+impl Row {
+    fn new(factors: Map<String, Value>, variant: Option<String>) -> Self {
+        Row {
+            factors,
+            variant,
+            n: 0,
+            n_planned: 0,
+            mean: None,
+            std: None,
+            delta: None,
+            is_baseline: false,
+            runs: Vec::new(),
+            reference: None,
+        }
+    }
+}
+
+/// A metric's name, and whether its best value is meant.
+fn split(metric: &str) -> (&str, bool) {
+    match metric.strip_suffix(".best") {
+        Some(name) => (name, true),
+        None => (metric.strip_suffix(".last").unwrap_or(metric), false),
+    }
+}
+
+/// The runs that count, in the experiment's order, each specification once.
+fn members<'a>(
+    experiment: &ExperimentRecord,
+    runs: &'a [RunRow],
+) -> Vec<(&'a RunRow, Option<String>)> {
+    let by_id: HashMap<&str, &RunRow> = runs.iter().map(|run| (run.id.as_str(), run)).collect();
+    let mut members: Vec<(&RunRow, Option<String>)> = Vec::new();
+    for member in &experiment.members {
+        let Some(&run) = by_id.get(member.run.as_str()) else { continue };
+        if run.archived {
+            continue;
+        }
+        let rank = |run: &RunRow| (run.state == State::Finished, run.queued_at);
+        match members.iter_mut().find(|(known, _)| known.spec == run.spec) {
+            Some((known, _)) if rank(known) <= rank(run) => *known = run,
+            Some(_) => {}
+            None => members.push((run, member.variant.clone())),
+        }
+    }
+    members
+}
+
+fn check_metric(
+    experiment: &ExperimentRecord,
+    members: &[(&RunRow, Option<String>)],
+    name: &str,
+) -> Result<(), AblationError> {
+    let mut known: Vec<String> =
+        members.iter().flat_map(|(run, _)| run.metrics.keys().cloned()).collect();
+    known.sort_unstable();
+    known.dedup();
+    // Before the first point nobody knows what there will be.
+    if known.is_empty() || known.iter().any(|metric| metric == name) {
+        return Ok(());
+    }
+    let (experiment, metric) = (experiment.name.clone(), name.to_owned());
+    Err(AblationError::Metric { experiment, metric, allowed: known })
+}
+
+/// The keys that rows (and columns) are told apart by.
+///
+/// An experiment that was queued at two sizes, or with another `--set`, holds runs that differ in more than its factors:
+/// those keys become factors too, so that nothing is averaged over without being asked for.
+fn factors(
+    experiment: &ExperimentRecord,
+    members: &[(&RunRow, Option<String>)],
+    options: &Options,
+) -> Result<Vec<String>, AblationError> {
+    let mut varied = experiment.factors.clone();
+    let differing = KEYS.iter().filter(|key| key.name != "seed" && key.name != "data.root");
+    for key in differing.filter(|key| !experiment.factors.iter().any(|name| name == key.name)) {
+        let mut values = members.iter().filter_map(|(run, _)| setting(run, key.name));
+        let first = values.next();
+        if values.any(|value| Some(&value) != first.as_ref()) {
+            varied.push(key.name.to_owned());
+        }
+    }
+    let full = |name: &String| {
+        let leaf = |key: &&String| key.rsplit('.').next() == Some(name.as_str());
+        let known = varied.iter().find(|key| *key == name).or_else(|| varied.iter().find(leaf));
+        known.cloned().ok_or_else(|| AblationError::Factor {
+            experiment: experiment.name.clone(),
+            key: name.clone(),
+            allowed: varied.clone(),
+        })
+    };
+    let cols = options.cols.as_ref().map(full).transpose()?;
+    let mut rows = match options.rows.as_slice() {
+        [] => varied.clone(),
+        rows => rows.iter().map(full).collect::<Result<Vec<_>, _>>()?,
+    };
+    rows.retain(|key| Some(key) != cols.as_ref());
+    rows.extend(cols);
+    Ok(rows)
+}
+
+/// A key's value in a run where it means something.
+fn setting(run: &RunRow, key: &str) -> Option<Value> {
+    let known = keys::key(key)?;
+    let mut under = Map::new();
+    for condition in known.applies {
+        under.insert(condition.key.to_owned(), keys::value(&run.spec, condition.key)?.clone());
+    }
+    applies(known, &under).then(|| keys::value(&run.spec, key).cloned()).flatten()
+}
+
+fn point(run: &RunRow, factors: &[String]) -> Map<String, Value> {
+    let value = |key: &String| Some((key.clone(), setting(run, key)?));
+    factors.iter().filter_map(value).collect()
+}
+
+fn value(run: &RunRow, metric: &str, best: bool) -> Option<f64> {
+    let summary = run.metrics.get(metric)?;
+    if best { summary.best } else { Some(summary.last.0) }
+}
+
+/// Mean and standard deviation of a sample (divisor n − 1).
+fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return (None, None);
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let squares = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    (Some(mean), (1 < values.len()).then(|| (squares / (n - 1.0)).sqrt()))
+}
+
+/// Whether every run of a row has what the reference was measured with.
+fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
+    let same = |a: &Value, b: &Value| a == b || (a.is_number() && a.as_f64() == b.as_f64());
+    reference.where_.iter().all(|(key, wanted)| {
+        group.iter().all(|run| setting(run, key).is_some_and(|value| same(&value, wanted)))
+    })
+}
+
+/// Differences to the baseline; in a two-way table too there is one baseline cell.
+fn compare(
+    experiment: &ExperimentRecord,
+    rows: &mut [Row],
+    options: &Options,
+) -> Result<(), AblationError> {
+    let baseline = match &options.baseline {
+        None => 0,
+        Some(run) => {
+            let at = rows.iter().position(|row| row.runs.contains(run));
+            let (experiment, run) = (experiment.name.clone(), run.clone());
+            at.ok_or(AblationError::Baseline { experiment, run })?
+        }
+    };
+    let Some(row) = rows.get_mut(baseline) else { return Ok(()) };
+    row.is_baseline = true;
+    let zero = row.mean;
+    for row in rows {
+        row.delta = row.mean.zip(zero).map(|(mean, zero)| mean - zero);
+    }
+    Ok(())
+}
+
+impl Ablation {
+    /// Rows whose mean is the best, in the metric's direction.
+    pub fn best(&self) -> Option<usize> {
+        let means = self.rows.iter().enumerate().filter_map(|(i, row)| Some((i, row.mean?)));
+        let means = means.filter(|(_, mean)| mean.is_finite());
+        let by_mean = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
+        match self.better {
+            Better::Higher => means.max_by(by_mean),
+            Better::Lower => means.min_by(by_mean),
+            Better::Neither => None,
+        }
+        .map(|(i, _)| i)
+    }
+
+    /// Sources of the references shown, each once, with what they are worth.
+    pub fn sources(&self) -> BTreeMap<String, &'static str> {
+        let references = self.rows.iter().filter_map(|row| row.reference.as_ref());
+        references.map(|reference| (reference.source.clone(), reference.status.words())).collect()
+    }
+}

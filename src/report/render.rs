@@ -1,0 +1,260 @@
+//! An ablation as text, CSV, Markdown, LaTeX or JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::ablation::{Ablation, Row};
+use super::table::{Format, Table};
+use crate::config::{Reference, Status};
+use crate::journal::event::Number;
+
+impl Ablation {
+    /// The rendered table, ending in a line break.
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Json => format!("{:#}\n", self.json()),
+            Format::Csv => self.flat().render(format),
+            Format::Table | Format::Md | Format::Tex => {
+                let table = if self.two_way { self.crossed() } else { self.listed() };
+                table.render(format) + &self.footnotes(format)
+            }
+        }
+    }
+
+    /// The fixed form of `table --format json`.
+    pub fn json(&self) -> Value {
+        let number = |x: Option<f64>| json!(x.map(Number));
+        let row = |row: &Row| {
+            let reference = row.reference.as_ref().map(
+                |Reference { value, source, status, .. }| json!({"value": value, "source": source, "status": status}),
+            );
+            json!({
+                "factors": row.factors,
+                "variant": row.variant,
+                "n": row.n,
+                "n_planned": row.n_planned,
+                "mean": number(row.mean),
+                "std": number(row.std),
+                "delta": number(row.delta),
+                "baseline": row.is_baseline,
+                "runs": row.runs,
+                "reference": reference,
+            })
+        };
+        json!({
+            "experiment": self.experiment,
+            "question": self.question,
+            "metric": self.metric,
+            "unit": self.unit,
+            "better": self.better,
+            "factors": self.factors,
+            "rows": self.rows.iter().map(row).collect::<Vec<_>>(),
+        })
+    }
+
+    /// One line a row, numbers as they are.
+    fn flat(&self) -> Table {
+        let numbers = ["n", "n_planned", "mean", "std", "delta", "reference", "status", "source"];
+        let names = self.factors.iter().map(String::as_str).chain(numbers);
+        let mut table = Table::new(names);
+        for row in &self.rows {
+            let exact = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+            let reference = row.reference.as_ref();
+            let given =
+                |key: &String| row.factors.get(key).map_or_else(String::new, |x| shown(Some(x)));
+            let mut cells: Vec<String> = self.factors.iter().map(given).collect();
+            cells.extend([row.n.to_string(), row.n_planned.to_string()]);
+            cells.extend([row.mean, row.std, row.delta].map(exact));
+            cells.push(exact(reference.map(|reference| reference.value)));
+            cells.push(reference.map_or("", |reference| reference.status.words()).to_owned());
+            cells.push(reference.map_or_else(String::new, |reference| reference.source.clone()));
+            table.push(cells);
+        }
+        table
+    }
+
+    fn listed(&self) -> Table {
+        let with_paper = self.rows.iter().any(|row| row.reference.is_some());
+        let mut names: Vec<String> = self.factors.iter().map(|key| self.short(key)).collect();
+        let value = self.heading();
+        names.extend([value.clone(), "n".to_owned(), "Δ".to_owned()]);
+        if with_paper {
+            names.push("paper".to_owned());
+        }
+        let right: Vec<String> =
+            names.iter().filter(|name| self.is_numeric(name)).cloned().collect();
+        let right: Vec<&str> =
+            right.iter().map(String::as_str).chain([&*value, "n", "Δ", "paper"]).collect();
+        let mut table = Table::new(names).right(&right);
+        let best = self.best().filter(|_| 1 < self.rows.len());
+        for (i, row) in self.rows.iter().enumerate() {
+            let mut cells = self.settings(row);
+            let at = cells.len();
+            let delta = row.delta.map_or_else(String::new, |delta| self.signed(delta));
+            let delta = if row.is_baseline { "baseline".to_owned() } else { delta };
+            cells.extend([self.measured(row), count(row), delta]);
+            if with_paper {
+                cells.push(row.reference.as_ref().map_or_else(String::new, |r| self.published(r)));
+            }
+            table.push(cells);
+            if best == Some(i) {
+                table.emphasise(i, at);
+            }
+        }
+        table
+    }
+
+    /// The last factor's values as columns.
+    fn crossed(&self) -> Table {
+        let Some((across, down)) = self.factors.split_last() else { return self.listed() };
+        let (mut columns, mut lines): (Vec<Option<&Value>>, Vec<Map<String, Value>>) =
+            Default::default();
+        for row in &self.rows {
+            let column = row.factors.get(across);
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+            let line = self.line(row, across);
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let mut names: Vec<String> = down.iter().map(|key| self.short(key)).collect();
+        let right: Vec<String> =
+            names.iter().filter(|name| self.is_numeric(name)).cloned().collect();
+        let heads =
+            columns.iter().map(|value| format!("{} = {}", self.short(across), shown(*value)));
+        let heads: Vec<String> = heads.collect();
+        names.extend(heads.clone());
+        let right: Vec<&str> = right.iter().chain(&heads).map(String::as_str).collect();
+        let mut table = Table::new(names).right(&right);
+        let best = self.best().map(|i| &self.rows[i]);
+        for (y, line) in lines.iter().enumerate() {
+            let mut cells: Vec<String> = down.iter().map(|key| shown(line.get(key))).collect();
+            for column in &columns {
+                let here = |row: &&Row| {
+                    row.factors.get(across) == *column && self.line(row, across) == *line
+                };
+                let row = self.rows.iter().find(here);
+                cells.push(row.map_or_else(String::new, |row| self.cell(row)));
+            }
+            table.push(cells);
+            for (x, column) in columns.iter().enumerate() {
+                if best.is_some_and(|row| {
+                    row.factors.get(across) == *column && self.line(row, across) == *line
+                }) {
+                    table.emphasise(y, down.len() + x);
+                }
+            }
+        }
+        table
+    }
+
+    fn line(&self, row: &Row, across: &str) -> Map<String, Value> {
+        let others = row.factors.iter().filter(|(key, _)| *key != across);
+        others.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
+    /// A cell of a two-way table: everything a row has, in few characters.
+    fn cell(&self, row: &Row) -> String {
+        let mut cell = self.measured(row);
+        if row.n != row.n_planned || 1 < row.n_planned {
+            cell = format!("{cell} ({})", count(row)).trim_start().to_owned();
+        }
+        match &row.reference {
+            Some(reference) => format!("{cell} [paper {}]", self.published(reference)),
+            None => cell,
+        }
+    }
+
+    fn footnotes(&self, format: Format) -> String {
+        let sources = self.sources();
+        let mut lines: Vec<String> = Vec::new();
+        for (source, words) in sources {
+            lines.push(format!("paper: {source} ({words})"));
+        }
+        if format == Format::Tex {
+            return lines.iter().map(|line| format!("% {line}\n")).collect();
+        }
+        let open = if format == Format::Md && !lines.is_empty() { "\n" } else { "" };
+        let end = if format == Format::Md { "  \n" } else { "\n" };
+        open.to_owned() + &lines.iter().map(|line| format!("{line}{end}")).collect::<String>()
+    }
+
+    fn settings(&self, row: &Row) -> Vec<String> {
+        self.factors.iter().map(|key| shown(row.factors.get(key))).collect()
+    }
+
+    /// The last part of a key where that says enough.
+    fn short(&self, key: &str) -> String {
+        let leaf = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
+        let alone = self.factors.iter().filter(|other| leaf(other) == leaf(key)).count() == 1;
+        if alone { leaf(key) } else { key.to_owned() }
+    }
+
+    fn is_numeric(&self, name: &str) -> bool {
+        let key = self.factors.iter().find(|key| self.short(key) == name);
+        let values = || self.rows.iter().filter_map(|row| row.factors.get(key?));
+        key.is_some() && values().all(Value::is_number)
+    }
+
+    fn heading(&self) -> String {
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" ({})", self.unit) };
+        format!("{}{unit}", self.metric.strip_suffix(".last").unwrap_or(&self.metric))
+    }
+
+    fn measured(&self, row: &Row) -> String {
+        match (row.mean, row.std) {
+            (None, _) => String::new(),
+            (Some(mean), None) => self.number(mean),
+            (Some(mean), Some(std)) => format!("{} ± {}", self.number(mean), self.number(std)),
+        }
+    }
+
+    fn published(&self, reference: &Reference) -> String {
+        let value = self.number(reference.value);
+        match reference.status {
+            Status::Verified => value,
+            Status::Recalled => format!("{value} (recalled)"),
+            Status::Figure => format!("{value} (figure)"),
+        }
+    }
+
+    /// Percentages to a tenth, other numbers to four digits.
+    fn number(&self, x: f64) -> String {
+        if self.unit == "%" && x.is_finite() { format!("{x:.1}") } else { digits(x) }
+    }
+
+    fn signed(&self, x: f64) -> String {
+        let text = self.number(x);
+        if x < 0.0 { text } else { format!("+{text}") }
+    }
+}
+
+fn count(row: &Row) -> String {
+    if row.n == row.n_planned { row.n.to_string() } else { format!("{}/{}", row.n, row.n_planned) }
+}
+
+/// Four significant digits, without an exponent where that is no longer.
+fn digits(x: f64) -> String {
+    let size = x.abs();
+    if x == 0.0 || !x.is_finite() {
+        return x.to_string();
+    }
+    if !(1e-4..1e6).contains(&size) {
+        return format!("{x:.3e}");
+    }
+    let before = size.log10().floor() as i32;
+    format!("{x:.*}", usize::try_from(3 - before).unwrap_or(0))
+}
+
+/// A factor's value as people write it.
+pub fn shown(value: Option<&Value>) -> String {
+    match value {
+        None => "–".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => {
+            number.as_f64().map_or_else(|| number.to_string(), |x| x.to_string())
+        }
+        Some(other) => other.to_string(),
+    }
+}

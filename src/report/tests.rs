@@ -1,0 +1,294 @@
+//! Ablation tables from made-up runs: the arithmetic, what counts, and every rendering.
+
+use serde_json::{Map, Value, json};
+
+use super::ablation::{Ablation, Options, ablation};
+use super::table::Format;
+use crate::config::experiment::{self, Overrides};
+use crate::grid::expand;
+use crate::journal::event::{Better, Number};
+use crate::store::{ExperimentRecord, Member, Progress, RunRow, State, Summary};
+
+const TEXT: &str = r#"
+name = "negatives"
+question = "How many?"
+[grid]
+objective.m = [512, 4096]
+seed = [0, 1, 2]
+[[variant]]
+name = "full softmax"
+set = { objective.kind = "nonparametric" }
+[[reference]]
+where = { objective.m = 4096 }
+metric = "knn_top1"
+value = 80.4
+source = "Wu et al. 2018, Table 1"
+status = "verified"
+[[reference]]
+where = { objective.kind = "nonparametric" }
+metric = "knn_top1"
+value = 80.8
+source = "memory"
+status = "recalled"
+"#;
+
+/// An experiment whose runs are all finished, with these k-NN accuracies in their order.
+fn lab(text: &str, knn: &[f64]) -> (ExperimentRecord, Vec<RunRow>) {
+    let experiment = experiment::parse("x.toml", text, &Overrides::default()).unwrap();
+    let planned = expand(&experiment).unwrap();
+    let metric = |last: f64| Summary {
+        last: Number(last),
+        last_step: 100,
+        best: Some(last + 1.0),
+        best_step: Some(90),
+        unit: "%".into(),
+        better: Better::Higher,
+    };
+    let run = |i: usize| RunRow {
+        id: format!("run-{i}"),
+        experiments: vec![experiment.name.clone()],
+        state: State::Finished,
+        attempt: 1,
+        device: None,
+        progress: Progress::default(),
+        seed: planned[i].spec.seed,
+        tags: Vec::new(),
+        varied: planned[i].varied.clone(),
+        spec: json!(planned[i].spec),
+        metrics: [("knn_top1".to_owned(), metric(knn[i]))].into(),
+        queued_at: i as i64,
+        started_at: None,
+        ended_at: None,
+        reason: None,
+        note: String::new(),
+        priority: 0,
+        pinned: false,
+        archived: false,
+        warning: None,
+    };
+    let runs: Vec<RunRow> = (0..planned.len()).map(run).collect();
+    let member = |(i, run): (usize, &RunRow)| Member {
+        run: run.id.clone(),
+        varied: run.varied.clone(),
+        variant: planned[i].variant.clone(),
+        ordinal: i as u64,
+    };
+    let record = ExperimentRecord {
+        name: experiment.name.clone(),
+        question: experiment.question.clone(),
+        text: text.to_owned(),
+        factors: experiment.factors.clone(),
+        references: experiment.references.clone(),
+        members: runs.iter().enumerate().map(member).collect(),
+    };
+    (record, runs)
+}
+
+fn negatives() -> (ExperimentRecord, Vec<RunRow>) {
+    lab(TEXT, &[60.0, 62.0, 64.0, 70.0, 70.0, 70.3, 71.0, 73.0, 75.0])
+}
+
+fn table(options: &Options) -> Ablation {
+    let (record, mut runs) = negatives();
+    runs[8].state = State::Running;
+    ablation(&record, &runs, "knn_top1", options).unwrap()
+}
+
+#[test]
+fn json_has_the_fixed_form() {
+    let json = table(&Options::default()).json();
+    assert_eq!(json["experiment"], "negatives");
+    assert_eq!(json["metric"], "knn_top1.last");
+    assert_eq!(json["factors"], json!(["objective.m", "objective.kind"]));
+    let first = json!({
+        "factors": {"objective.m": 512, "objective.kind": "nce"},
+        "variant": null,
+        "n": 3,
+        "n_planned": 3,
+        "mean": 62.0,
+        "std": 2.0,
+        "delta": 0.0,
+        "baseline": true,
+        "runs": ["run-0", "run-1", "run-2"],
+        "reference": null,
+    });
+    assert_eq!(json["rows"][0], first);
+    let last = json!({
+        "factors": {"objective.kind": "nonparametric"},
+        "variant": "full softmax",
+        "n": 2,
+        "n_planned": 3,
+        "mean": 72.0,
+        "std": 2.0_f64.sqrt(),
+        "delta": 10.0,
+        "baseline": false,
+        "runs": ["run-6", "run-7", "run-8"],
+        "reference": {"value": 80.8, "source": "memory", "status": "recalled"},
+    });
+    assert_eq!(json["rows"][2], last);
+}
+
+#[test]
+fn one_seed_has_no_deviation_and_none_has_no_mean() {
+    let (record, mut runs) = negatives();
+    for run in &mut runs[1..6] {
+        run.state = State::Queued;
+    }
+    runs[0].metrics.get_mut("knn_top1").unwrap().last = Number(f64::NAN);
+    let json = ablation(&record, &runs, "knn_top1.last", &Options::default()).unwrap().json();
+    assert_eq!(json["rows"][0]["mean"], "NaN");
+    assert_eq!(json["rows"][0]["std"], Value::Null);
+    assert_eq!(json["rows"][1]["mean"], Value::Null);
+    assert_eq!((&json["rows"][1]["n"], &json["rows"][1]["n_planned"]), (&json!(0), &json!(3)));
+    let interim = Options { interim: true, ..Options::default() };
+    let best = ablation(&record, &runs, "knn_top1.best", &interim).unwrap();
+    assert_eq!((best.rows[1].n, best.rows[1].mean.unwrap().round()), (3, 71.0));
+}
+
+#[test]
+fn people_read_it_aligned_with_sources_below() {
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Table), @r#"
+       M  KIND           KNN_TOP1 (%)    N         Δ            PAPER
+     512  nce              62.0 ± 2.0    3  baseline
+    4096  nce              70.1 ± 0.2    3      +8.1             80.4
+       –  nonparametric    72.0 ± 1.4  2/3     +10.0  80.8 (recalled)
+    paper: Wu et al. 2018, Table 1 (verified)
+    paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Md), @r#"
+    |    m | kind          |   knn_top1 (%) |   n |        Δ |           paper |
+    | ---: | ------------- | -------------: | --: | -------: | --------------: |
+    |  512 | nce           |     62.0 ± 2.0 |   3 | baseline |                 |
+    | 4096 | nce           |     70.1 ± 0.2 |   3 |     +8.1 |            80.4 |
+    |    – | nonparametric | **72.0 ± 1.4** | 2/3 |    +10.0 | 80.8 (recalled) |
+
+    paper: Wu et al. 2018, Table 1 (verified)  
+    paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Tex), @r#"
+    \begin{tabular}{rlrrrr}
+    \toprule
+    m & kind & knn\_top1 (\%) & n & $\Delta$ & paper \\
+    \midrule
+    512 & nce & 62.0 $\pm$ 2.0 & 3 & baseline &  \\
+    4096 & nce & 70.1 $\pm$ 0.2 & 3 & +8.1 & 80.4 \\
+    -- & nonparametric & \textbf{72.0 $\pm$ 1.4} & 2/3 & +10.0 & 80.8 (recalled) \\
+    \bottomrule
+    \end{tabular}
+    % paper: Wu et al. 2018, Table 1 (verified)
+    % paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Csv).replace("\r\n", "\n"), @r#"
+    objective.m,objective.kind,n,n_planned,mean,std,delta,reference,status,source
+    512,nce,3,3,62,2,0,,,
+    4096,nce,3,3,70.10000000000001,0.1732050807568861,8.100000000000009,80.4,verified,"Wu et al. 2018, Table 1"
+    ,nonparametric,2,3,72,1.4142135623730951,10,80.8,recalled,memory
+    "#);
+}
+
+#[test]
+fn a_second_factor_can_go_across() {
+    let text =
+        "name = 'x'\n[grid]\nobjective.m = [1, 10]\nobjective.tau = [0.07, 0.1]\nseed = [0, 1]";
+    let (record, runs) = lab(text, &[1.0, 3.0, 2.0, 4.0, 3.0, 5.0, 4.0, 6.0]);
+    let options = Options { cols: Some("tau".into()), ..Options::default() };
+    let crossed = ablation(&record, &runs, "knn_top1", &options).unwrap();
+    insta::assert_snapshot!(crossed.render(Format::Table), @r#"
+     M     TAU = 0.07      TAU = 0.1
+     1  2.0 ± 1.4 (2)  3.0 ± 1.4 (2)
+    10  4.0 ± 1.4 (2)  5.0 ± 1.4 (2)
+    "#);
+    // Rows alone: what is not named is averaged over.
+    let options = Options { rows: vec!["m".into()], ..Options::default() };
+    let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;
+    assert_eq!((rows.len(), rows[0].n, rows[0].mean), (2, 4, Some(2.5)));
+}
+
+#[test]
+fn a_given_run_names_the_baseline() {
+    let options = Options { baseline: Some("run-4".into()), ..Options::default() };
+    let deltas: Vec<i64> =
+        table(&options).rows.iter().map(|row| row.delta.unwrap().round() as i64).collect();
+    assert_eq!(deltas, [-8, 0, 2]);
+}
+
+#[test]
+fn runs_that_differ_in_more_than_the_factors_are_not_averaged() {
+    let (record, mut runs) = negatives();
+    for run in &mut runs[..3] {
+        run.spec["train"]["epochs"] = json!(20);
+    }
+    runs[0].spec["objective"]["m"] = json!(4096);
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    assert_eq!(table.factors, ["objective.m", "objective.kind", "train.epochs"]);
+    assert_eq!(table.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [1, 2, 3, 3]);
+}
+
+#[test]
+fn the_latest_of_equal_runs_counts_and_archived_ones_do_not() {
+    let (mut record, mut runs) = negatives();
+    let mut again = runs[0].clone();
+    (again.id, again.queued_at) = ("run-0.2".into(), 99);
+    again.metrics.get_mut("knn_top1").unwrap().last = Number(66.0);
+    runs.push(again);
+    record.members.push(Member { run: "run-0.2".into(), ordinal: 9, ..record.members[0].clone() });
+    runs[1].archived = true;
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    assert_eq!((table.rows[0].n, table.rows[0].n_planned, table.rows[0].mean), (2, 2, Some(65.0)));
+}
+
+#[test]
+fn what_cannot_be_tabulated_is_said_with_what_can() {
+    let (record, runs) = negatives();
+    let wrong = |metric: &str, options: Options| {
+        ablation(&record, &runs, metric, &options).unwrap_err().to_string()
+    };
+    assert_eq!(
+        wrong("knn_topl", Options::default()),
+        "no run of negatives has the metric knn_topl: found knn_topl, allowed: knn_top1"
+    );
+    assert_eq!(
+        wrong("knn_top1", Options { cols: Some("tau".into()), ..Options::default() }),
+        "negatives does not vary tau: found tau, allowed: objective.m, objective.kind"
+    );
+    assert_eq!(
+        wrong("knn_top1", Options { baseline: Some("x".into()), ..Options::default() }),
+        "x is no run of negatives"
+    );
+    let queued: Vec<RunRow> = runs
+        .iter()
+        .map(|run| RunRow { metrics: Default::default(), state: State::Queued, ..run.clone() })
+        .collect();
+    assert_eq!(ablation(&record, &queued, "anything", &Options::default()).unwrap().rows.len(), 3);
+}
+
+#[test]
+fn a_row_of_runs_reads_as_the_fixed_json() {
+    let (_, runs) = negatives();
+    let run = super::runs::json(&runs[3]);
+    let keys: Vec<&String> = run.as_object().unwrap().keys().collect();
+    let fixed = [
+        "id",
+        "experiments",
+        "state",
+        "attempt",
+        "device",
+        "progress",
+        "seed",
+        "tags",
+        "varied",
+        "spec",
+        "metrics",
+        "queued_at",
+        "started_at",
+        "ended_at",
+        "reason",
+    ];
+    assert!(fixed.iter().all(|key| keys.iter().any(|found| found == key)), "{keys:?}");
+    assert_eq!(run["queued_at"], "1970-01-01T00:00:00.003Z");
+    assert_eq!(run["started_at"], Value::Null);
+    let metric: &Map<String, Value> = run["metrics"]["knn_top1"].as_object().unwrap();
+    assert!(
+        ["last", "best", "best_step", "unit", "better"].iter().all(|key| metric.contains_key(*key))
+    );
+}
