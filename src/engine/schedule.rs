@@ -7,7 +7,7 @@
 pub fn learning_rate(lr: f64, drops: &[f64], epochs: u32, epoch: u32) -> f64 {
     let start = |drop: f64| if drop < 1.0 { (drop * f64::from(epochs)).round() } else { drop };
     let n_past = drops.iter().filter(|&&drop| start(drop) <= f64::from(epoch)).count();
-    lr * 0.1f64.powi(n_past as i32)
+    lr / 10f64.powi(n_past as i32)
 }
 
 #[cfg(test)]
