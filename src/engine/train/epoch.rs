@@ -10,7 +10,8 @@ use crate::engine::recorder::EpochLoss;
 use crate::engine::schedule::learning_rate;
 use crate::journal::event::{Eval, Event, Number, Point, Warn};
 
-/// A loss this close to its chance value, relatively, has told no instance from another.
+/// A loss this close below its chance value, relatively, or above it, tells hardly any instance from another. Above
+/// counts too: with a frozen Z a collapsed NCE run sits far over the value that it has when all instances look alike.
 const AT_CHANCE: f64 = 0.01;
 
 impl Trainer<'_> {
@@ -86,17 +87,17 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// A loss that sits at its chance value after the first epochs says that nothing is being learned.
+    /// Said once, after the first epochs: softmax losses start above chance.
     fn warn_at_chance(&mut self, epoch: u32, events: &mut dyn Events) -> Result<(), TrainError> {
         let Some(chance) = self.objective.chance(self.job.data.train.len()) else { return Ok(()) };
         let mean = self.epoch_loss.values.mean;
-        if self.warned_chance || epoch < 2 || chance * AT_CHANCE < (mean - chance).abs() {
+        if self.warned_chance || epoch < 2 || mean < chance * (1.0 - AT_CHANCE) {
             return Ok(());
         }
         self.warned_chance = true;
         let message = format!(
-            "the instance loss sits at its chance value ({mean:.3} after epoch {}, chance {chance:.3}): \
-             no instance is told from another; see objective.tau, model.head_init, objective.lambda",
+            "the instance loss is no better than chance ({mean:.3} in epoch {}, chance {chance:.3}): few \
+             instances are told from one another; see objective.tau, model.head_init, objective.lambda",
             epoch + 1
         );
         self.warn("loss_at_chance", message, events)

@@ -18,6 +18,7 @@ use tch::{Device, Kind, Tensor};
 use super::augment::Augment;
 use super::bank::MemoryBank;
 use super::checkpoint::{self, CheckpointError, Loaded};
+use super::device::upload;
 use super::models::{Arithmetic, Mode, Model};
 use super::objectives::{self, Batch, Objective, proximal};
 use super::optimizer::Sgd;
@@ -212,7 +213,7 @@ impl<'a> Trainer<'a> {
         let position = (self.step % self.steps_per_epoch()) as usize;
         let size = spec.train.batch_size as usize;
         let instances = &order[position * size..order.len().min((position + 1) * size)];
-        let index = Tensor::from_slice(instances).to_device(self.job.device); // (B)
+        let index = upload(instances, self.job.device); // (B)
 
         let draws = self.augment.draw(spec.seed, u64::from(epoch), 0, instances);
         let views = self.augment.apply(&self.images.index_select(0, &index), &draws); // (B, 3, S, S)
@@ -257,7 +258,7 @@ impl<'a> Trainer<'a> {
     fn look(&self, instances: &[i64]) -> (Tensor, Tensor) {
         let size = self.job.spec.train.batch_size as usize;
         let part = |instances: &[i64]| {
-            let index = Tensor::from_slice(instances).to_device(self.job.device);
+            let index = upload(instances, self.job.device);
             let draws = self.augment.draw(self.job.spec.seed, BEFORE_TRAINING, 0, instances);
             let views = self.augment.apply(&self.images.index_select(0, &index), &draws);
             let encoded = self.model.forward(&self.params, &views, Mode::Train);
