@@ -85,6 +85,8 @@ fn train(
     from: Option<Loaded>,
     stop_after: Option<u64>,
 ) -> Result<(Outcome, Told), TrainError> {
+    // One thread a test: the tests run side by side, and waiting threads would spin on each other's cores.
+    tch::set_num_threads(1);
     let done = Cell::new(from.as_ref().map_or(0, |loaded| loaded.meta.step));
     let stop = || {
         done.set(done.get() + 1);
