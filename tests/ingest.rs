@@ -392,10 +392,10 @@ async fn killed_at_any_moment_nothing_is_doubled_or_lost() {
             if child.try_wait().unwrap().is_some() {
                 break true;
             }
-            if before.lines + 3 <= now.lines {
+            if before.lines + 11 <= now.lines {
                 break false;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         };
         if over {
             break;

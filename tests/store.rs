@@ -445,3 +445,20 @@ async fn people_can_read_the_file_with_any_sqlite() {
         sqlx::query(view).fetch_all(&mut raw).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_run_that_is_lost_and_queued_again_is_never_seen_between() {
+    let lab = lab().await;
+    let (id, _) = lab.one().await;
+    lab.store.claim("cpu-0", "cpu", 1).await.unwrap();
+    let illegal = [(State::Lost, change(2)), (State::Running, change(2))];
+    let refused = refused(lab.store.settle_through(&id, 1, State::Starting, &illegal).await);
+    assert_eq!(refused, "run x-00000000 is lost: it cannot become running");
+    assert_eq!(lab.store.run(&id).await.unwrap().state, State::Starting, "all or nothing");
+    let steps = [(State::Lost, change(3)), (State::Queued, change(3))];
+    lab.store.settle_through(&id, 1, State::Starting, &steps).await.unwrap();
+    let run = lab.store.run(&id).await.unwrap();
+    assert_eq!((run.state, run.ended_at), (State::Queued, None));
+    let states: Vec<State> = lab.store.history(&id).await.unwrap().iter().map(|c| c.to).collect();
+    assert_eq!(states, [State::Queued, State::Starting, State::Lost, State::Queued]);
+}

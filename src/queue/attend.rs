@@ -156,22 +156,25 @@ impl Worker {
         let Verdict { state: next, reason } = judge(ending, end.as_ref(), wanted, words.as_deref());
         let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         (self.say)(&format!("{id} is {next}{why}"));
-        self.store.settle(id, *number, state, next, self.change(reason)).await?;
+        let mut steps = vec![(next, self.change(reason))];
         if next == State::Lost {
-            self.give_another_chance(id).await?;
+            steps.extend(self.another_chance(id).await?);
         }
+        self.store.settle_through(id, *number, state, &steps).await?;
         Ok(())
     }
 
-    async fn give_another_chance(&self, id: &str) -> Result<(), WorkerError> {
-        let losses = losses(&self.store.history(id).await?);
-        if losses <= MOST_LOSSES {
-            let reason =
-                format!("was lost, goes on from its last checkpoint ({losses} of {MOST_LOSSES})");
-            (self.say)(&format!("{id} is queued again: it {reason}"));
-            self.store.requeue(id, State::Lost, false, self.change(Some(reason))).await?;
+    /// The way back into the queue for a run that is being lost, unless it was lost too often. One change with the loss
+    /// itself: a worker that died between the two would leave a run that nobody comes back to.
+    async fn another_chance(&self, id: &str) -> Result<Option<(State, Change)>, WorkerError> {
+        let losses = 1 + losses(&self.store.history(id).await?);
+        if MOST_LOSSES < losses {
+            return Ok(None);
         }
-        Ok(())
+        let reason =
+            format!("was lost, goes on from its last checkpoint ({losses} of {MOST_LOSSES})");
+        (self.say)(&format!("{id} is queued again: it {reason}"));
+        Ok(Some((State::Queued, self.change(Some(reason)))))
     }
 }
 

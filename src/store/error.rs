@@ -100,7 +100,7 @@ pub enum StoreError {
 }
 
 /// Seconds that a writer waits for others before it gives up.
-pub(super) const BUSY_SECONDS: u64 = 15;
+pub(super) const BUSY_SECONDS: u64 = 30;
 
 // Primary result codes of SQLite (sqlite.org/rescode.html).
 const BUSY: i32 = 5;

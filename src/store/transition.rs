@@ -35,16 +35,32 @@ impl Store {
         to: State,
         change: Change,
     ) -> Result<()> {
+        self.settle_through(id, attempt, from, &[(to, change)]).await
+    }
+
+    /// As [`Store::settle`], through several states at once: nobody ever finds the run in one of those between.
+    ///
+    /// # Errors
+    /// As [`Store::settle`].
+    pub async fn settle_through(
+        &self,
+        id: &str,
+        attempt: u32,
+        from: State,
+        steps: &[(State, Change)],
+    ) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
-        let found = Found::by_id(&mut tx, id).await?;
+        let mut found = Found::by_id(&mut tx, id).await?;
         if found.attempt != attempt {
-            return Err(StoreError::OldAttempt {
-                run: id.to_owned(),
-                given: attempt,
-                current: found.attempt,
-            });
+            let (run, current) = (id.to_owned(), found.attempt);
+            return Err(StoreError::OldAttempt { run, given: attempt, current });
         }
-        transition(&mut tx, id, &found, from, to, &change).await?;
+        let mut from = from;
+        for (to, change) in steps {
+            transition(&mut tx, id, &found, from, *to, change).await?;
+            from = *to;
+            found.state = from;
+        }
         Ok(tx.commit().await?)
     }
 
