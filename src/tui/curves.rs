@@ -87,20 +87,28 @@ impl Series {
         }
         let width = window.1 - window.0;
         let per_step = if width > 0.0 { (n - 1) as f64 / width } else { 0.0 };
-        let mut joined = false;
-        for i in self.visible(window) {
-            let value = self.values[i];
-            if !value.is_finite() {
-                joined = false;
-                continue;
-            }
-            let column = ((self.steps[i] - window.0) * per_step + 0.5) as usize;
-            match spans.last_mut() {
-                Some(span) if span.column == column && joined => span.add(value),
+        let column = |step: f64| ((step - window.0) * per_step + 0.5) as usize;
+        let visible = self.visible(window);
+        let (mut from, mut joined) = (visible.start, false);
+        while from < visible.end {
+            let at = column(self.steps[from]);
+            let rest = &self.steps[from..visible.end];
+            let to = from + rest.partition_point(|&step| column(step) <= at);
+            if self.not_finite == 0 {
+                spans.push(Span::of(at, &self.values[from..to], joined));
+                joined = true;
+            } else {
                 // A gap within one column cannot be seen, but the line before it must not be joined to the one after.
-                _ => spans.push(Span::new(column, value, joined)),
+                for &value in &self.values[from..to] {
+                    match spans.last_mut() {
+                        _ if !value.is_finite() => {}
+                        Some(span) if span.column == at && joined => span.add(value),
+                        _ => spans.push(Span::new(at, value, joined)),
+                    }
+                    joined = value.is_finite();
+                }
             }
-            joined = true;
+            from = to;
         }
         spans
     }
@@ -121,6 +129,24 @@ pub struct Span {
 impl Span {
     fn new(column: usize, value: f64, joined: bool) -> Self {
         Self { column, first: value, last: value, min: value, max: value, joined }
+    }
+
+    /// All of a column at once; `values` is neither empty nor holds anything but finite numbers.
+    fn of(column: usize, values: &[f64], joined: bool) -> Self {
+        let (first, last) = (values[0], values[values.len() - 1]);
+        // Eight lanes that the compiler turns into vector minima and maxima: this loop sees every point of a chart.
+        let (mut low, mut high) = ([first; 8], [first; 8]);
+        let eights = values.chunks_exact(8);
+        let rest = eights.remainder();
+        for eight in eights {
+            for lane in 0..8 {
+                low[lane] = if eight[lane] < low[lane] { eight[lane] } else { low[lane] };
+                high[lane] = if eight[lane] > high[lane] { eight[lane] } else { high[lane] };
+            }
+        }
+        let min = low.iter().chain(rest).copied().fold(first, f64::min);
+        let max = high.iter().chain(rest).copied().fold(first, f64::max);
+        Self { column, first, last, min, max, joined }
     }
 
     fn add(&mut self, value: f64) {

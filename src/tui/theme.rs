@@ -53,7 +53,13 @@ pub const THEME: Theme = Theme {
 };
 
 /// What tells a series apart where colour does not: its marker.
-pub const MARKERS: [&str; 8] = ["●", "▲", "■", "◆", "○", "△", "□", "◇"];
+const MARKERS: [&str; 8] = ["●", "▲", "■", "◆", "○", "△", "□", "◇"];
+
+/// How the run in a slot is drawn in charts. Beyond eight, colours come again with other markers.
+pub fn series(slot: usize) -> (Ink, &'static str) {
+    let n = THEME.series.len();
+    (THEME.series[slot % n], MARKERS[(slot + slot / n) % MARKERS.len()])
+}
 
 impl Theme {
     fn inks(&self) -> impl Iterator<Item = Ink> {

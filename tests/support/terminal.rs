@@ -11,6 +11,8 @@ use super::wait_for;
 
 /// What has come out of the program so far.
 struct Seen {
+    /// Nobody listens any more.
+    over: bool,
     screen: vt100::Parser,
     bytes: Vec<u8>,
 }
@@ -48,17 +50,24 @@ impl Terminal {
         }
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
-        let seen =
-            Seen { screen: vt100::Parser::new(cells(rows), cells(columns), 0), bytes: Vec::new() };
+        let seen = Seen {
+            over: false,
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
+            bytes: Vec::new(),
+        };
         let seen = Arc::new(Mutex::new(seen));
-        let mut output = pair.master.try_clone_reader().unwrap();
+        let output = pair.master.try_clone_reader().unwrap();
         let into = Arc::clone(&seen);
         std::thread::spawn(move || {
             let mut bytes = [0; 8192];
+            let mut output = output;
             while let Ok(n @ 1..) = output.read(&mut bytes) {
                 let mut seen = into.lock().unwrap();
                 seen.screen.process(&bytes[..n]);
                 seen.bytes.extend_from_slice(&bytes[..n]);
+                if seen.over {
+                    return;
+                }
             }
         });
         let keys = pair.master.take_writer().unwrap();
@@ -104,8 +113,13 @@ impl Terminal {
         !seen.screen.screen().alternate_screen() && !seen.screen.screen().hide_cursor()
     }
 
-    /// The terminal vanishes, as when a window is closed.
+    /// The terminal vanishes, as when a window is closed: all that held it lets go. The thread that reads does so at
+    /// the next output, which a key brings about.
     pub fn hang_up(&mut self) {
+        self.seen.lock().unwrap().over = true;
+        self.types("?");
+        let held = Arc::clone(&self.seen);
+        wait_for("the reader to let go", || Arc::strong_count(&held) == 2);
         self.keys = None;
         self.master = None;
     }

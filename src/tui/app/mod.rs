@@ -10,7 +10,7 @@ mod verbs;
 
 pub use layer::{Layer, Picker};
 pub use shown::{Axis, Chart, Focus, Shown};
-pub use table::{SortKey, Table, best, factor, factors, last, share};
+pub use table::{SortKey, Table, best, factor, factors, last, share, written};
 
 use std::collections::HashMap;
 

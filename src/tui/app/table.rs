@@ -3,9 +3,11 @@
 use std::cmp::Ordering;
 
 use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
 
 use crate::filter::Filter;
 use crate::store::model::{RunId, RunRow};
+use crate::tui::figures;
 
 /// What the table is sorted by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,16 @@ pub struct Table {
     /// The last one that could be read: half-typed ones must not empty the table. `None` = all runs.
     accepts: Option<Filter>,
     filter_error: Option<String>,
-    factors: Vec<String>,
+    factors: Vec<Factor>,
+    id_width: usize,
+}
+
+/// A key in which the shown runs differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Factor {
+    pub key: String,
+    /// Columns of its widest value.
+    pub width: usize,
 }
 
 impl Table {
@@ -67,8 +78,13 @@ impl Table {
     }
 
     /// Keys in which the shown runs differ.
-    pub fn factors(&self) -> &[String] {
+    pub fn factors(&self) -> &[Factor] {
         &self.factors
+    }
+
+    /// Columns of the longest run id.
+    pub fn id_width(&self) -> usize {
+        self.id_width
     }
 
     pub fn filter(&self) -> &str {
@@ -145,7 +161,7 @@ impl Table {
 
     pub fn next_sort(&mut self, rows: &[RunRow]) {
         let mut keys = vec![SortKey::Queued, SortKey::State, SortKey::Run];
-        keys.extend(self.factors.iter().cloned().map(SortKey::Factor));
+        keys.extend(self.factors.iter().map(|factor| SortKey::Factor(factor.key.clone())));
         keys.push(SortKey::Progress);
         keys.extend(["knn_top1"].map(|name| SortKey::Last(name.into())));
         keys.extend(["knn_top1"].map(|name| SortKey::Best(name.into())));
@@ -177,7 +193,13 @@ impl Table {
             !archived && self.accepts.as_ref().is_none_or(|filter| filter.matches(row))
         };
         self.shown = (0..rows.len()).filter(|&i| accepted(&rows[i])).collect();
-        self.factors = factors(&self.shown.iter().map(|&i| &rows[i]).collect::<Vec<_>>());
+        let shown: Vec<&RunRow> = self.shown.iter().map(|&i| &rows[i]).collect();
+        let measured = |key: String| {
+            let width = shown.iter().map(|row| written(row, &key).width()).max();
+            Factor { width: width.unwrap_or(0), key }
+        };
+        self.factors = factors(&shown).into_iter().map(measured).collect();
+        self.id_width = shown.iter().map(|row| row.id.width()).max().unwrap_or(0);
         let (sort, descending) = (&self.sort, self.descending);
         self.shown.sort_by(|&a, &b| compare(sort, descending, &rows[a], &rows[b]));
         if descending && *sort == SortKey::Queued {
@@ -213,6 +235,11 @@ pub fn factor(row: &RunRow, key: &str) -> Option<Value> {
         return Some(Value::from(row.seed));
     }
     row.varied.get(key).cloned()
+}
+
+/// A factor as a cell; a dash where it means nothing for the run.
+pub fn written(row: &RunRow, key: &str) -> String {
+    factor(row, key).map_or("–".into(), |value| figures::setting(&value))
 }
 
 fn compare(sort: &SortKey, descending: bool, a: &RunRow, b: &RunRow) -> Ordering {

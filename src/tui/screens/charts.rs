@@ -9,7 +9,7 @@ use crate::store::model::RunRow;
 use crate::tui::app::{App, Chart, Focus, Shown};
 use crate::tui::curves::{Series, Span};
 use crate::tui::figures;
-use crate::tui::theme::{self, MARKERS, THEME};
+use crate::tui::theme;
 use crate::tui::widgets::axes::Axes;
 use crate::tui::widgets::plot::{Dash, Level, Line, Plot};
 use ratatui::widgets::Widget;
@@ -92,14 +92,11 @@ fn draw_chart(
         .collect();
     let points = drawn.iter().map(|(_, series)| series.len()).sum::<usize>();
     let gaps = drawn.iter().map(|(_, series)| series.not_finite()).sum::<usize>();
-    let mut right = format!("{0} of {0} points", figures::grouped(points));
-    if gaps > 0 {
-        right = format!("{right}, {} not finite", figures::grouped(gaps));
-    }
-    if points == 0 {
-        right.clear();
-    }
-    title(app, chart, focused, &right, area, buf);
+    let counted = match points {
+        0 => Vec::new(),
+        _ => counts(points, gaps),
+    };
+    title(app, chart, focused, &counted, area, buf);
     let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let Some(axes) = axes(app, &drawn) else {
         let text = if shown.is_empty() { "no run chosen" } else { "no points yet" };
@@ -121,18 +118,40 @@ fn draw_chart(
     let several = drawn.len() > 1;
     let lines: Vec<Line> = drawn
         .iter()
-        .map(|(run, _)| Line {
-            spans: cache.get(&run.row.id, &chart.metric),
-            ink: THEME.series[run.slot % THEME.series.len()],
-            marker: MARKERS[run.slot % MARKERS.len()],
-            dash: if several { Dash::ALL[run.slot % Dash::ALL.len()] } else { Dash::Solid },
+        .map(|(run, _)| {
+            let (ink, marker) = theme::series(run.slot);
+            let dash = if several { Dash::ALL[run.slot % Dash::ALL.len()] } else { Dash::Solid };
+            Line { spans: cache.get(&run.row.id, &chart.metric), ink, marker, dash }
         })
         .collect();
     let levels: Vec<Level> = chance(&chart.metric, &drawn).into_iter().collect();
     (&Plot { axes, levels: &levels, lines: &lines }).render(area, buf);
 }
 
-fn title(app: &App, chart: &Chart, focused: bool, right: &str, area: Rect, buf: &mut Buffer) {
+/// How many points are drawn of how many there are, from wordy to terse.
+fn counts(points: usize, gaps: usize) -> Vec<String> {
+    let n = figures::grouped(points);
+    let (all, terse) = (format!("{n} of {n} points"), format!("{n} of {n}"));
+    let not_finite = format!("{} not finite", figures::grouped(gaps));
+    match gaps {
+        0 => vec![all, terse],
+        _ => vec![
+            format!("{all}, {not_finite}"),
+            format!("{terse}, {not_finite}"),
+            not_finite,
+            terse,
+        ],
+    }
+}
+
+fn title(
+    app: &App,
+    chart: &Chart,
+    focused: bool,
+    counted: &[String],
+    area: Rect,
+    buf: &mut Buffer,
+) {
     let unit = app.rows.iter().find_map(|row| row.metrics.get(&chart.metric));
     let unit = unit.map_or("", |summary| summary.unit.as_str());
     let name = if focused { format!("> {}", chart.metric) } else { chart.metric.clone() };
@@ -140,10 +159,8 @@ fn title(app: &App, chart: &Chart, focused: bool, right: &str, area: Rect, buf: 
         buf.set_stringn(area.x + 1, area.y, name, area.width.into(), theme::title(focused));
     let (x, _) =
         buf.set_stringn(x + 1, y, unit, area.right().saturating_sub(x + 1).into(), theme::faint());
-    // The whole of it, or the numbers alone.
-    let numbers = right.trim_end_matches(" points");
     let room = usize::from(area.right().saturating_sub(x + 1));
-    if let Some(text) = [right, numbers].into_iter().find(|text| text.len() <= room) {
+    if let Some(text) = counted.iter().find(|text| text.len() <= room) {
         buf.set_string(area.right() - text.len() as u16, y, text, theme::faint());
     }
 }

@@ -54,7 +54,7 @@ pub fn areas(app: &App, area: Rect) -> Option<Areas> {
 }
 
 fn beside(app: &App, body: Rect, areas: &mut Areas) {
-    let table = table::natural_width(app).clamp(48, body.width * 11 / 20);
+    let table = table::natural_width(app).clamp(48, body.width * 3 / 5);
     let right;
     [areas.table, areas.rule, right] =
         Layout::horizontal([Constraint::Length(table), Constraint::Length(1), Constraint::Fill(1)])

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use crate::store::model::RunRow;
 use crate::tui::app::{App, factor, factors, last};
 use crate::tui::figures;
-use crate::tui::theme::{self, MARKERS, THEME};
+use crate::tui::theme;
 use crate::tui::widgets::plot::Dash;
 
 use super::table::short;
@@ -37,15 +37,15 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let room = if hidden > 0 { usize::from(area.height).saturating_sub(1) } else { shown.len() };
     for (i, run) in shown.iter().take(room).enumerate() {
         let y = area.y + i as u16;
-        let ink = theme::fg(THEME.series[run.slot % THEME.series.len()]);
+        let (ink, marker) = theme::series(run.slot);
         let sample = match Dash::ALL[run.slot % Dash::ALL.len()] {
             Dash::Solid => "⠤⠤⠤⠤⠤",
             Dash::Dashed => "⠤⠤⠄ ⠤",
             Dash::Dotted => "⠤ ⠤ ⠤",
             Dash::DashDotted => "⠤⠤⠤ ⠄",
         };
-        let sample = format!("{}{sample}", MARKERS[run.slot % MARKERS.len()]);
-        let (x, _) = buf.set_stringn(area.x + 1, y, sample, area.width.into(), ink);
+        let sample = format!("{marker}{sample}");
+        let (x, _) = buf.set_stringn(area.x + 1, y, sample, area.width.into(), theme::fg(ink));
         let selected = app.selected().is_some_and(|row| row.id == run.row.id);
         let style = if selected { theme::bold() } else { Default::default() };
         let mut numbers = String::new();

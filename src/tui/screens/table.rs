@@ -6,9 +6,9 @@ use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, Focus, SortKey, best, factor, last, share};
+use crate::tui::app::{App, Focus, SortKey, best, last, share, written};
 use crate::tui::figures;
-use crate::tui::theme::{self, MARKERS, THEME};
+use crate::tui::theme::{self, THEME};
 
 /// Cursor and mark.
 const MARGIN: u16 = 3;
@@ -39,18 +39,17 @@ enum Key {
 const GIVEN_UP: [&str; 5] = ["progress", "time", "left", "loss", "best"];
 
 fn columns(app: &App) -> Vec<Column> {
-    let rows = || app.table.shown().iter().map(|&i| &app.rows[i]);
     let column = |key: Key, title: &str, width: usize| Column {
         key,
         title: title.to_owned(),
         width: width.max(title.width() + usize::from(sorted(app, title).is_some())),
     };
     let by = |key: SortKey, title: &str, width: usize| column(Key::By(key), title, width);
-    let ids = rows().map(|row| row.id.width()).max().unwrap_or(0);
-    let mut columns = vec![by(SortKey::State, "state", 11), by(SortKey::Run, "run", ids)];
-    for name in app.table.factors() {
-        let widest = rows().map(|row| cell_of_factor(row, name).width()).max().unwrap_or(0);
-        columns.push(by(SortKey::Factor(name.clone()), &short(name), widest.min(FACTOR_MAX)));
+    let mut columns =
+        vec![by(SortKey::State, "state", 11), by(SortKey::Run, "run", app.table.id_width())];
+    for factor in app.table.factors() {
+        let sort = SortKey::Factor(factor.key.clone());
+        columns.push(by(sort, &short(&factor.key), factor.width.min(FACTOR_MAX)));
     }
     columns.push(by(SortKey::Progress, "progress", BAR + 5));
     columns.push(column(Key::Left, "left", 6));
@@ -165,8 +164,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buffer) {
     if let Some(slot) = app.table.colour(&row.id) {
-        let ink = THEME.series[slot % THEME.series.len()];
-        buf.set_string(area.x + 1, area.y, MARKERS[slot % MARKERS.len()], theme::fg(ink));
+        let (ink, marker) = theme::series(slot);
+        buf.set_string(area.x + 1, area.y, marker, theme::fg(ink));
     }
     let mut x = area.x + MARGIN;
     for column in &fitted.columns {
@@ -198,9 +197,10 @@ fn cell(row: &RunRow, key: &Key) -> (String, Style) {
         Key::By(SortKey::Run | SortKey::Queued) => {
             (row.id.clone(), if row.pinned { theme::bold() } else { plain })
         }
-        Key::By(SortKey::Factor(name)) => (cell_of_factor(row, name), plain),
+        Key::By(SortKey::Factor(key)) => (written(row, key), plain),
         Key::By(SortKey::Progress) => {
-            (format!("{} {:>3.0}%", bar(share(row)), percent(row)), plain)
+            let style = if row.state.is_active() { plain } else { theme::faint() };
+            (format!("{} {:>3.0}%", bar(share(row)), percent(row)), style)
         }
         Key::Percent => (format!("{:.0}%", percent(row)), plain),
         Key::Left => (time_left(row).map_or(String::new(), figures::duration), plain),
@@ -229,10 +229,6 @@ fn warned(row: &RunRow) -> Style {
 /// A metric's cell: empty before the first value, `NaN` in words when it is one.
 fn number(row: &RunRow, metric: &str, x: f64, write: fn(f64) -> String) -> String {
     if row.metrics.contains_key(metric) { write(x) } else { String::new() }
-}
-
-fn cell_of_factor(row: &RunRow, name: &str) -> String {
-    factor(row, name).map_or("–".into(), |value| figures::setting(&value))
 }
 
 /// Done, in whole percent; never 100 before the end.
