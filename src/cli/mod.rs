@@ -13,6 +13,7 @@ mod data;
 mod doctor;
 mod exit;
 mod keys;
+mod launch;
 mod logs;
 mod note;
 mod pause;
@@ -90,6 +91,8 @@ enum Command {
     Rm(rm::Args),
     Tag(tag::Args),
     Note(note::Args),
+    #[command(hide = true)]
+    Launch(launch::Args),
     Data(data::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -116,6 +119,7 @@ impl Command {
             Command::Rm(args) => args.run(context).await,
             Command::Tag(args) => args.run(context).await,
             Command::Note(args) => args.run(context).await,
+            Command::Launch(args) => args.run(context).await,
             Command::Data(args) => args.run(context).await,
             Command::Doctor(args) => args.run(context).await,
             Command::Completions(args) => args.run(context).await,

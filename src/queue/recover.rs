@@ -13,7 +13,10 @@ impl Worker {
         let slot = self.slot.to_string();
         while let Some((id, _, number)) = self.store.run_in(&slot).await? {
             let mut attempt = Attempt::new(id.clone(), number, 0);
-            let adopted = followed(&id, self.launcher.adopt(&self.home.run(&id)))?;
+            let known = self.store.attempts(&id).await?.into_iter().find(|it| it.attempt == number);
+            let known = known.and_then(|it| it.process);
+            let adopted = self.launcher.adopt(&self.home.run(&id), known.as_ref());
+            let adopted = followed(&id, adopted)?;
             match adopted {
                 Some(trainer) => {
                     (self.say)(&format!("{id} is at work already: adopted"));

@@ -128,6 +128,7 @@ fn a_stranger_with_the_trainers_number_is_left_alone() {
     lab.wait_for_state(&id, State::Running);
     kill(lab.worker());
     kill(lab.wait_for_start(&id, 1).pid);
+    // Its number belongs to the stranger now.
     lab.ok(&["cancel", &id]);
     lab.wait_for_state(&id, State::Cancelled);
     assert!(is_alive(stranger.id()));

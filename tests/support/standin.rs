@@ -136,6 +136,7 @@ fn train(args: &[&str]) -> ! {
 }
 
 /// Two processes that only KILL ends; one leaves the group and the session.
+#[expect(clippy::zombie_processes, reason = "they are there to be left behind")]
 fn helpers() {
     let deaf = "trap '' TERM; while :; do sleep 1; done";
     for program in ["sh", "setsid"] {
@@ -151,14 +152,14 @@ fn helpers() {
     }
 }
 
-/// A file `pid` in the lab's folder has it name another process as itself.
+/// A file `pid` in the lab's folder has it claim another process's number, as if that had been reused since.
 fn start(lab: &Path, resumed_step: u64, device: &str) -> Start {
-    let named = fs::read_to_string(lab.join("pid")).ok().map(|pid| pid.parse().unwrap());
-    let me = Identity::of(named.unwrap_or(std::process::id())).unwrap();
+    let me = Identity::current().unwrap();
+    let claimed = fs::read_to_string(lab.join("pid")).ok().map(|pid| pid.parse().unwrap());
     let metric =
         |name: &str| MetricInfo { name: name.into(), unit: String::new(), better: Better::Lower };
     Start {
-        pid: me.pid,
+        pid: claimed.unwrap_or(me.pid),
         boot_id: me.boot_id,
         start_ticks: me.start_ticks,
         device: device.into(),

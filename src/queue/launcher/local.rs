@@ -1,4 +1,4 @@
-//! Trainers as child processes of this worker, each leading its own process group.
+//! Trainers as child processes of this worker, each leading its own session and process group.
 //!
 //! Every process of a run carries the run's directory in its environment ([`MARK`]). That mark, read through a pidfd
 //! that was opened first, is how a trainer is found again after its worker died and how helpers that left the group
@@ -8,14 +8,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process_group, pidfd_open,
-    pidfd_send_signal, waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group,
+    pidfd_open, pidfd_send_signal, waitid,
 };
 
 use super::{Ask, Ending, LaunchError, Launcher, Order, Trainer};
@@ -49,35 +48,56 @@ impl Local {
 
 impl Launcher for Local {
     fn start(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError> {
-        let dir = canonical(&order.dir);
-        let mut command = Command::new(&self.trainer);
-        command.arg(&dir).args(["--attempt", &order.attempt.to_string()]);
-        command.args(["--device", &order.device]);
-        if order.fresh {
-            command.arg("--fresh");
-        }
-        // Files, not pipes: output survives the worker, and a full pipe can never block the trainer.
-        command.stdin(Stdio::null());
-        command.stdout(append(order.dir.stdout())?).stderr(append(order.dir.stderr())?);
-        command.env(MARK, &dir).process_group(0);
         let path = self.trainer.clone();
-        let child = command.spawn().map_err(|why| match why.kind() {
-            io::ErrorKind::NotFound => LaunchError::Missing { path },
-            _ => LaunchError::Start { path, why },
-        })?;
-        Ok(Box::new(Started { dir, child: Some(child), ending: None }))
+        let is_name = path.components().count() == 1;
+        if !is_name && !path.exists() {
+            return Err(LaunchError::Missing { path });
+        }
+        let dir = canonical(&order.dir);
+        let child = std::env::current_exe().and_then(|me| {
+            let mut command = Command::new(me);
+            command.arg("launch").arg(&path).arg(&dir);
+            command.args(["--attempt", &order.attempt.to_string(), "--device", &order.device]);
+            if order.fresh {
+                command.arg("--fresh");
+            }
+            // Files, not pipes: output survives the worker, and a full pipe can never block the trainer.
+            command.stdin(Stdio::null());
+            command.stdout(append(order.dir.stdout())?).stderr(append(order.dir.stderr())?);
+            command.env(MARK, &dir).spawn()
+        });
+        let child = child.map_err(|why| LaunchError::Start { path, why })?;
+        let leader = Identity::of(child.id()).ok();
+        Ok(Box::new(Started { dir, leader, child: Some(child), ending: None }))
     }
 
-    fn adopt(&self, dir: &RunDir) -> io::Result<Option<Box<dyn Trainer>>> {
-        let adopted = Started { dir: canonical(dir), child: None, ending: None };
-        let lives = adopted.lives()?;
-        Ok(lives.then(|| Box::new(adopted) as Box<dyn Trainer>))
+    fn adopt(
+        &self,
+        dir: &RunDir,
+        known: Option<&Identity>,
+    ) -> io::Result<Option<Box<dyn Trainer>>> {
+        let dir = canonical(dir);
+        // A worker that died right after starting it could not note it. Its helpers are younger.
+        let eldest = || -> io::Result<Option<Identity>> {
+            let marked = marked(&dir)?;
+            let known = marked.iter().filter_map(|it| Identity::of(it.number()).ok());
+            Ok(known.min_by_key(|process| process.start_ticks))
+        };
+        let leader = known.cloned().map_or_else(eldest, |known| Ok(Some(known)))?;
+        let mut adopted = Started { dir, leader, child: None, ending: None };
+        if adopted.lives()? {
+            return Ok(Some(Box::new(adopted)));
+        }
+        adopted.clear()?;
+        Ok(None)
     }
 }
 
 struct Started {
     /// Canonical, as in [`MARK`].
     dir: PathBuf,
+    /// The trainer itself, as opposed to its helpers.
+    leader: Option<Identity>,
     /// Absent when adopted, and once reaped.
     child: Option<Child>,
     ending: Option<Ending>,
@@ -86,17 +106,23 @@ struct Started {
 impl Trainer for Started {
     fn ask(&mut self, ask: Ask) -> io::Result<()> {
         let signal = if ask == Ask::Kill { Signal::KILL } else { Signal::TERM };
-        // Until it is reaped, a child's number cannot be reused, so its group can be signalled as a whole: that also
-        // reaches helpers that cleared their environment.
-        let group = self.child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed()));
-        if let (Some(group), true) = (group, ask != Ask::Checkpoint) {
-            ignore_gone(kill_process_group(group, signal))?;
+        // Until it is reaped, a child's number cannot be reused, so it and its group can be signalled by number: that
+        // also reaches helpers that cleared their environment.
+        let child = self.child.as_ref().and_then(|child| Pid::from_raw(child.id().cast_signed()));
+        let mut group = None;
+        if let Some(child) = child {
+            if ask != Ask::Checkpoint && kill_process_group(child, signal).is_ok() {
+                group = Some(child);
+            } else {
+                // To the trainer alone, or before it leads a group.
+                ignore_gone(kill_process(child, signal))?;
+            }
         }
         for process in marked(&self.dir)? {
-            let leads = getpgid(Some(process.pid)).is_ok_and(|its| its == process.pid);
-            let in_group = getpgid(Some(process.pid)).ok() == group && group.is_some();
-            let reach = if ask == Ask::Checkpoint { leads } else { !in_group };
-            if reach {
+            let leads = self.leader.as_ref().is_some_and(|leader| leader.pid == process.number());
+            let reached = child == Some(process.pid)
+                || (group.is_some() && getpgid(Some(process.pid)).ok() == group);
+            if (leads || ask != Ask::Checkpoint) && !reached {
                 ignore_gone(pidfd_send_signal(&process.fd, signal))?;
             }
         }
@@ -104,7 +130,7 @@ impl Trainer for Started {
     }
 
     fn identity(&self) -> Option<Identity> {
-        Identity::of(self.child.as_ref()?.id()).ok()
+        self.leader.clone()
     }
 
     fn ending(&mut self) -> io::Result<Option<Ending>> {
@@ -123,9 +149,10 @@ impl Trainer for Started {
 }
 
 impl Started {
-    /// The lock is the strongest sign: the kernel drops it on any death. Before the trainer has taken it, its mark.
+    /// The lock is the strongest sign: the kernel drops it on any death. The trainer takes it soon after its start.
     fn lives(&self) -> io::Result<bool> {
-        Ok(lock_is_held(&self.dir)? || marked(&self.dir)?.iter().any(Marked::leads))
+        let leads = self.leader.as_ref().is_some_and(Identity::is_alive);
+        Ok(leads || lock_is_held(&self.dir)?)
     }
 
     /// Kills what the trainer left behind, waits until it is gone, and reaps the trainer.
@@ -162,8 +189,8 @@ struct Marked {
 }
 
 impl Marked {
-    fn leads(&self) -> bool {
-        getpgid(Some(self.pid)).is_ok_and(|group| group == self.pid)
+    fn number(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
     }
 }
 
@@ -201,9 +228,9 @@ fn lock_is_held(dir: &Path) -> io::Result<bool> {
     }
 }
 
-fn append(path: PathBuf) -> Result<File, LaunchError> {
+fn append(path: PathBuf) -> io::Result<File> {
     let opened = OpenOptions::new().create(true).append(true).open(&path);
-    opened.map_err(|why| LaunchError::Log { path, why })
+    opened.map_err(|why| io::Error::new(why.kind(), format!("{}: {why}", path.display())))
 }
 
 /// One spelling of the directory, whichever way the home was named.

@@ -61,16 +61,16 @@ pub enum LaunchError {
     Missing { path: PathBuf },
     #[error("cannot start {path}: {why}")]
     Start { path: PathBuf, why: io::Error },
-    #[error("cannot write {path}: {why}")]
-    Log { path: PathBuf, why: io::Error },
 }
 
 /// Starts trainers and finds those that outlived their worker.
 pub trait Launcher {
     fn start(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError>;
 
-    /// The trainer that still works on `dir`, started by a worker that is gone; none when no process is left.
-    fn adopt(&self, dir: &RunDir) -> io::Result<Option<Box<dyn Trainer>>>;
+    /// The trainer that still works on `dir`, started by a worker that is gone; `known` is its process, if that worker
+    /// lived to note it. None when there is no trainer; then no process of the run is left either.
+    fn adopt(&self, dir: &RunDir, known: Option<&Identity>)
+    -> io::Result<Option<Box<dyn Trainer>>>;
 }
 
 /// One started trainer.
