@@ -28,6 +28,9 @@ pub struct Watched {
 
 /// Until every one of `ids` has ended.
 pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched> {
+    if slots.is_empty() {
+        return Err(bad_input("lab.toml leaves no slot to work on: name one with --device"));
+    }
     let mut display = Display::new(ids.len());
     let mut care = Care::default();
     let mut signals = Signals::new()?;
@@ -98,24 +101,30 @@ impl Care {
             return Ok(());
         }
         self.last = Some(Instant::now());
+        if runs.iter().any(|run| run.state == State::Queued) {
+            self.start_workers(desk, slots, runs)?;
+        }
+        for run in runs.iter().filter(|run| run.state.is_active()) {
+            desk.attended(&run.id).await?;
+        }
+        Ok(())
+    }
+
+    fn start_workers(&mut self, desk: &Desk, slots: &[Slot], runs: &[RunRow]) -> Result<()> {
         let standing: Vec<_> =
             runs.iter().map(|run| (run.state, run.attempt, run.progress.step)).collect();
         if standing != self.standing {
             (self.starts, self.standing) = (0, standing);
         }
         let started = ensure_workers(&desk.home, slots, Duty::UntilEmpty)?;
-        if !started.is_empty() {
-            self.starts += 1;
-        }
-        if let (true, Some(slot)) = (MOST_STARTS < self.starts, started.first()) {
+        let Some(slot) = started.first() else { return Ok(()) };
+        self.starts += 1;
+        if MOST_STARTS < self.starts {
             let log = slot.log(&desk.home);
             return Err(bad_input(format!(
                 "workers of {slot} end without doing anything; {} says why",
                 log.display()
             )));
-        }
-        for run in runs.iter().filter(|run| run.state.is_active()) {
-            desk.attended(&run.id).await?;
         }
         Ok(())
     }
