@@ -7,8 +7,9 @@ use super::queue::summary;
 use super::table::{METRIC, tabulate, together};
 use super::watch::{Watched, watch};
 use super::{Context, Exit, FormatArg, print};
-use crate::queue::Manner;
+use crate::queue::{Desk, Manner, Plan};
 use crate::report::ablation::Options;
+use crate::report::table::Format;
 use crate::store::{RunRow, State};
 
 /// Queue the runs of experiments, work here until they are done, and print the table.
@@ -59,15 +60,23 @@ impl Args {
             let why = run.reason.as_deref().unwrap_or("somebody asked for it");
             eprintln!("{} is {}: {why}", run.id, run.state);
         }
-        let mut tables = Vec::new();
-        for plan in &plans {
-            let options = Options::default();
-            tables.push(tabulate(&desk.store, &plan.experiment.name, METRIC, &options).await?);
-        }
-        print(&together(&tables, self.format.format))?;
+        print_tables(&desk, &plans, self.format.format).await?;
         let all_finished = runs.iter().all(|run| run.state == State::Finished);
         Ok(if all_finished { Exit::Done } else { Exit::Unfinished })
     }
+}
+
+/// What `table` prints, for each experiment.
+async fn print_tables(desk: &Desk, plans: &[Plan], format: Format) -> Result<()> {
+    let mut tables = Vec::new();
+    for Plan { experiment, .. } in plans {
+        match tabulate(&desk.store, &experiment.name, METRIC, &Options::default()).await {
+            Ok(table) => tables.push(table),
+            // Runs that failed early have nothing to tabulate; what became of them was said already.
+            Err(why) => eprintln!("{} has no table: {why:#}", experiment.name),
+        }
+    }
+    if tables.is_empty() { Ok(()) } else { print(&together(&tables, format)) }
 }
 
 fn in_state(runs: &[RunRow], state: State) -> impl Iterator<Item = &RunRow> {
