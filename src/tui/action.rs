@@ -175,7 +175,7 @@ pub fn look_up(scope: Scope, typed: &str) -> Meaning {
         return Meaning::Does(binding.action);
     }
     let begins = |keys: &&str| keys.strip_prefix(typed).is_some_and(|rest| rest.starts_with(' '));
-    match bindings(scope).any(|binding| binding.keys.iter().any(|keys| begins(keys))) {
+    match bindings(scope).any(|binding| binding.keys.iter().any(begins)) {
         true => Meaning::Waits,
         false => Meaning::Nothing,
     }

@@ -203,10 +203,10 @@ impl Server {
         match ask {
             Ask::Watch(watched) => {
                 self.watched = watched;
-                if let Some(store) = self.store.clone() {
-                    if let Err(error) = self.read_points(&store).await {
-                        self.trouble(&error);
-                    }
+                if let Some(store) = self.store.clone()
+                    && let Err(error) = self.read_points(&store).await
+                {
+                    self.trouble(&error);
                 }
             }
             Ask::Tail { run, attempt } => {

@@ -21,8 +21,11 @@ fn tail<'a>(app: &'a App, row: &RunRow) -> Option<&'a Tail> {
     app.tail.as_ref().filter(|tail| tail.run == row.id && tail.attempt == row.attempt)
 }
 
+/// A line and how it is painted.
+type Said = (String, Style);
+
 /// What is said about the chosen run, wrapped to `width` columns: what must be read, and the last words behind it.
-fn lines(app: &App, width: usize) -> (Vec<(String, Style)>, Vec<(String, Style)>) {
+fn lines(app: &App, width: usize) -> (Vec<Said>, Vec<Said>) {
     let Some(row) = app.selected() else { return (Vec::new(), Vec::new()) };
     let mut head = vec![(where_it_stands(row), Style::new())];
     if let Some(reason) = row.reason.as_ref().filter(|reason| !reason.is_empty()) {

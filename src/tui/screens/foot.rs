@@ -25,7 +25,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         }
         layer => match &app.toast {
             Some(toast) if toast.good => {
-                write(buf, &format!("✓ {}", toast.text), theme::fg(THEME.good))
+                write(buf, &format!("✓ {}", toast.text), theme::fg(THEME.good));
             }
             Some(toast) => write(buf, &format!("! {}", toast.text), warn),
             None => {

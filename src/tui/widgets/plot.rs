@@ -159,10 +159,10 @@ impl Dots {
         // Unicode numbers the dots 1-2-3-7 down the left and 4-5-6-8 down the right.
         const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
         let width = usize::from(self.canvas.width);
-        if column < width * 2 {
-            if let Some(cell) = self.cells.get_mut(row / 4 * width + column / 2) {
-                *cell |= BITS[row % 4][column % 2];
-            }
+        if column < width * 2
+            && let Some(cell) = self.cells.get_mut(row / 4 * width + column / 2)
+        {
+            *cell |= BITS[row % 4][column % 2];
         }
     }
 
