@@ -159,7 +159,7 @@ impl Written {
                 "preset" => written.preset = Some(reader.found(item, &place)),
                 "base" => written.base = section(reader, &key, &place, item, Reader::layer),
                 "grid" => {
-                    written.grid = section(reader, &key, &place, item, sections::grid(&place))
+                    written.grid = section(reader, &key, &place, item, sections::grid(&place));
                 }
                 "variant" => written.variants = sections::variants(reader, &place, item),
                 "size" => written.sizes = section(reader, &key, &place, item, sections::sizes),

@@ -189,7 +189,7 @@ fn marked_runs_share_the_charts() {
     let screen = lab.screen();
     assert!(screen.contains("6 of 6 points") && screen.contains("2 marked"), "{screen}");
     assert!(screen.contains("λ=0") && screen.contains("λ=10"), "{screen}");
-    assert!(lab.keys("*").screen().contains("λ=0") == false);
+    assert!(!lab.keys("*").screen().contains("λ=0"));
 }
 
 #[test]
