@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::config::keys::{self, KEYS};
+use crate::journal::event::METRICS;
 use crate::store::{RunRow, State};
 
 /// A thing that runs have.
@@ -43,20 +44,6 @@ const PLAIN: [(&str, Field); 13] = [
     ("epoch", Field::Epoch),
     ("pinned", Field::Pinned),
     ("archived", Field::Archived),
-];
-
-/// Metrics that may be named without `.last`. Others are open-ended and need it.
-const METRICS: [&str; 10] = [
-    "loss",
-    "loss/instance",
-    "loss/proximal",
-    "loss/roughness",
-    "knn_top1",
-    "knn_top1_bank",
-    "svm_top1",
-    "lr",
-    "images_per_second",
-    "z",
 ];
 
 /// What a run has in a field.
@@ -101,6 +88,7 @@ impl Field {
         {
             return Ok(Field::Metric { name: metric.to_owned(), best: which == "best" });
         }
+        // Others are open-ended and need `.last` or `.best` to be known as metrics.
         if METRICS.contains(&name) {
             return Ok(Field::Metric { name: name.to_owned(), best: false });
         }

@@ -9,6 +9,20 @@ use serde::{Deserialize, Serialize};
 /// Version of the line format.
 pub const VERSION: u32 = 1;
 
+/// Metrics that runs of today write. More may come, so this is for hints, not for checks.
+pub const METRICS: [&str; 10] = [
+    "loss",
+    "loss/instance",
+    "loss/proximal",
+    "loss/roughness",
+    "knn_top1",
+    "knn_top1_bank",
+    "svm_top1",
+    "lr",
+    "images_per_second",
+    "z",
+];
+
 /// One line of `events.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::keys::{self, KEYS};
 use crate::config::{Reference, applies};
-use crate::journal::event::Better;
+use crate::journal::event::{Better, METRICS};
 use crate::store::{ExperimentRecord, RunId, RunRow, State};
 
 /// How to lay out an ablation.
@@ -179,8 +179,8 @@ fn check_metric(
         members.iter().flat_map(|(run, _)| run.metrics.keys().cloned()).collect();
     known.sort_unstable();
     known.dedup();
-    // Before the first point nobody knows what there will be.
-    if known.is_empty() || known.iter().any(|metric| metric == name) {
+    // Before the first point nobody knows what there will be, and a failed run may have had no evaluation.
+    if known.is_empty() || METRICS.contains(&name) || known.iter().any(|metric| metric == name) {
         return Ok(());
     }
     let (experiment, metric) = (experiment.name.clone(), name.to_owned());

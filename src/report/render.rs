@@ -226,7 +226,7 @@ impl Ablation {
 
     fn signed(&self, x: f64) -> String {
         let text = self.number(x);
-        if x < 0.0 { text } else { format!("+{text}") }
+        if x <= 0.0 { text } else { format!("+{text}") }
     }
 }
 
