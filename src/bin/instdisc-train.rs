@@ -31,7 +31,7 @@ struct Args {
     /// Which start of this run it is, from 1.
     #[arg(long, required_unless_present = "probe", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
-    /// cpu, cuda or cuda:<i>.
+    /// cpu, cuda or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     device: String,
     /// Ignore and remove earlier checkpoints.

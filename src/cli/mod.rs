@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand. Parses, asks the rooms, prints; decides nothing.
 //!
 //! A subcommand is a file with `Args` (clap, `after_help` with an example) and
-//! `pub async fn run(self, context: &Context) -> color_eyre::Result<Exit>`, plus its lines in [`Command`].
-//! What goes to stdout goes through [`print`]; everything else a person reads goes to stderr.
+//! `pub async fn run(self, context: &Context) -> color_eyre::Result<Exit>`, plus its lines in `Command`.
+//! What goes to stdout goes through [`print()`]; everything else a person reads goes to stderr.
 
 mod archive;
 mod asked;
@@ -184,7 +184,7 @@ pub fn print(text: &str) -> color_eyre::Result<()> {
     print_bytes(text.as_bytes())
 }
 
-/// [`print`] for what may be no text.
+/// [`print()`] for what may be no text.
 pub fn print_bytes(bytes: &[u8]) -> color_eyre::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)?;

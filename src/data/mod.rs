@@ -4,7 +4,7 @@
 //! Augmentation and normalisation are the engine's: images leave here as they were read. The same specification and
 //! files give the same bytes in the same order on every machine; that is what the fingerprint vouches for.
 //!
-//! A new data set is one file with a [`Source`] and one line in [`open`].
+//! A new data set is one file with a `Source` and one line in `open`.
 
 pub mod cifar10;
 mod error;

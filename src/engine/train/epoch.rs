@@ -87,11 +87,12 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Said once, after the first epochs: softmax losses start above chance.
+    /// Said once, after a third of the run: every loss starts above chance.
     fn warn_at_chance(&mut self, epoch: u32, events: &mut dyn Events) -> Result<(), TrainError> {
         let Some(chance) = self.objective.chance(self.job.data.train.len()) else { return Ok(()) };
         let mean = self.epoch_loss.values.mean;
-        if self.warned_chance || epoch < 2 || mean < chance * (1.0 - AT_CHANCE) {
+        let early = epoch < 2 || epoch * 3 < self.job.spec.train.epochs;
+        if self.warned_chance || early || mean < chance * (1.0 - AT_CHANCE) {
             return Ok(());
         }
         self.warned_chance = true;
