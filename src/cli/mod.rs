@@ -61,9 +61,6 @@ pub struct Cli {
     /// The lab's folder; else the nearest `.instdisc-lab` upwards, else `./.instdisc-lab`.
     #[arg(long, global = true, env = "INSTDISC_LAB_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Open the screens on a made-up lab.
-    #[arg(long)]
-    demo: bool,
     /// Open the screens without any key that changes something.
     #[arg(long)]
     readonly: bool,
