@@ -25,19 +25,24 @@ fn trainer(lab: &Lab, id: &str, attempt: u32) -> u32 {
 fn a_run_that_was_killed_paused_and_orphaned_has_the_unbroken_curve() {
     let lab = Lab::new().with_real_trainer();
     let file = lab.experiment("real", &[0.0]);
-    lab.ok(&["run", file.to_str().unwrap()]);
+    // Long enough that whatever happens to it happens before its end, also where a look takes a while.
+    let long = ["--set", "train.epochs=20", "--set", "eval.every=20"];
+    lab.ok(&[&["run", file.to_str().unwrap()][..], &long].concat());
     let whole = lab.runs().remove(0);
     assert_eq!(whole.state, State::Finished, "{:?}", whole.reason);
     assert!(whole.metrics.contains_key("knn_top1"));
 
-    let id = lab.queue(&file, &["--again"]).remove(0);
+    let id = lab.queue(&file, &[&["--again"][..], &long].concat()).remove(0);
     let steps = |at_least: u64| {
         wait_for(&format!("step {at_least}"), || at_least <= lab.run(&id).progress.step);
     };
     steps(2);
     kill(trainer(&lab, &id, 1));
-    trainer(&lab, &id, 2);
+    let second = trainer(&lab, &id, 2);
+    signal(second, Signal::STOP);
     lab.ok(&["pause", &id]);
+    lab.wait_for_state(&id, State::Stopping);
+    signal(second, Signal::CONT);
     lab.wait_for_state(&id, State::Paused);
     lab.ok(&["resume", &id]);
     let third = trainer(&lab, &id, 3);
