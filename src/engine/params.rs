@@ -12,6 +12,10 @@ use tch::{Device, Kind, Tensor};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParamId(usize);
 
+/// Names a buffer of a [`Params`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferId(usize);
+
 struct Param {
     name: String,
     /// Logical shape, torchvision's order.
@@ -49,11 +53,10 @@ impl Params {
         ParamId(self.params.len() - 1)
     }
 
-    /// Declares a buffer and returns a second handle on the same memory.
-    pub fn add_buffer(&mut self, name: impl Into<String>, init: Tensor) -> Tensor {
-        let init = init.to_device(self.device);
-        self.buffers.push((name.into(), init.shallow_clone()));
-        init
+    /// Declares a buffer with its initial value.
+    pub fn add_buffer(&mut self, name: impl Into<String>, init: Tensor) -> BufferId {
+        self.buffers.push((name.into(), init.to_device(self.device)));
+        BufferId(self.buffers.len() - 1)
     }
 
     /// Moves all declared parameters into one buffer; from here on [`Params::get`] hands out leaves of it.
@@ -62,14 +65,37 @@ impl Params {
         let parts: Vec<Tensor> = parts.iter().map(|part| part.to_device(self.device)).collect();
         self.flat = Tensor::cat(&parts, 0).detach();
         for param in &mut self.params {
-            let own = logical(&self.flat.narrow(0, param.offset, param.len), &param.shape);
-            param.leaf = own.detach().set_requires_grad(true);
+            param.leaf = leaf(&self.flat, param).set_requires_grad(true);
+        }
+    }
+
+    /// A copy in memory of its own, parameters and buffers, that no gradient reaches: for encoders that follow this
+    /// one.
+    pub fn shadow(&self) -> Params {
+        let flat = self.flat.copy();
+        let own = |p: &Param| Param {
+            name: p.name.clone(),
+            shape: p.shape.clone(),
+            offset: p.offset,
+            len: p.len,
+            leaf: leaf(&flat, p),
+        };
+        Params {
+            device: self.device,
+            params: self.params.iter().map(own).collect(),
+            buffers: self.buffers.iter().map(|(n, t)| (n.clone(), t.copy())).collect(),
+            flat,
         }
     }
 
     /// The leaf of a parameter, in its logical shape.
     pub fn get(&self, id: ParamId) -> &Tensor {
         &self.params[id.0].leaf
+    }
+
+    /// A buffer, to be written in place.
+    pub fn buffer(&self, id: BufferId) -> &Tensor {
+        &self.buffers[id.0].1
     }
 
     /// All parameters in one row, `(P,)` fp32, in storage order.
@@ -116,6 +142,11 @@ impl Params {
     pub fn buffers(&self) -> &[(String, Tensor)] {
         &self.buffers
     }
+}
+
+/// A parameter as a view of `flat`, outside any graph.
+fn leaf(flat: &Tensor, param: &Param) -> Tensor {
+    logical(&flat.narrow(0, param.offset, param.len), &param.shape).detach()
 }
 
 /// The elements in the order the flat buffer holds them: 4-D weights as (O, KH, KW, I), the rest as they are.

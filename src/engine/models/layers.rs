@@ -3,7 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Arithmetic, Mode};
-use crate::engine::params::{ParamId, Params};
+use crate::engine::params::{BufferId, ParamId, Params};
 use crate::random::{self, Purpose};
 
 /// Declares layers; each parameter draws from a stream of its own, numbered in order of declaration.
@@ -82,17 +82,24 @@ impl Conv {
 
 /// Running mean and variance, (C) each: batch normalisation without learned scale and shift.
 pub struct Statistics {
-    mean: Tensor,
-    var: Tensor,
+    mean: BufferId,
+    var: BufferId,
 }
 
 impl Statistics {
-    pub fn forward(&self, xs: &Tensor, mode: Mode) -> Tensor {
-        self.affine(xs, None, None, mode)
+    pub fn forward(&self, params: &Params, xs: &Tensor, mode: Mode) -> Tensor {
+        self.affine(params, xs, None, None, mode)
     }
 
-    fn affine(&self, xs: &Tensor, w: Option<&Tensor>, b: Option<&Tensor>, mode: Mode) -> Tensor {
-        let (mean, var) = (Some(&self.mean), Some(&self.var));
+    fn affine(
+        &self,
+        params: &Params,
+        xs: &Tensor,
+        w: Option<&Tensor>,
+        b: Option<&Tensor>,
+        mode: Mode,
+    ) -> Tensor {
+        let (mean, var) = (Some(params.buffer(self.mean)), Some(params.buffer(self.var)));
         xs.batch_norm(w, b, mean, var, mode == Mode::Train, 0.1, 1e-5, true)
     }
 }
@@ -107,6 +114,6 @@ pub struct BatchNorm {
 impl BatchNorm {
     pub fn forward(&self, params: &Params, xs: &Tensor, mode: Mode) -> Tensor {
         let (weight, bias) = (params.get(self.weight), params.get(self.bias));
-        self.statistics.affine(xs, Some(weight), Some(bias), mode)
+        self.statistics.affine(params, xs, Some(weight), Some(bias), mode)
     }
 }

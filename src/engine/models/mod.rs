@@ -86,7 +86,7 @@ impl Model {
         let bias = Some(params.get(self.head_bias));
         let mut projected = pooled.linear(params.get(self.head_weight), bias); // (B, D)
         if let Some(norm) = &self.head_norm {
-            projected = norm.forward(&projected, mode);
+            projected = norm.forward(params, &projected, mode);
         }
         Encoded { embedding: unit(&projected), pooled }
     }
