@@ -26,6 +26,10 @@ pub enum Purpose {
     Subset = 6,
     /// One procedural image; a = split, b = index.
     Shapes = 7,
+    /// First centroids of k-means, and what empties are refilled with; a = epoch.
+    Clusters = 8,
+    /// Which others of a batch are negatives; a = global step.
+    BatchNegatives = 9,
 }
 
 /// A stream of random numbers that depends on nothing but its key.

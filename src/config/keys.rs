@@ -33,6 +33,7 @@ pub struct Condition {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Accepts {
     Is(&'static str),
+    OneOf(&'static [&'static str]),
     IsNot(&'static str),
     Above(f64),
     Below(f64),
@@ -42,6 +43,7 @@ impl Condition {
     pub fn holds(&self, value: &Value) -> bool {
         match self.accepts {
             Accepts::Is(name) => value.as_str() == Some(name),
+            Accepts::OneOf(names) => value.as_str().is_some_and(|value| names.contains(&value)),
             Accepts::IsNot(name) => value.as_str() != Some(name),
             Accepts::Above(low) => value.as_f64().is_some_and(|x| low < x),
             Accepts::Below(high) => value.as_f64().is_some_and(|x| x < high),
@@ -59,6 +61,7 @@ impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.accepts {
             Accepts::Is(name) => write!(f, "{} = {name}", self.key),
+            Accepts::OneOf(names) => write!(f, "{} = {}", self.key, names.join(" or ")),
             Accepts::IsNot(name) => write!(f, "{} ≠ {name}", self.key),
             Accepts::Above(low) => write!(f, "{} > {low}", self.key),
             Accepts::Below(high) => write!(f, "{} < {high}", self.key),
@@ -66,7 +69,50 @@ impl fmt::Display for Condition {
     }
 }
 
-const NCE: Condition = Condition { key: "objective.kind", accepts: Accepts::Is("nce") };
+const fn kinds(names: &'static [&'static str]) -> Condition {
+    Condition { key: "objective.kind", accepts: Accepts::OneOf(names) }
+}
+
+/// Every objective, in the order of [`super::spec::ObjectiveKind`].
+const KINDS: &[&str] = &[
+    "nce",
+    "nonparametric",
+    "parametric",
+    "infonce",
+    "invaspread",
+    "exemplar",
+    "triplet",
+    "deepcluster",
+    "simclr",
+    "moco",
+    "supervised",
+    "random",
+];
+
+const NCE: Condition = kinds(&["nce"]);
+/// Objectives that compare features with the memory bank, or, as the baseline of Table 1, stand beside those that do.
+const BANKED: Condition = kinds(&["nce", "nonparametric", "parametric", "infonce"]);
+const SAMPLED: Condition = kinds(&["nce", "infonce"]);
+const COUNTED: Condition = kinds(&["nce", "infonce", "moco"]);
+const TEMPERED: Condition = kinds(&[
+    "nce",
+    "nonparametric",
+    "parametric",
+    "infonce",
+    "invaspread",
+    "exemplar",
+    "deepcluster",
+    "simclr",
+    "moco",
+    "supervised",
+]);
+const INVASPREAD: Condition = kinds(&["invaspread"]);
+const PAIRED: Condition = kinds(&["invaspread", "triplet", "simclr"]);
+const IN_BATCH: Condition = kinds(&["invaspread", "triplet"]);
+const EXEMPLAR: Condition = kinds(&["exemplar"]);
+const TRIPLET: Condition = kinds(&["triplet"]);
+const DEEPCLUSTER: Condition = kinds(&["deepcluster"]);
+const MOCO: Condition = kinds(&["moco"]);
 const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
 const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
 const FOLDER: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("folder") };
@@ -198,26 +244,26 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "objective.kind",
-        kind: Kind::Choice(&["nce", "nonparametric", "parametric"]),
+        kind: Kind::Choice(KINDS),
         default: Default::Text("nce"),
         unit: "",
         applies: &[],
-        help: "the instance term: noise-contrastive, full softmax over the bank, or learned weights",
+        help: "how instances are told apart; `supervised` is the ceiling, `random` the untrained floor",
     },
     Key {
         name: "objective.m",
         kind: Kind::Int { low: 1, high: u32::MAX as u64 },
         default: Default::Int(4096),
         unit: "",
-        applies: &[NCE],
-        help: "negatives an instance, drawn with replacement",
+        applies: &[COUNTED],
+        help: "negatives an instance, drawn with replacement; under moco the length of the queue",
     },
     Key {
         name: "objective.tau",
         kind: Kind::Float(above(0.0)),
         default: Default::Float(0.07),
         unit: "",
-        applies: &[],
+        applies: &[TEMPERED],
         help: "temperature τ of the similarities",
     },
     Key {
@@ -241,7 +287,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(&["keep", "resample"]),
         default: Default::Text("keep"),
         unit: "",
-        applies: &[NCE],
+        applies: &[SAMPLED],
         help: "a negative that is the instance's own slot: keep it (the paper) or draw again",
     },
     Key {
@@ -249,7 +295,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Float(at_least(0.0)),
         default: Default::Float(0.0),
         unit: "",
-        applies: &[],
+        applies: &[BANKED],
         help: "weight λ of the proximal term (Eq. 9–10)",
     },
     Key {
@@ -257,7 +303,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Int { low: 0, high: u32::MAX as u64 },
         default: Default::Int(0),
         unit: "epoch",
-        applies: &[PROXIMAL],
+        applies: &[BANKED, PROXIMAL],
         help: "first epoch, from 0, in which λ counts",
     },
     Key {
@@ -265,7 +311,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Float(between(0.0, 1.0)),
         default: Default::Float(0.0),
         unit: "",
-        applies: &[],
+        applies: &[BANKED],
         help: "share of the old row that a bank update keeps: 0 the paper, 0.5 the released code",
     },
     Key {
@@ -273,8 +319,80 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(&["random", "encoded"]),
         default: Default::Text("random"),
         unit: "",
-        applies: &[],
+        applies: &[BANKED],
         help: "bank at the start: random unit rows (the paper) or one pass of the initial network",
+    },
+    Key {
+        name: "objective.views",
+        kind: Kind::Choice(&["original_augmented", "two_augmented"]),
+        default: Default::Text("two_augmented"),
+        unit: "",
+        applies: &[PAIRED],
+        help: "the two views of an image: itself and an augmentation (InvaSpread as printed), or two augmentations",
+    },
+    Key {
+        name: "objective.gradient",
+        kind: Kind::Choice(&["two_sided", "one_sided"]),
+        default: Default::Text("two_sided"),
+        unit: "",
+        applies: &[INVASPREAD],
+        help: "which side of a similarity learns: both (the equations) or the row alone (the released code)",
+    },
+    Key {
+        name: "objective.diagonal",
+        kind: Kind::Choice(&["keep", "drop"]),
+        default: Default::Text("keep"),
+        unit: "",
+        applies: &[INVASPREAD],
+        help: "a feature's similarity with itself in the denominators: keep (the equations) or drop (the released code)",
+    },
+    Key {
+        name: "objective.negatives",
+        kind: Kind::Choice(&["all", "hardest", "easiest", "random"]),
+        default: Default::Text("all"),
+        unit: "",
+        applies: &[IN_BATCH],
+        help: "which others of the batch are negatives: all, or a half (invaspread) or one (triplet) of them",
+    },
+    Key {
+        name: "objective.margin",
+        kind: Kind::Float(above(0.0)),
+        default: Default::Float(0.5),
+        unit: "",
+        applies: &[TRIPLET],
+        help: "by how much the positive's cosine similarity shall exceed a negative's",
+    },
+    Key {
+        name: "objective.transforms",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(100),
+        unit: "",
+        applies: &[EXEMPLAR],
+        help: "fixed transformations of each image, taken in turn, an epoch each",
+    },
+    Key {
+        name: "objective.clusters",
+        kind: Kind::Int { low: 2, high: 1_000_000 },
+        default: Default::Int(100),
+        unit: "",
+        applies: &[DEEPCLUSTER],
+        help: "clusters of k-means",
+    },
+    Key {
+        name: "objective.reassign_every",
+        kind: Kind::Int { low: 1, high: 1_000_000 },
+        default: Default::Int(1),
+        unit: "epochs",
+        applies: &[DEEPCLUSTER],
+        help: "epochs between two clusterings",
+    },
+    Key {
+        name: "objective.key_momentum",
+        kind: Kind::Float(between(0.0, 1.0)),
+        default: Default::Float(0.99),
+        unit: "",
+        applies: &[MOCO],
+        help: "share of itself that the key encoder keeps at a step",
     },
     Key {
         name: "augment.crop_min",

@@ -135,6 +135,73 @@ pub enum ObjectiveKind {
     Nonparametric { tau: f64 },
     /// Softmax with one learned weight vector an instance (InstDisc Eq. 1).
     Parametric { tau: f64 },
+    /// Softmax over the own slot and m sampled negatives.
+    Infonce { m: u32, tau: f64, own_slot: OwnSlot },
+    /// Invariant and spreading features within the batch (Ye et al. 2019, Eq. 3–7).
+    Invaspread {
+        tau: f64,
+        views: ViewPair,
+        gradient: Gradient,
+        diagonal: Diagonal,
+        negatives: BatchNegatives,
+    },
+    /// Surrogate classes: each image with `transforms` fixed views is a class (Dosovitskiy et al. 2014).
+    Exemplar { tau: f64, transforms: u32 },
+    /// Hinge on cosine similarities of a positive and in-batch negatives.
+    Triplet { margin: f64, views: ViewPair, negatives: BatchNegatives },
+    /// Pseudo-labels by k-means over all features, learned by a classifier (Caron et al. 2018).
+    Deepcluster { tau: f64, clusters: u32, reassign_every: u32 },
+    /// NT-Xent over two views of a batch (Chen et al. 2020).
+    Simclr { tau: f64, views: ViewPair },
+    /// InfoNCE against a queue of m keys from a momentum encoder (He et al. 2020).
+    Moco { tau: f64, m: u32, key_momentum: f64 },
+    /// Class labels in place of instances: the ceiling.
+    Supervised { tau: f64 },
+    /// No training at all: the floor.
+    Random {},
+}
+
+/// The two views that an in-batch objective takes of each image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ViewPair {
+    /// The image as it is, and one augmentation of it (InvaSpread as printed).
+    OriginalAugmented,
+    /// Two augmentations (InvaSpread as released, SimCLR).
+    TwoAugmented,
+}
+
+/// Which side of a similarity the gradient reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gradient {
+    /// Both features (the equations).
+    TwoSided,
+    /// The row's feature; the others are constants (InvaSpread as released).
+    OneSided,
+}
+
+/// Whether a feature's similarity with itself counts in a denominator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Diagonal {
+    /// It does (the equations).
+    Keep,
+    /// It does not (InvaSpread as released).
+    Drop,
+}
+
+/// Which other instances of the batch are negatives. InvaSpread takes half of them, triplet one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchNegatives {
+    All,
+    /// Those most similar to the row's feature.
+    Hardest,
+    /// Those least similar.
+    Easiest,
+    /// Drawn by the run's seed: what the two above are to be compared with.
+    Random,
 }
 
 /// How NCE gets its normaliser Z.

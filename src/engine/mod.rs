@@ -9,6 +9,7 @@ pub mod train;
 
 pub mod augment;
 pub mod bank;
+pub mod cluster;
 pub mod models;
 pub mod objectives;
 pub mod optimizer;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Batch, build, nce, nonparametric};
+use super::{Batch, Instances, Objective, build, nce, nonparametric};
 use crate::config::spec::{BankInit, ObjectiveKind, ObjectiveSpec, OwnSlot, ZMode};
 use crate::engine::bank::{MemoryBank, unit_rows};
 use crate::engine::params::Params;
@@ -36,6 +36,24 @@ fn first(b: usize) -> Tensor {
 fn spec(kind: ObjectiveKind) -> ObjectiveSpec {
     let bank_init = BankInit::Random;
     ObjectiveSpec { kind, lambda: 0.0, lambda_from: 0, bank_momentum: 0.0, bank_init }
+}
+
+fn built(kind: ObjectiveKind, n: usize, dim: usize, params: &mut Params) -> Box<dyn Objective> {
+    let instances = Instances { n, labels: &[], n_classes: 0 };
+    build(&spec(kind), instances, dim, 0, Device::Cpu, params)
+}
+
+fn loss(
+    objective: &mut dyn Objective,
+    feats: &Tensor,
+    bank: &MemoryBank,
+    params: &Params,
+    seed: u64,
+) -> Tensor {
+    let views = [feats.shallow_clone()];
+    let index = first(feats.size()[0] as usize);
+    let keys = &|_: &Params| -> Tensor { unreachable!("no key view was asked for") };
+    objective.loss(&Batch { views: &views, keys, index: &index, bank, params, step: 0, seed })
 }
 
 fn near(got: f64, expected: f64, tolerance: f64) {
@@ -92,12 +110,9 @@ fn nce_starts_where_the_closed_form_says() {
         let b = 256;
         let feats = strangers(b).set_requires_grad(true);
         let (z, own_slot) = (ZMode::Frozen, OwnSlot::Keep);
-        let spec = spec(ObjectiveKind::Nce { m, tau, z, z_batches: 1, own_slot });
-        let mut objective = build(&spec, N, DIM, 0, Device::Cpu, &mut Params::new(Device::Cpu));
-        let index = first(b);
-        let batch =
-            Batch { feats: &feats, index: &index, bank: &bank, params: &params, step: 0, seed: 3 };
-        let loss = objective.loss(&batch).double_value(&[]);
+        let kind = ObjectiveKind::Nce { m, tau, z, z_batches: 1, own_slot };
+        let mut objective = built(kind, N, DIM, &mut Params::new(Device::Cpu));
+        let loss = loss(objective.as_mut(), &feats, &bank, &params, 3).double_value(&[]);
         near(loss + luck(&feats, &bank, tau), expected, tolerance);
     }
 }
@@ -116,11 +131,10 @@ fn chance_is_the_loss_of_equal_logits() {
         (ObjectiveKind::Nce { m: 16, tau, z, z_batches, own_slot }, 3.80321),
     ] {
         let mut params = Params::new(Device::Cpu);
-        let mut objective = build(&spec(kind), n, 4, 0, Device::Cpu, &mut params);
-        let batch =
-            Batch { feats: &feats, index: &index, bank: &bank, params: &params, step: 0, seed: 0 };
-        near(objective.loss(&batch).double_value(&[]), expected, 1e-4);
-        near(objective.chance(n).unwrap(), expected, 1e-4);
+        let mut objective = built(kind, n, 4, &mut params);
+        let loss = loss(objective.as_mut(), &feats, &bank, &params, 0);
+        near(loss.double_value(&[]), expected, 1e-4);
+        near(objective.chance(n, b).unwrap(), expected, 1e-4);
     }
 }
 
@@ -128,7 +142,7 @@ fn chance_is_the_loss_of_equal_logits() {
 fn parametric_weights_are_a_declared_parameter_that_starts_on_the_sphere() {
     let mut params = Params::new(Device::Cpu);
     let kind = ObjectiveKind::Parametric { tau: 0.1 };
-    let mut objective = build(&spec(kind), 500, 16, 0, Device::Cpu, &mut params);
+    let mut objective = built(kind, 500, 16, &mut params);
     params.freeze();
     let named = params.named(params.flat());
     assert_eq!(named[0].0, "objective.weight");
@@ -138,9 +152,7 @@ fn parametric_weights_are_a_declared_parameter_that_starts_on_the_sphere() {
     let bank = MemoryBank::random(500, 16, 0, Device::Cpu);
     let index = first(8);
     let feats = bank.rows(&index).set_requires_grad(true);
-    let batch =
-        Batch { feats: &feats, index: &index, bank: &bank, params: &params, step: 0, seed: 0 };
-    let loss = objective.loss(&batch);
+    let loss = loss(objective.as_mut(), &feats, &bank, &params, 0);
     let expected = nonparametric::softmax(&feats, &index, weight.tensor(), 0.1).loss;
     near(loss.double_value(&[]), expected.double_value(&[]), 1e-5);
     assert!(0.0 < params.gradient(&loss).abs().max().double_value(&[]));

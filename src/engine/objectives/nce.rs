@@ -57,7 +57,7 @@ impl Nce {
 
 impl Objective for Nce {
     fn loss(&mut self, batch: &Batch) -> Tensor {
-        let Batch { feats, index, bank, .. } = *batch;
+        let (Batch { index, bank, .. }, feats) = (*batch, batch.feats());
         let (n, tau) = (bank.len(), self.tau);
         let negatives = draw(n, self.m, self.own_slot, index, batch.seed, batch.step); // (B, m)
         self.hits = own_slot_hits(&negatives, index);
@@ -74,7 +74,7 @@ impl Objective for Nce {
 
     /// With P = 1/n everywhere, h = 1/(1+m), and J = ln(1+m) + m ln(1+1/m). That takes a Z that follows the
     /// features: with Z frozen while the bank was random, a run that collapses later sits far above this.
-    fn chance(&self, _n: usize) -> Option<f64> {
+    fn chance(&self, _n: usize, _b: usize) -> Option<f64> {
         let m = self.m as f64;
         Some(m.ln_1p() + m * (1.0 / m).ln_1p())
     }

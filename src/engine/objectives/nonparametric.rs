@@ -13,11 +13,11 @@ pub struct Nonparametric {
 
 impl Objective for Nonparametric {
     fn loss(&mut self, batch: &Batch) -> Tensor {
-        softmax(batch.feats, batch.index, batch.bank.tensor(), self.tau).attach(batch.feats)
+        softmax(batch.feats(), batch.index, batch.bank.tensor(), self.tau).attach(batch.feats())
     }
 
     /// ln n.
-    fn chance(&self, n: usize) -> Option<f64> {
+    fn chance(&self, n: usize, _b: usize) -> Option<f64> {
         Some((n as f64).ln())
     }
 }

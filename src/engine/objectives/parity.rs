@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::graded::Graded;
 use super::sampled::Route;
-use super::{nce, nonparametric, parametric, proximal};
+use super::{classifier, infonce, nce, nonparametric, proximal};
 use crate::engine::bank::MemoryBank;
 
 struct Fixture(HashMap<String, Tensor>);
@@ -69,12 +69,14 @@ fn every_objective_equals_the_equations() {
                     let graded = nce::nce(&feats, index, &bank, &negatives, tau, z, route);
                     check(&fixture, name, t, &feats, &graded.attach(&feats), tolerance);
                 }
+                let graded = infonce::infonce(&feats, index, &bank, negatives, tau, route);
+                check(&fixture, "infonce", t, &feats, &graded.attach(&feats), tolerance);
             }
             let graded = nonparametric::softmax(&feats, index, &bank, tau);
             check(&fixture, "nonparametric", t, &feats, &graded.attach(&feats), tolerance);
 
             let weight = fixture.get("weight", kind).set_requires_grad(true);
-            let loss = parametric::softmax(&feats, index, &weight, tau);
+            let loss = classifier::softmax(&feats, index, &weight, tau, None);
             check(&fixture, "parametric", t, &feats, &loss, tolerance);
             if t == 1 {
                 let dw = &Tensor::run_backward(&[&loss], &[&weight], false, false)[0];

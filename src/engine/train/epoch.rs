@@ -48,7 +48,7 @@ impl Trainer<'_> {
     }
 
     /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart.
-    fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
+    pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
         let (spec, data) = (self.job.spec, self.job.data);
         let test = on_device(&data.test.images, data.side, self.job.device);
         let queries = to_vec(&encode(&self.model, &self.params, &self.augment, &test));
@@ -89,7 +89,8 @@ impl Trainer<'_> {
 
     /// Said once, after a third of the run: every loss starts above chance.
     fn warn_at_chance(&mut self, epoch: u32, events: &mut dyn Events) -> Result<(), TrainError> {
-        let Some(chance) = self.objective.chance(self.job.data.train.len()) else { return Ok(()) };
+        let (n, b) = (self.job.data.train.len(), self.job.spec.train.batch_size as usize);
+        let Some(chance) = self.objective.chance(n, b.min(n)) else { return Ok(()) };
         let mean = self.epoch_loss.values.mean;
         let early = epoch < 2 || epoch * 3 < self.job.spec.train.epochs;
         if self.warned_chance || early || mean < chance * (1.0 - AT_CHANCE) {
@@ -107,7 +108,7 @@ impl Trainer<'_> {
     pub(super) fn warn_of_many_negatives(&self, events: &mut dyn Events) -> Result<(), TrainError> {
         let n = self.job.data.train.len();
         match self.job.spec.objective.kind {
-            ObjectiveKind::Nce { m, .. } if n <= m as usize => {
+            ObjectiveKind::Nce { m, .. } | ObjectiveKind::Infonce { m, .. } if n <= m as usize => {
                 let message = format!(
                     "objective.m = {m} is not below the number of instances ({n}): \
                      negatives repeat, and the full softmax is both exact and cheaper"

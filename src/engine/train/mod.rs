@@ -19,8 +19,9 @@ use super::augment::Augment;
 use super::bank::MemoryBank;
 use super::checkpoint::{self, CheckpointError, Loaded};
 use super::device::upload;
+use super::eval::encode::encode;
 use super::models::{Arithmetic, Mode, Model};
-use super::objectives::{self, Batch, Objective, proximal};
+use super::objectives::{self, Batch, EpochStart, Instances, Objective, View, proximal};
 use super::optimizer::Sgd;
 use super::params::Params;
 use super::recorder::{EpochLoss, Pending, StepLoss};
@@ -116,8 +117,9 @@ impl<'a> Trainer<'a> {
         let (n, dim) = (data.train.len(), spec.model.dim as usize);
         let mut params = Params::new(job.device);
         let model = Model::new(&spec.model, job.arithmetic, spec.seed, &mut params);
+        let instances = Instances { n, labels: &data.train.labels, n_classes: data.classes.len() };
         let objective =
-            objectives::build(&spec.objective, n, dim, spec.seed, job.device, &mut params);
+            objectives::build(&spec.objective, instances, dim, spec.seed, job.device, &mut params);
         params.freeze();
         let sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
         let group = if job.device == Device::Cpu { 1 } else { CUDA_GROUP };
@@ -151,7 +153,12 @@ impl<'a> Trainer<'a> {
     }
 
     pub fn steps(&self) -> u64 {
-        self.steps_per_epoch() * u64::from(self.job.spec.train.epochs)
+        self.steps_per_epoch() * u64::from(self.epochs())
+    }
+
+    /// None for a net that stays as it is.
+    fn epochs(&self) -> u32 {
+        if self.objective.learns() { self.job.spec.train.epochs } else { 0 }
     }
 
     /// Every metric that this run may log.
@@ -178,9 +185,16 @@ impl<'a> Trainer<'a> {
     /// Trains to the end, or to a checkpoint when asked to stop.
     pub fn run(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
         self.warn_of_many_negatives(events)?;
-        let epochs = self.job.spec.train.epochs;
+        let epochs = self.epochs();
+        if epochs == 0 {
+            self.evaluate(events)?;
+            self.save(events)?;
+        }
         while self.epoch() < epochs {
             let epoch = self.epoch();
+            if self.step.is_multiple_of(self.steps_per_epoch()) {
+                self.begin_epoch(epoch);
+            }
             let order = order(self.job.spec.seed, epoch, self.job.data.train.len());
             let (epoch_started, first_step) = (self.now(), self.step);
             while self.epoch() == epoch {
@@ -215,29 +229,67 @@ impl<'a> Trainer<'a> {
         let instances = &order[position * size..order.len().min((position + 1) * size)];
         let index = upload(instances, self.job.device); // (B)
 
-        let draws = self.augment.draw(spec.seed, u64::from(epoch), 0, instances);
-        let views = self.augment.apply(&self.images.index_select(0, &index), &draws); // (B, 3, S, S)
-        let feats = self.model.forward(&self.params, &views, Mode::Train).embedding; // (B, D)
+        let transform = self.objective.transform(epoch);
+        let images = self.images.index_select(0, &index); // (B, S, S, 3)
+        let view = |number: u64, view: View| match view {
+            View::Original => self.augment.clean(&images),
+            View::Augmented | View::Key => {
+                let draws = self.augment.draw(spec.seed, transform, number, instances);
+                self.augment.apply(&images, &draws) // (B, 3, S, S)
+            }
+        };
+        let (mut learned, mut keys) = (Vec::new(), None);
+        for (number, &of) in (0..).zip(self.objective.views()) {
+            match of {
+                View::Key => keys = Some(view(number, of)),
+                View::Original | View::Augmented => learned.push(view(number, of)),
+            }
+        }
+        let feats = self.embed(&learned); // (B, D) each
 
         let instance = self.objective.loss(&Batch {
-            feats: &feats,
+            views: &feats,
+            keys: &|params| {
+                let keys = keys.as_ref().unwrap_or(&learned[0]);
+                tch::no_grad(|| self.model.forward(params, keys, Mode::Train).embedding)
+            },
             index: &index,
             bank: &self.bank,
             params: &self.params,
             step: self.step,
             seed: spec.seed,
         });
+        let feats = &feats[0]; // (B, D)
         let lambda = if spec.objective.lambda_from <= epoch { spec.objective.lambda } else { 0.0 };
-        let proximal = (lambda != 0.0).then(|| proximal(&feats, &self.bank.rows(&index)) * lambda);
+        let proximal = (lambda != 0.0).then(|| proximal(feats, &self.bank.rows(&index)) * lambda);
         let loss = proximal.as_ref().map_or_else(|| instance.shallow_clone(), |p| &instance + p);
 
         let gradient = self.params.gradient(&loss); // (P)
         let lr = learning_rate(spec.train.lr, &spec.train.lr_drops, spec.train.epochs, epoch);
         self.sgd.step(&self.params, &gradient, lr);
-        self.bank.update(&index, &feats, spec.objective.bank_momentum);
+        self.bank.update(&index, feats, spec.objective.bank_momentum);
 
         self.step += 1;
         self.pending.push(self.step, self.now(), &instance, proximal.as_ref());
+    }
+
+    /// Embeddings of several views of a batch, (B, D) each, by one pass: they share batch statistics.
+    fn embed(&self, views: &[Tensor]) -> Vec<Tensor> {
+        let embed =
+            |images: &Tensor| self.model.forward(&self.params, images, Mode::Train).embedding;
+        match views {
+            [one] => vec![embed(one)],
+            several => embed(&Tensor::cat(several, 0)).chunk(several.len() as i64, 0),
+        }
+    }
+
+    fn begin_epoch(&mut self, epoch: u32) {
+        self.objective.begin_epoch(&EpochStart {
+            epoch,
+            seed: self.job.spec.seed,
+            params: &self.params,
+            embed: &|| encode(&self.model, &self.params, &self.augment, &self.images),
+        });
     }
 
     /// Before the first step: the head centred and the bank encoded, where the spec asks for it.
