@@ -30,6 +30,8 @@ pub enum Purpose {
     Clusters = 8,
     /// Which others of a batch are negatives; a = global step.
     BatchNegatives = 9,
+    /// Which training rows an evaluation holds out to choose by, and in what order its solver visits rows.
+    Evaluation = 10,
 }
 
 /// A stream of random numbers that depends on nothing but its key.

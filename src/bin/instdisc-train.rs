@@ -1,14 +1,17 @@
 //! The trainer: spec in, journal out. The only program that touches libtorch.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use instdisc_lab::config::evaluation::Evaluation;
+use instdisc_lab::config::spec::DatasetKind;
 use instdisc_lab::engine::attempt::{self, Attempt};
 use instdisc_lab::engine::environment::LIBTORCH;
-use instdisc_lab::engine::{device, train::Outcome};
+use instdisc_lab::engine::{device, evaluate, train::Outcome};
 use instdisc_lab::journal::writer::system_clock;
 use instdisc_lab::lab::RunDir;
 
@@ -29,7 +32,7 @@ struct Args {
     #[arg(required_unless_present = "probe")]
     run_dir: Option<PathBuf>,
     /// Which start of this run it is, from 1.
-    #[arg(long, required_unless_present = "probe", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, required_unless_present_any = ["probe", "evaluate"], value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
     /// cpu, cuda or `cuda:N`.
     #[arg(long, default_value = "cpu")]
@@ -37,6 +40,18 @@ struct Args {
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]
     fresh: bool,
+    /// Train nothing: evaluate a checkpoint of the run and add what is found to its journal.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = evaluation, conflicts_with = "attempt")]
+    evaluate: Vec<Evaluation>,
+    /// Which checkpoint to evaluate; the newest without.
+    #[arg(long, requires = "evaluate")]
+    step: Option<u64>,
+    /// A data set to evaluate on, other than the run's own.
+    #[arg(long, requires = "evaluate", value_name = "DATASET", value_parser = data_set)]
+    on: Option<DatasetKind>,
+    /// Where that data set lies.
+    #[arg(long, requires = "on", value_name = "DIR")]
+    root: Option<PathBuf>,
     /// Print what this trainer can use, as JSON, and exit.
     #[arg(long)]
     probe: bool,
@@ -44,8 +59,21 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let (Some(run_dir), Some(number)) = (args.run_dir, args.attempt) else {
-        return probe();
+    // One line on stderr instead of a trace; the journal's end record gets it too.
+    std::panic::set_hook(Box::new(|_| ()));
+    let (run_dir, number) = match (args.run_dir, args.attempt) {
+        (Some(run_dir), Some(number)) => (run_dir, number),
+        (Some(run_dir), None) if !args.evaluate.is_empty() => {
+            return evaluated(&evaluate::Request {
+                dir: RunDir::new(run_dir),
+                evaluations: args.evaluate,
+                step: args.step,
+                on: args.on.map(|dataset| (dataset, args.root)),
+                device: args.device,
+                clock: system_clock(),
+            });
+        }
+        _ => return probe(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -55,8 +83,6 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     }
-    // One line on stderr instead of a trace; the journal's end record gets it too.
-    std::panic::set_hook(Box::new(|_| ()));
     let result = attempt::make(&Attempt {
         dir: RunDir::new(run_dir),
         number,
@@ -73,6 +99,31 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+fn evaluated(request: &evaluate::Request) -> ExitCode {
+    let say = |what: &str| eprintln!("instdisc-train: {what}");
+    let result = catch_unwind(AssertUnwindSafe(|| evaluate::make(request, &say)));
+    match result {
+        Ok(Ok(_)) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("instdisc-train: {error}");
+            ExitCode::from(error.exit_code())
+        }
+        Err(panic) => {
+            eprintln!("instdisc-train: internal fault: {}", attempt::message(&*panic));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn evaluation(name: &str) -> Result<Evaluation, String> {
+    let allowed = || format!("allowed: {}", Evaluation::ALL.map(Evaluation::name).join(", "));
+    Evaluation::named(name).ok_or_else(allowed)
+}
+
+fn data_set(name: &str) -> Result<DatasetKind, String> {
+    serde_json::from_value(name.into()).map_err(|why| why.to_string())
 }
 
 fn probe() -> ExitCode {

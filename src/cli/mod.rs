@@ -11,6 +11,7 @@ mod completions;
 mod curve;
 mod data;
 mod doctor;
+mod eval;
 mod exit;
 mod keys;
 mod launch;
@@ -79,6 +80,7 @@ enum Command {
     Logs(logs::Args),
     Curve(curve::Args),
     Table(table::Args),
+    Eval(eval::Args),
     Keys(keys::Args),
     Pause(pause::Args),
     Resume(resume::Args),
@@ -107,6 +109,7 @@ impl Command {
             Command::Logs(args) => args.run(context).await,
             Command::Curve(args) => args.run(context).await,
             Command::Table(args) => args.run(context).await,
+            Command::Eval(args) => args.run(context).await,
             Command::Keys(args) => args.run(context).await,
             Command::Pause(args) => args.run(context).await,
             Command::Resume(args) => args.run(context).await,

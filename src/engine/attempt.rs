@@ -149,7 +149,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
 }
 
 /// Held for the attempt's whole life; the kernel drops it on any death.
-fn lock(dir: &RunDir) -> Result<File, AttemptError> {
+pub(super) fn lock(dir: &RunDir) -> Result<File, AttemptError> {
     let path = dir.lock();
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|source| directory(&path, source))?;
@@ -168,7 +168,7 @@ fn lock(dir: &RunDir) -> Result<File, AttemptError> {
     }
 }
 
-fn read_spec(dir: &RunDir) -> Result<RunSpec, AttemptError> {
+pub(super) fn read_spec(dir: &RunDir) -> Result<RunSpec, AttemptError> {
     let path = dir.spec();
     let text = std::fs::read(&path).map_err(|source| directory(&path, source))?;
     let shown = || path.display().to_string();
@@ -176,7 +176,7 @@ fn read_spec(dir: &RunDir) -> Result<RunSpec, AttemptError> {
 }
 
 /// Run directories lie in `<home>/runs/<id>`.
-fn home_of(dir: &RunDir) -> Home {
+pub(super) fn home_of(dir: &RunDir) -> Home {
     let path = dir.path().canonicalize().unwrap_or_else(|_| dir.path().to_owned());
     Home::new(path.ancestors().nth(2).unwrap_or(&path))
 }
@@ -190,7 +190,7 @@ fn newest_checkpoint(attempt: &Attempt) -> (Option<Loaded>, Vec<String>) {
     checkpoint::load_newest(&dir)
 }
 
-fn pin_threads(threads: u32) {
+pub(super) fn pin_threads(threads: u32) {
     tch::set_num_threads(threads as i32);
     // Already built means a second attempt in this process, as tests make it: the pool then stays as it is.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
@@ -219,7 +219,7 @@ fn directory(path: impl AsRef<std::path::Path>, source: io::Error) -> AttemptErr
 }
 
 /// The first line of what a panic said; libtorch's go on with a trace.
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
+pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
     text.lines().next().unwrap_or("unknown").to_owned()

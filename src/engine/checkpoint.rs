@@ -95,7 +95,8 @@ pub fn load_newest(dir: &Path) -> (Option<Loaded>, Vec<String>) {
     (None, damaged)
 }
 
-fn load(dir: &Path, step: u64) -> Result<Loaded, String> {
+/// One checkpoint, its hash checked; else what is wrong with it.
+pub fn load(dir: &Path, step: u64) -> Result<Loaded, String> {
     let path = dir.join(format!("step-{step}.json"));
     let text = fs::read(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let meta: Meta =

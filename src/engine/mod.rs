@@ -5,6 +5,7 @@
 //! resolved spec, yields events, and leaves checkpoints.
 
 pub mod attempt;
+pub mod evaluate;
 pub mod train;
 
 pub mod augment;
@@ -18,6 +19,7 @@ pub mod schedule;
 
 pub mod checkpoint;
 pub mod device;
+pub mod encoder;
 pub mod environment;
 pub mod eval;
 pub mod recorder;

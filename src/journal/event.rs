@@ -45,6 +45,7 @@ pub enum Event {
     Checkpoint(Checkpoint),
     Eval(Eval),
     Warn(Warn),
+    Declare(Declare),
     End(End),
     /// An event of a later version.
     #[serde(other)]
@@ -125,6 +126,12 @@ pub struct Warn {
     /// Short and stable, for filters: `loss_at_chance`, `damaged_checkpoint`, `m_exceeds_n`, …
     pub code: String,
     pub message: String,
+}
+
+/// Metrics that come after all, beyond those of [`Start`]: evaluations that were asked for later.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Declare {
+    pub metrics: Vec<MetricInfo>,
 }
 
 /// How an attempt ended.

@@ -15,6 +15,9 @@ use super::event::{End, Event, Line, VERSION};
 use super::flusher::{Flusher, Shared, Sink, WAITING, fault};
 use crate::lab::RunDir;
 
+/// How far from its end the last line of a journal is looked for: longer than any line.
+const TAIL: u64 = 1 << 20;
+
 /// Milliseconds since 1970 UTC, from wherever.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -50,6 +53,24 @@ impl Writer {
         let path = dir.journal();
         let file = open_whole(&path).map_err(|error| fault(&path, &error))?;
         Self::on(path, file, attempt, clock)
+    }
+
+    /// Opens the journal of `dir` to go on with its newest attempt, after that has ended: for what is measured later.
+    /// The caller holds `run.lock`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or cut, or holds no line yet.
+    pub fn append(dir: &RunDir, clock: Clock) -> Result<Self, WriteError> {
+        let path = dir.journal();
+        let open = || {
+            let mut file = open_whole(&path)?;
+            let last = last_line(&mut file)?;
+            Ok((file, last))
+        };
+        let (file, last) = open().map_err(|error: io::Error| fault(&path, &error))?;
+        let writer = Self::on(path, file, last.attempt, clock)?;
+        writer.shared.lock().seq = last.seq + 1;
+        Ok(writer)
     }
 
     /// A writer whose lines go to `file`.
@@ -149,6 +170,17 @@ fn open_whole(path: &Path) -> io::Result<File> {
         file.set_len(whole)?;
     }
     Ok(file)
+}
+
+/// The last line that is one; lines that are not are passed over.
+fn last_line(file: &mut File) -> io::Result<Line> {
+    let len = file.metadata()?.len();
+    file.seek(SeekFrom::Start(len.saturating_sub(TAIL)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let lines = tail.rsplit(|&byte| byte == b'\n');
+    let last = lines.filter(|line| !line.is_empty()).find_map(|l| serde_json::from_slice(l).ok());
+    last.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no attempt is recorded in it"))
 }
 
 /// Bytes up to and with the last line end, searched from the back.

@@ -72,6 +72,7 @@ impl Target {
                 done.warnings += 1;
                 self.warning(tx, line.attempt, line.at, warn).await
             }
+            Event::Declare(new) => points::declare(tx, &new.metrics).await,
             Event::End(end) => self.end(tx, line, end, done).await,
             Event::Unknown => Ok(()),
         }

@@ -1,6 +1,7 @@
 //! The command line as people and scripts meet it: the real binary, its output and its exit codes.
 
 mod browse;
+mod eval;
 mod usage;
 
 use std::process::Output;

@@ -3,22 +3,26 @@
 use tch::{Kind, Tensor};
 
 use crate::engine::augment::Augment;
-use crate::engine::models::{Mode, Model};
+use crate::engine::models::{Encoded, Mode, Model};
 use crate::engine::params::Params;
 
 /// Images encoded at once; an evaluation has no gradients to keep.
 const BATCH: i64 = 500;
 
-/// Unit embeddings (N, D) fp32, on the device, of `images` (N, S, S, 3) u8, by the running batch statistics.
-pub fn encode(model: &Model, params: &Params, augment: &Augment, images: &Tensor) -> Tensor {
+/// Pooled features (N, C) and unit embeddings (N, D), fp32, on the device, of `images` (N, S, S, 3) u8, by the running
+/// batch statistics.
+pub fn encode(model: &Model, params: &Params, augment: &Augment, images: &Tensor) -> Encoded {
     let n = images.size()[0];
     let part = |start: i64| {
         let images = images.narrow(0, start, BATCH.min(n - start));
-        model.forward(params, &augment.clean(&images), Mode::Eval).embedding
+        let Encoded { pooled, embedding } =
+            model.forward(params, &augment.clean(&images), Mode::Eval);
+        (pooled, embedding)
     };
     tch::no_grad(|| {
-        let parts: Vec<Tensor> = (0..n).step_by(BATCH as usize).map(part).collect();
-        Tensor::cat(&parts, 0)
+        let (pooled, embedding): (Vec<_>, Vec<_>) =
+            (0..n).step_by(BATCH as usize).map(part).unzip();
+        Encoded { pooled: Tensor::cat(&pooled, 0), embedding: Tensor::cat(&embedding, 0) }
     })
 }
 

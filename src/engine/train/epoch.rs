@@ -51,8 +51,9 @@ impl Trainer<'_> {
     pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
         let (spec, data) = (self.job.spec, self.job.data);
         let test = on_device(&data.test.images, data.side, self.job.device);
-        let queries = to_vec(&encode(&self.model, &self.params, &self.augment, &test));
-        let clean = to_vec(&encode(&self.model, &self.params, &self.augment, &self.images));
+        let queries = to_vec(&encode(&self.model, &self.params, &self.augment, &test).embedding);
+        let clean =
+            to_vec(&encode(&self.model, &self.params, &self.augment, &self.images).embedding);
         let training = to_vec(self.bank.tensor());
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
         let mut m = BTreeMap::new();

@@ -288,7 +288,7 @@ impl<'a> Trainer<'a> {
             epoch,
             seed: self.job.spec.seed,
             params: &self.params,
-            embed: &|| encode(&self.model, &self.params, &self.augment, &self.images),
+            embed: &|| encode(&self.model, &self.params, &self.augment, &self.images).embedding,
         });
     }
 

@@ -44,6 +44,11 @@ impl Local {
         }
         Ok(Self { trainer: std::env::current_exe()?.with_file_name("instdisc-train") })
     }
+
+    /// Where the trainer is.
+    pub fn trainer(&self) -> &Path {
+        &self.trainer
+    }
 }
 
 impl Launcher for Local {

@@ -1,0 +1,139 @@
+//! `eval RUN…`.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use color_eyre::eyre::{Result, WrapErr};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::{Context, Exit, FormatArg, bad_input, print};
+use crate::config::evaluation::Evaluation;
+use crate::config::keys::{self, key};
+use crate::config::ranges::Kind;
+use crate::queue::launcher::local::Local;
+use crate::report::table::{Format, Table};
+use crate::store::{EvaluationRow, RunId, Store, catch_up};
+
+/// Evaluate runs from a checkpoint: k-NN grid, SVM, linear probe, retrieval, diagnostics.
+///
+/// The trainer does it, on the run's own network; what it finds becomes part of the run, stands in `show` and can be
+/// tabulated with `table --metric`. A run that is training has to be paused first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: instdisc-lab eval proximal-1a2b --what svm,linear\n         \
+    instdisc-lab table proximal --metric svm_top1.last")]
+pub struct Args {
+    /// Run ids, or beginnings of them that fit no other.
+    #[arg(required = true, value_name = "RUN")]
+    runs: Vec<String>,
+    /// Which evaluations, of knn, svm, linear, retrieval, diagnostics; all of them without.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    what: Vec<String>,
+    /// Step of the checkpoint; the newest without.
+    #[arg(long)]
+    step: Option<u64>,
+    /// Another data set than the run's own, as `data.dataset` names it: transfer without fine-tuning.
+    #[arg(long, value_name = "DATASET")]
+    on: Option<String>,
+    /// Where that data set lies.
+    #[arg(long, value_name = "DIR", requires = "on")]
+    root: Option<PathBuf>,
+    /// `cpu`, `cuda:0`, …
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let names = self.evaluations()?;
+        self.check_data_set()?;
+        let store = Store::open(&context.home).await?;
+        let mut ids = Vec::new();
+        for run in &self.runs {
+            ids.push(store.resolve(run).await?);
+        }
+        let mut table = Table::new(["run", "step", "metric", "value"]).right(&["step", "value"]);
+        let mut found = Vec::new();
+        let mut troubles = Vec::new();
+        for id in &ids {
+            let before = store.evaluations(id).await?;
+            // The other runs are evaluated all the same.
+            if let Err(why) = self.evaluate(context, id, &names).await {
+                troubles.push(format!("{id}: {why}"));
+            }
+            catch_up(&store, id, &context.home.run(id)).await?;
+            let new = |row: &EvaluationRow| !before.contains(row);
+            for row in store.evaluations(id).await?.into_iter().filter(new) {
+                let value = format!("{:.4}", row.value.0);
+                table.push([id.to_string(), row.step.to_string(), row.metric.clone(), value]);
+                found.push(finding(id, &row));
+            }
+        }
+        print(&match self.format.format {
+            Format::Json => format!("{:#}\n", Value::from(found)),
+            format => table.render(format),
+        })?;
+        if troubles.is_empty() { Ok(Exit::Done) } else { Err(bad_input(troubles.join("\n"))) }
+    }
+
+    fn evaluations(&self) -> Result<String> {
+        for name in &self.what {
+            if Evaluation::named(name).is_none() {
+                let allowed = Evaluation::ALL.map(Evaluation::name).join(", ");
+                return Err(bad_input(format!("--what: found {name}, allowed: {allowed}")));
+            }
+        }
+        let all = || Evaluation::ALL.map(|it| it.name().to_owned()).to_vec();
+        Ok(if self.what.is_empty() { all() } else { self.what.clone() }.join(","))
+    }
+
+    fn check_data_set(&self) -> Result<()> {
+        let Some(name) = &self.on else { return Ok(()) };
+        let Some(Kind::Choice(known)) = key("data.dataset").map(|key| key.kind) else {
+            return Ok(());
+        };
+        if known.contains(&name.as_str()) {
+            return Ok(());
+        }
+        let nearest = keys::nearest(name, known.iter().copied());
+        let nearest = nearest.map(|name| format!(", nearest: {name}")).unwrap_or_default();
+        Err(bad_input(format!("--on: found {name}, allowed: {}{nearest}", known.join(", "))))
+    }
+
+    /// Has the trainer do it; what it says goes to stderr.
+    async fn evaluate(&self, context: &Context, id: &RunId, names: &str) -> Result<()> {
+        eprintln!("{id}: {}", names.replace(',', ", "));
+        let local = Local::find()?;
+        let mut command = Command::new(local.trainer());
+        command.arg(context.home.run(id).path()).args(["--evaluate", names]);
+        command.args(["--device", &self.device]);
+        if let Some(step) = self.step {
+            command.args(["--step", &step.to_string()]);
+        }
+        if let Some(on) = &self.on {
+            command.args(["--on", on]);
+        }
+        if let Some(root) = &self.root {
+            command.arg("--root").arg(context.cwd.join(root));
+        }
+        let output = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = output.spawn().wrap_err_with(|| {
+            format!("no trainer at {}: build it (`make build`)", local.trainer().display())
+        })?;
+        let output = output.wait_with_output().await?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().rfind(|line| !line.is_empty()).unwrap_or("the trainer was killed");
+        Err(bad_input(last.trim_start_matches("instdisc-train: ").to_owned()))
+    }
+}
+
+fn finding(run: &RunId, row: &EvaluationRow) -> Value {
+    json!({
+        "run": run, "step": row.step, "metric": row.metric, "value": row.value, "settings": row.settings,
+    })
+}

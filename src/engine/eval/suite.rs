@@ -1,0 +1,350 @@
+//! Every evaluation put to one encoder's features, with a name for each number.
+//!
+//! Hyper-parameters (k and τ, C, l2) are chosen on training images held out for that, never on the test images; what
+//! the test images say of every setting is kept beside the choice.
+
+use serde_json::{Value, json};
+use tch::Tensor;
+
+use super::knn::{votes, winner};
+use super::linear::{Linear, standardise};
+use super::{diagnostics, logistic, retrieval, svm};
+use crate::config::evaluation::Evaluation;
+use crate::engine::cluster::{kmeans, nmi};
+use crate::engine::eval::encode::to_vec;
+use crate::engine::models::Encoded;
+use crate::journal::event::{Better, MetricInfo};
+use crate::random::{self, Purpose};
+use crate::search::{Neighbour, top_k};
+
+const KNN_K: [usize; 7] = [1, 5, 10, 20, 50, 100, 200];
+const KNN_TAU: [f64; 5] = [0.05, 0.07, 0.1, 0.2, 0.5];
+const SVM_C: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
+const PROBE_L2: [f64; 5] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
+const RECALL_K: [usize; 6] = [1, 2, 4, 8, 10, 100];
+/// One training image in this many is held out to choose by.
+const HELD_OUT: usize = 10;
+/// A confusion matrix of more classes than this is left out.
+const MOST_CLASSES: usize = 100;
+/// Rounds of the k-means behind NMI.
+const ITERATIONS: u32 = 100;
+
+/// Features of a labelled set.
+pub struct Labelled<'a> {
+    pub features: &'a Encoded,
+    /// (N)
+    pub labels: &'a [u16],
+}
+
+/// What is evaluated.
+pub struct Subject<'a> {
+    pub train: Labelled<'a>,
+    pub test: Labelled<'a>,
+    pub classes: &'a [String],
+    /// Embeddings of two augmentations of some training images, (n, D) each.
+    pub views: [Tensor; 2],
+    /// The training bank, (n, D), where `train` is what it was trained on.
+    pub bank: Option<Tensor>,
+    /// Appended to every name: `@cifar10` for another data set than the run's own.
+    pub suffix: String,
+}
+
+/// One number, and everything that defines it.
+pub struct Finding {
+    pub metric: MetricInfo,
+    pub value: f64,
+    pub settings: Value,
+    /// Whether it stands beside the run's metrics in tables; else it is a detail.
+    pub headline: bool,
+}
+
+impl Subject<'_> {
+    pub fn put(&self, evaluation: Evaluation) -> Vec<Finding> {
+        match evaluation {
+            Evaluation::Knn => self.knn(),
+            Evaluation::Svm => self.svm(),
+            Evaluation::Linear => self.linear(),
+            Evaluation::Retrieval => self.retrieval(),
+            Evaluation::Diagnostics => self.diagnostics(),
+        }
+    }
+
+    fn finding(&self, name: &str, unit: &str, better: Better, value: f64, of: Value) -> Finding {
+        let metric =
+            MetricInfo { name: format!("{name}{}", self.suffix), unit: unit.to_owned(), better };
+        Finding { metric, value, settings: of, headline: true }
+    }
+
+    fn percent(&self, name: &str, value: f64, settings: Value) -> Finding {
+        self.finding(name, "%", Better::Higher, value, settings)
+    }
+
+    fn dim(&self) -> usize {
+        self.test.features.embedding.size()[1] as usize
+    }
+
+    fn knn(&self) -> Vec<Finding> {
+        let dim = self.dim();
+        let (bank, queries) =
+            (to_vec(&self.train.features.embedding), to_vec(&self.test.features.embedding));
+        let most = KNN_K[KNN_K.len() - 1];
+        let on_test = Ranked::new(&queries, self.test.labels, &bank, self.train.labels, dim, most);
+
+        let (kept, held) = held_out(self.train.labels.len());
+        let (kept_rows, held_rows) = (pick(&bank, dim, &kept), pick(&bank, dim, &held));
+        let (kept_labels, held_labels) =
+            (pick(self.train.labels, 1, &kept), pick(self.train.labels, 1, &held));
+        let on_held = Ranked::new(&held_rows, &held_labels, &kept_rows, &kept_labels, dim, most);
+
+        let n_classes = self.classes.len();
+        let mut findings = Vec::new();
+        let mut choice = (f64::NEG_INFINITY, 0, 0.0);
+        for k in KNN_K.into_iter().filter(|&k| k <= self.train.labels.len()) {
+            for tau in KNN_TAU {
+                let held = on_held.accuracy(n_classes, k, tau);
+                if choice.0 < held {
+                    choice = (held, k, tau);
+                }
+                let settings = json!({"k": k, "tau": tau, "bank": "clean", "held_out": held});
+                let name = format!("knn_top1/k={k},tau={tau}");
+                let value = on_test.accuracy(n_classes, k, tau);
+                findings.push(Finding { headline: false, ..self.percent(&name, value, settings) });
+            }
+        }
+        let (held, k, tau) = choice;
+        let matrix = on_test.confusion(n_classes, k, tau);
+        for (i, (class, row)) in self.classes.iter().zip(&matrix).enumerate() {
+            let (n, right): (u32, u32) = (row.iter().sum(), row[i]);
+            let value = 100.0 * f64::from(right) / f64::from(n);
+            let name = format!("knn_top1/class={class}");
+            let settings = json!({"k": k, "tau": tau, "n_queries": n});
+            findings.push(Finding { headline: false, ..self.percent(&name, value, settings) });
+        }
+        let mut settings = json!({
+            "k": k, "tau": tau, "bank": "clean", "chosen_on": "held-out training images", "held_out": held,
+        });
+        if n_classes <= MOST_CLASSES {
+            settings["confusion"] = json!(matrix);
+        }
+        findings.push(self.percent(
+            "knn_top1/selected",
+            on_test.accuracy(n_classes, k, tau),
+            settings,
+        ));
+        findings
+    }
+
+    /// Features of both sets under a name, as a classifier sees them: unit embeddings, or standardised pooled features.
+    fn layers(&self) -> [(&'static str, Tensor, Tensor); 2] {
+        let (train, test) = (self.train.features, self.test.features);
+        let embedding = (train.embedding.shallow_clone(), test.embedding.shallow_clone());
+        let pooled =
+            (standardise(&train.pooled, &train.pooled), standardise(&test.pooled, &train.pooled));
+        [("embedding", embedding.0, embedding.1), ("pooled", pooled.0, pooled.1)]
+    }
+
+    /// The paper's table does not say which features its SVM saw; the embedding is the likelier reading.
+    fn svm(&self) -> Vec<Finding> {
+        let settings = json!({"classifier": "linear SVM, squared hinge, one against the rest"});
+        let names = ["svm_top1", "svm_top1/pooled"];
+        self.classify(names, "c", &SVM_C, &settings, svm::fit)
+    }
+
+    fn linear(&self) -> Vec<Finding> {
+        let settings = json!({"classifier": "logistic regression"});
+        let names = ["linear_top1/embedding", "linear_top1/pooled"];
+        self.classify(names, "l2", &PROBE_L2, &settings, logistic::fit)
+    }
+
+    /// Fits a classifier to each layer with the best of `tries`, chosen on held-out training images.
+    fn classify(
+        &self,
+        names: [&str; 2],
+        key: &str,
+        tries: &[f64],
+        settings: &Value,
+        fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
+    ) -> Vec<Finding> {
+        let n_classes = self.classes.len() as i64;
+        let device = self.test.features.embedding.device();
+        let on_device = |numbers: Vec<i64>| Tensor::from_slice(&numbers).to_device(device);
+        let labels = |of: &[u16]| on_device(of.iter().map(|&label| label.into()).collect());
+        let index = |of: Vec<usize>| on_device(of.into_iter().map(|row| row as i64).collect());
+        let (kept, held) = held_out(self.train.labels.len());
+        let (kept, held) = (index(kept), index(held));
+        let (of_train, of_test) = (labels(self.train.labels), labels(self.test.labels));
+        let measure = |(name, (layer, train, test)): (&str, (&str, Tensor, Tensor))| {
+            let (kept_rows, kept_labels) =
+                (train.index_select(0, &kept), of_train.index_select(0, &kept));
+            let (held_rows, held_labels) =
+                (train.index_select(0, &held), of_train.index_select(0, &held));
+            let held_out = |&value: &f64| {
+                let fitted = fit(&kept_rows, &kept_labels, n_classes, value);
+                (value, fitted.accuracy(&held_rows, &held_labels))
+            };
+            let tried: Vec<(f64, f64)> = tries.iter().map(held_out).collect();
+            let value = best(&tried);
+            let mut settings = settings.clone();
+            settings["feature"] = json!(layer);
+            settings[key] = json!(value);
+            settings["chosen_on"] = json!("held-out training images");
+            settings["held_out"] = json!(tried);
+            let fitted = fit(&train, &of_train, n_classes, value);
+            self.percent(name, fitted.accuracy(&test, &of_test), settings)
+        };
+        names.into_iter().zip(self.layers()).map(measure).collect()
+    }
+
+    fn retrieval(&self) -> Vec<Finding> {
+        let rows = to_vec(&self.test.features.embedding);
+        let found = retrieval::recall(&rows, self.test.labels, self.dim(), &RECALL_K);
+        let settings = json!({"within": "test images", "n": self.test.labels.len()});
+        let mut findings: Vec<Finding> = RECALL_K
+            .iter()
+            .zip(found)
+            .map(|(k, value)| self.percent(&format!("recall_at_{k}"), value, settings.clone()))
+            .collect();
+
+        let k = self.classes.len();
+        let mut stream = random::stream(0, Purpose::Evaluation, 2, 0);
+        let mut order: Vec<i64> = (0..self.test.labels.len() as i64).collect();
+        stream.shuffle(&mut order);
+        let embedding = &self.test.features.embedding;
+        let start = Tensor::from_slice(&order[..k.min(order.len())]).to_device(embedding.device());
+        let start = embedding.index_select(0, &start);
+        let clusters = kmeans(embedding, &start, ITERATIONS, &mut stream).assignment;
+        let clusters: Vec<i64> =
+            Vec::try_from(clusters.to_device(tch::Device::Cpu)).unwrap_or_default();
+        let labels: Vec<i64> = self.test.labels.iter().map(|&label| label.into()).collect();
+        let settings = json!({"within": "test images", "clusters": k, "runs": 1});
+        let value = 100.0 * nmi(&clusters, &labels);
+        findings.push(self.percent("nmi", value, settings));
+        findings
+    }
+
+    fn diagnostics(&self) -> Vec<Finding> {
+        let (train, test) = (self.train.features, self.test.features);
+        let n = self.views[0].size()[0];
+        let plain = |name: &str, unit: &str, better, value: f64, settings| {
+            self.finding(name, unit, better, value, settings)
+        };
+        let on_test = json!({"within": "test images", "n": self.test.labels.len()});
+        let mut findings = vec![
+            plain(
+                "alignment",
+                "squared distance",
+                Better::Neither,
+                diagnostics::alignment(&self.views[0], &self.views[1]),
+                json!({"within": "training images", "n": n, "views": "two augmentations"}),
+            ),
+            plain(
+                "uniformity",
+                "ln",
+                Better::Neither,
+                diagnostics::uniformity(&test.embedding),
+                on_test.clone(),
+            ),
+            plain(
+                "rankme",
+                "directions",
+                Better::Neither,
+                diagnostics::rankme(&test.embedding),
+                on_test.clone(),
+            ),
+            plain(
+                "rankme/pooled",
+                "directions",
+                Better::Neither,
+                diagnostics::rankme(&test.pooled),
+                on_test.clone(),
+            ),
+            plain(
+                "spread",
+                "of 1/√D",
+                Better::Neither,
+                diagnostics::spread(&test.embedding),
+                on_test,
+            ),
+        ];
+        if let Some(bank) = &self.bank {
+            findings.push(plain(
+                "slot_cosine",
+                "cosine",
+                Better::Neither,
+                diagnostics::slot_cosine(&train.embedding, bank),
+                json!({"within": "training images", "n": self.train.labels.len()}),
+            ));
+        }
+        findings
+    }
+}
+
+/// The setting whose score is highest; of equals the first.
+fn best(tried: &[(f64, f64)]) -> f64 {
+    let mut best = tried[0];
+    for &(setting, score) in tried {
+        if best.1 < score {
+            best = (setting, score);
+        }
+    }
+    best.0
+}
+
+/// Rows of a set of `n` to fit on, and one in ten to choose by; the same for every encoder.
+fn held_out(n: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut order: Vec<usize> = (0..n).collect();
+    random::stream(0, Purpose::Evaluation, 0, 0).shuffle(&mut order);
+    let held = order.split_off(n - (n / HELD_OUT).max(1).min(n));
+    (order, held)
+}
+
+/// Rows of `width` numbers, in the order asked for.
+fn pick<T: Copy>(of: &[T], width: usize, rows: &[usize]) -> Vec<T> {
+    rows.iter().flat_map(|&row| &of[row * width..][..width]).copied().collect()
+}
+
+/// Neighbours found once, to be voted over by several k and τ.
+struct Ranked<'a> {
+    neighbours: Vec<Neighbour>,
+    /// Neighbours of each query.
+    width: usize,
+    labels: &'a [u16],
+    bank_labels: &'a [u16],
+}
+
+impl<'a> Ranked<'a> {
+    fn new(
+        queries: &[f32],
+        labels: &'a [u16],
+        bank: &[f32],
+        bank_labels: &'a [u16],
+        dim: usize,
+        most: usize,
+    ) -> Ranked<'a> {
+        let width = most.min(bank_labels.len());
+        Ranked { neighbours: top_k(queries, bank, dim, most), width, labels, bank_labels }
+    }
+
+    /// The class found for each query, beside its label.
+    fn found(&self, n_classes: usize, k: usize, tau: f64) -> impl Iterator<Item = (usize, usize)> {
+        let k = k.min(self.width);
+        let near = self.neighbours.chunks_exact(self.width.max(1));
+        near.zip(self.labels).map(move |(near, &label)| {
+            (winner(&votes(&near[..k], self.bank_labels, n_classes, tau)), usize::from(label))
+        })
+    }
+
+    fn accuracy(&self, n_classes: usize, k: usize, tau: f64) -> f64 {
+        let right = self.found(n_classes, k, tau).filter(|(found, label)| found == label).count();
+        100.0 * right as f64 / self.labels.len() as f64
+    }
+
+    /// Queries by label (rows) and found class (columns).
+    fn confusion(&self, n_classes: usize, k: usize, tau: f64) -> Vec<Vec<u32>> {
+        let mut matrix = vec![vec![0; n_classes]; n_classes];
+        for (found, label) in self.found(n_classes, k, tau) {
+            matrix[label][found] += 1;
+        }
+        matrix
+    }
+}

@@ -1,0 +1,187 @@
+//! Evaluating a checkpoint after the fact: the run's own network, more questions, answers into its journal.
+
+use std::path::PathBuf;
+
+use super::attempt::{AttemptError, home_of, lock, pin_threads, read_spec};
+use super::checkpoint::{self, Loaded};
+use super::device;
+use super::encoder::Encoder;
+use super::environment::Environment;
+use super::eval::suite::{Finding, Labelled, Subject};
+use crate::config::RunSpec;
+use crate::config::evaluation::Evaluation;
+use crate::config::spec::{DataSpec, DatasetKind};
+use crate::data::{self, DataError, Dataset};
+use crate::journal::event::{Declare, Eval, Event, Number, Point};
+use crate::journal::writer::{Clock, WriteError, Writer};
+use crate::lab::RunDir;
+
+/// Training images whose two views alignment is measured on.
+const VIEWED: usize = 1000;
+
+/// What to evaluate, on what.
+pub struct Request {
+    pub dir: RunDir,
+    pub evaluations: Vec<Evaluation>,
+    /// Step of the checkpoint; the newest without.
+    pub step: Option<u64>,
+    /// Another data set than the run's own, whole, and where it lies.
+    pub on: Option<(DatasetKind, Option<PathBuf>)>,
+    /// `cpu` or `cuda:<i>`.
+    pub device: String,
+    pub clock: Clock,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluateError {
+    #[error(transparent)]
+    Run(#[from] AttemptError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error(transparent)]
+    Journal(#[from] WriteError),
+    #[error("{dir}: found no checkpoint{of}, allowed: {allowed}")]
+    NoCheckpoint { dir: String, of: String, allowed: String },
+    #[error("{0}")]
+    Damaged(String),
+    #[error(
+        "the data set is not the one this run was trained on: found {found}, allowed: {expected}"
+    )]
+    DataChanged { found: String, expected: String },
+    #[error("{name}: found {n} classes, allowed: two or more with images in both splits")]
+    Classes { name: String, n: usize },
+}
+
+impl EvaluateError {
+    /// 2 for what a person must mend, 1 for the rest.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            EvaluateError::Run(why) => why.exit_code(),
+            EvaluateError::Journal(_) => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// Evaluates and writes every finding into the journal, all or none of them; how many there are. `say` hears what is
+/// done as it begins.
+pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateError> {
+    let _lock = lock(&request.dir)?;
+    let spec = read_spec(&request.dir)?;
+    let device = device::parse(&request.device).map_err(AttemptError::from)?;
+    let here = Environment::here(&spec.train, device);
+    let environment = Environment::read(&request.dir.env()).unwrap_or(here);
+    pin_threads(environment.threads);
+    let loaded = find(request)?;
+
+    say("loading images");
+    let own = data::load(&spec.data, &home_of(&request.dir))?;
+    if own.fingerprint != loaded.meta.data_fingerprint {
+        let expected = loaded.meta.data_fingerprint;
+        return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
+    }
+    let other =
+        request.on.as_ref().map(|on| elsewhere(&spec.data, on, &request.dir)).transpose()?;
+    let data = other.as_ref().unwrap_or(&own);
+    let n_classes = data.classes.len();
+    if n_classes < 2 || data.train.is_empty() || data.test.is_empty() {
+        return Err(EvaluateError::Classes { name: data.name.clone(), n: n_classes });
+    }
+
+    say("encoding images");
+    let encoder = Encoder::new(&spec, &own, device, environment.arithmetic(), &loaded)
+        .map_err(|why| EvaluateError::Damaged(format!("step-{}: {why}", loaded.meta.step)))?;
+    let train = encoder.features(&data.train, data.side);
+    let test = encoder.features(&data.test, data.side);
+    let subject = Subject {
+        train: Labelled { features: &train, labels: &data.train.labels },
+        test: Labelled { features: &test, labels: &data.test.labels },
+        classes: &data.classes,
+        views: encoder.two_views(&data.train, data.side, VIEWED),
+        bank: (other.is_none()).then(|| loaded.tensors["bank"].to_device(device)),
+        suffix: other.as_ref().map(|data| format!("@{}", data.name)).unwrap_or_default(),
+    };
+    let mut findings = Vec::new();
+    for &evaluation in &request.evaluations {
+        say(evaluation.name());
+        findings.extend(subject.put(evaluation));
+    }
+    let journal = Writer::append(&request.dir, request.clock.clone())?;
+    tell(&journal, &spec, &own, &loaded, &findings)?;
+    Ok(findings.len())
+}
+
+/// The checkpoint that was asked for.
+fn find(request: &Request) -> Result<Loaded, EvaluateError> {
+    let dir = request.dir.checkpoints();
+    let Some(step) = request.step else {
+        let (newest, damaged) = checkpoint::load_newest(&dir);
+        let why = damaged.into_iter().next();
+        return newest
+            .ok_or_else(|| why.map_or_else(|| none(request, None), EvaluateError::Damaged));
+    };
+    if !checkpoint::committed(&dir).contains(&step) {
+        return Err(none(request, Some(step)));
+    }
+    checkpoint::load(&dir, step).map_err(EvaluateError::Damaged)
+}
+
+fn none(request: &Request, step: Option<u64>) -> EvaluateError {
+    let steps = checkpoint::committed(&request.dir.checkpoints());
+    let steps: Vec<String> = steps.iter().map(u64::to_string).collect();
+    EvaluateError::NoCheckpoint {
+        dir: request.dir.path().display().to_string(),
+        of: step.map(|step| format!(" of step {step}")).unwrap_or_default(),
+        allowed: if steps.is_empty() {
+            "a run that has trained".to_owned()
+        } else {
+            steps.join(", ")
+        },
+    }
+}
+
+/// Another data set, all of it, its images brought to the side that the run was trained on where the format has any.
+fn elsewhere(
+    own: &DataSpec,
+    (dataset, root): &(DatasetKind, Option<PathBuf>),
+    dir: &RunDir,
+) -> Result<Dataset, DataError> {
+    let is_folder = *dataset == DatasetKind::Folder;
+    let spec = DataSpec {
+        dataset: *dataset,
+        root: root.clone(),
+        fraction: 1.0,
+        subset_seed: 0,
+        classes: None,
+        side: is_folder.then_some(own.side.unwrap_or(32)),
+        bad_images: own.bad_images.filter(|_| is_folder),
+    };
+    data::load(&spec, &home_of(dir))
+}
+
+fn tell(
+    journal: &Writer,
+    spec: &RunSpec,
+    data: &Dataset,
+    loaded: &Loaded,
+    findings: &[Finding],
+) -> Result<(), WriteError> {
+    let (step, sec) = (loaded.meta.step, loaded.meta.sec);
+    let headlines = || findings.iter().filter(|finding| finding.headline);
+    let metrics = headlines().map(|finding| finding.metric.clone()).collect();
+    journal.write(Event::Declare(Declare { metrics }))?;
+    for finding in findings {
+        journal.write(Event::Eval(Eval {
+            step,
+            metric: finding.metric.name.clone(),
+            value: Number(finding.value),
+            settings: serde_json::from_value(finding.settings.clone()).unwrap_or_default(),
+        }))?;
+    }
+    let m = headlines().map(|finding| (finding.metric.name.clone(), Number(finding.value)));
+    let batch = u64::from(spec.train.batch_size);
+    let steps_per_epoch = (data.train.len() as u64).div_ceil(batch).max(1);
+    let epoch = step as f64 / steps_per_epoch as f64;
+    journal.write(Event::Point(Point { step, epoch, sec, m: m.collect() }))?;
+    journal.sync()
+}

@@ -1,0 +1,68 @@
+//! Evaluating checkpoints with the trainer that was built.
+
+use instdisc_lab::store::State;
+use serde_json::Value;
+
+use crate::support::Lab;
+
+fn json(lab: &Lab, args: &[&str]) -> Value {
+    serde_json::from_str(&lab.ok(&[args, &["--format", "json"]].concat())).unwrap()
+}
+
+#[test]
+fn what_an_evaluation_finds_becomes_part_of_the_run() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    lab.ok(&["run", file.to_str().unwrap()]);
+    let run = lab.runs().remove(0);
+    assert_eq!(run.state, State::Finished, "{:?}", run.reason);
+
+    let found = json(&lab, &["eval", &run.id, "--what", "knn,svm,linear,retrieval,diagnostics"]);
+    let value = |name: &str| {
+        let of = found.as_array().unwrap().iter().find(|finding| finding["metric"] == name);
+        of.unwrap_or_else(|| panic!("no {name}"))["value"].as_f64().unwrap()
+    };
+    for name in
+        ["knn_top1/selected", "svm_top1", "linear_top1/embedding", "linear_top1/pooled", "nmi"]
+    {
+        assert!((0.0..=100.0).contains(&value(name)), "{name}");
+    }
+    // The spec asks for 5 neighbours at τ = 0.07, which training evaluated already, on the same images.
+    let trained = run.metrics["knn_top1"].last.0;
+    assert!((value("knn_top1/k=5,tau=0.07") - trained).abs() < 1e-9);
+    assert!(value("recall_at_1") <= value("recall_at_10"));
+    assert!((1.0..=16.0).contains(&value("rankme")));
+
+    // It stands in tables, is counted once however often it is asked for, and leaves the state as it was.
+    let points = |lab: &Lab| lab.ask(async |store| store.curve(&run.id, "nmi", None).await);
+    assert_eq!(points(&lab).len(), 1);
+    json(&lab, &["eval", &run.id, "--what", "retrieval"]);
+    assert_eq!(points(&lab)[0].value, value("nmi"));
+    assert_eq!(points(&lab).len(), 1);
+    let table = json(&lab, &["table", "real", "--metric", "nmi.last"]);
+    assert_eq!(table["rows"][0]["mean"].as_f64().unwrap(), value("nmi"));
+    let after = lab.run(&run.id);
+    assert_eq!((after.state, after.attempt), (State::Finished, run.attempt));
+    assert_eq!(after.metrics["nmi"].unit, "%");
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    let id = lab.queue(&file, &["--no-start"]).remove(0);
+    for (args, said) in [
+        (
+            &["--what", "svn"][..],
+            "--what: found svn, allowed: knn, svm, linear, retrieval, diagnostics",
+        ),
+        (&["--on", "cifar"][..], "--on: found cifar, allowed: shapes, cifar10"),
+        (&["--what", "knn"][..], "found no checkpoint, allowed: a run that has trained"),
+    ] {
+        let output = lab.output(&[&["eval", &id], args].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
+    assert_eq!(lab.run(&id).state, State::Queued);
+}
