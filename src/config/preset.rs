@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// Names of the presets.
-pub const PRESETS: [&str; 2] = ["paper", "released"];
+pub const PRESETS: [&str; 4] = ["paper", "released", "invaspread", "invaspread_released"];
 
 /// The settings of a preset.
 ///
@@ -12,6 +12,13 @@ pub const PRESETS: [&str; 2] = ["paper", "released"];
 /// `released`: what cifar.py of zhirongw/lemniscate.pytorch runs (at f7cfe29): memory momentum 0.5 and no proximal term
 /// (issues #11 and #18: the author takes the two for equivalent; their gradients differ), τ = 0.1 for the loss and the
 /// vote alike, horizontal flip commented out.
+///
+/// `invaspread`: Ye et al. 2019 as printed: the image as it is against one augmentation of it, gradients to both sides, a
+/// feature's product with itself in the denominators, τ = 0.1.
+///
+/// `invaspread_released`: what demo_seen.py of mangye16/Unsupervised_Embedding_Learning runs (at 29de398): two
+/// augmentations, one-sided gradients, no diagonal. Its schedule (301 epochs; 0.1, 0.05 and 0.01 of the rate from
+/// epochs 120, 160 and 200 on) is not in tenths, and stays to be set.
 pub fn preset(name: &str) -> Option<Map<String, Value>> {
     let settings = match name {
         "paper" => json!({
@@ -24,6 +31,22 @@ pub fn preset(name: &str) -> Option<Map<String, Value>> {
             "objective.lambda": 0.0,
             "objective.bank_momentum": 0.5,
             "augment.flip": false,
+            "eval.knn_tau": 0.1,
+        }),
+        "invaspread" => json!({
+            "objective.kind": "invaspread",
+            "objective.tau": 0.1,
+            "objective.views": "original_augmented",
+            "objective.gradient": "two_sided",
+            "objective.diagonal": "keep",
+            "eval.knn_tau": 0.1,
+        }),
+        "invaspread_released" => json!({
+            "objective.kind": "invaspread",
+            "objective.tau": 0.1,
+            "objective.views": "two_augmented",
+            "objective.gradient": "one_sided",
+            "objective.diagonal": "drop",
             "eval.knn_tau": 0.1,
         }),
         _ => return None,

@@ -208,7 +208,7 @@ fn empty_and_duplicate_axes_are_mistakes() {
 #[test]
 fn a_key_that_no_run_can_use_is_a_mistake_and_one_that_some_cannot_is_not() {
     let m = "name = 'x'\n[base]\nobjective.kind = 'parametric'\nobjective.m = 7";
-    let message = "x.toml:4: objective.m: found 7, allowed: nothing, unless objective.kind = nce";
+    let message = "x.toml:4: objective.m: found 7, allowed: nothing, unless objective.kind = nce or infonce or moco";
     assert_eq!(wrong(m, &Overrides::default()), message);
     let mixed =
         "name = 'x'\n[base]\nobjective.m = 7\n[grid]\nobjective.kind = ['nce', 'parametric']";
@@ -242,7 +242,7 @@ fn a_preset_lies_under_the_base() {
     assert!(serde_json::to_string(&spec.objective).unwrap().contains("\"tau\":0.2"));
     let set = overrides(None, &["preset=paper"], &[]);
     assert_eq!(plan(text, &set)[0].spec.objective.bank_momentum, 0.0);
-    let message = "x.toml:2: preset: found 'best', allowed: paper, released";
+    let message = "x.toml:2: preset: found 'best', allowed: paper, released, invaspread, invaspread_released";
     assert_eq!(wrong("name = 'x'\npreset = 'best'", &Overrides::default()), message);
 }
 

@@ -123,7 +123,7 @@ fn each_value_out_of_range_is_refused() {
         ("objective.m=0", "--set: objective.m: found 0, allowed: a whole number from 1"),
         (
             "objective.m=5",
-            "--set: objective.m: found 5, allowed: nothing, unless objective.kind = nce",
+            "--set: objective.m: found 5, allowed: nothing, unless objective.kind = nce or infonce or moco",
         ),
         (
             "momentom=5",
