@@ -14,6 +14,7 @@
 //! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
 //! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it.
 //! [`data`] yields images and labels as bytes; [`search`] finds nearest neighbours over unit rows;
+//! [`saved`] reads what a run left behind without libtorch;
 //! [`engine`] is instance discrimination as algebra and the only room with tensors.
 //! [`report`] renders tables; [`tui`] looks and asks; [`cli`] has one file a subcommand.
 //!
@@ -38,6 +39,7 @@ pub mod store;
 pub mod queue;
 
 pub mod data;
+pub mod saved;
 pub mod search;
 
 #[cfg(feature = "engine")]

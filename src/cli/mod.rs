@@ -13,13 +13,16 @@ mod data;
 mod doctor;
 mod eval;
 mod exit;
+mod export;
 mod keys;
 mod launch;
 mod logs;
+mod neighbors;
 mod note;
 mod pause;
 mod progress;
 mod queue;
+mod report;
 mod resume;
 mod retry;
 mod rm;
@@ -81,6 +84,9 @@ enum Command {
     Curve(curve::Args),
     Table(table::Args),
     Eval(eval::Args),
+    Neighbors(neighbors::Args),
+    Export(export::Args),
+    Report(report::Args),
     Keys(keys::Args),
     Pause(pause::Args),
     Resume(resume::Args),
@@ -110,6 +116,9 @@ impl Command {
             Command::Curve(args) => args.run(context).await,
             Command::Table(args) => args.run(context).await,
             Command::Eval(args) => args.run(context).await,
+            Command::Neighbors(args) => args.run(context).await,
+            Command::Export(args) => args.run(context).await,
+            Command::Report(args) => args.run(context).await,
             Command::Keys(args) => args.run(context).await,
             Command::Pause(args) => args.run(context).await,
             Command::Resume(args) => args.run(context).await,

@@ -242,7 +242,8 @@ fn a_preset_lies_under_the_base() {
     assert!(serde_json::to_string(&spec.objective).unwrap().contains("\"tau\":0.2"));
     let set = overrides(None, &["preset=paper"], &[]);
     assert_eq!(plan(text, &set)[0].spec.objective.bank_momentum, 0.0);
-    let message = "x.toml:2: preset: found 'best', allowed: paper, released, invaspread, invaspread_released";
+    let message =
+        "x.toml:2: preset: found 'best', allowed: paper, released, invaspread, invaspread_released";
     assert_eq!(wrong("name = 'x'\npreset = 'best'", &Overrides::default()), message);
 }
 

@@ -1,9 +1,13 @@
 //! Tables out: one set of rows, rendered for people and for programs. Knows nothing of how the rows were found.
 
 pub mod ablation;
+pub mod figure;
+pub mod page;
 mod render;
 pub mod runs;
+pub mod sheet;
 pub mod table;
+pub mod tensorboard;
 
 pub use render::shown;
 

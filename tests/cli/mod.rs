@@ -2,6 +2,7 @@
 
 mod browse;
 mod eval;
+mod exports;
 mod usage;
 
 use std::process::Output;

@@ -1,0 +1,176 @@
+//! `neighbors RUN`.
+
+use std::io::Cursor;
+use std::path::PathBuf;
+
+use color_eyre::eyre::{Result, WrapErr};
+use serde_json::{Value, json};
+
+use super::{Context, Exit, FormatArg, bad_input, print};
+use crate::config::RunSpec;
+use crate::data::{self, Dataset};
+use crate::report::sheet::{Cell, sheet};
+use crate::report::table::{Format, Table};
+use crate::saved::{Array, Saved};
+use crate::search::{Neighbour, top_k};
+use crate::store::Store;
+
+/// Search a run's memory bank by image: for each query the nearest other training images.
+///
+/// Without --query it shows the queries whose neighbours are most and least often of their own class, as the papers'
+/// figures do. --sheet writes the images themselves, the query first; green frames are of its class.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: instdisc-lab neighbors proximal-1a2b --best 4 --worst 4 --sheet neighbours.png"
+)]
+pub struct Args {
+    /// Run id, or a beginning of it that fits no other.
+    run: String,
+    /// Training images to search by, by their number in the run's data set.
+    #[arg(long, value_delimiter = ',', value_name = "INDEX,…")]
+    query: Vec<usize>,
+    /// How many of the best queries.
+    #[arg(long, default_value_t = 5, conflicts_with = "query")]
+    best: usize,
+    /// How many of the worst.
+    #[arg(long, default_value_t = 5, conflicts_with = "query")]
+    worst: usize,
+    /// Neighbours of each query.
+    #[arg(short, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    k: u16,
+    /// Write the images into this PNG.
+    #[arg(long, value_name = "FILE.png")]
+    sheet: Option<PathBuf>,
+    /// Step of the checkpoint; the newest without.
+    #[arg(long)]
+    step: Option<u64>,
+    #[command(flatten)]
+    format: FormatArg,
+}
+
+/// A query and its neighbours, itself left out.
+struct Found {
+    query: usize,
+    near: Vec<Neighbour>,
+    /// Share of them that are of its class.
+    alike: f64,
+}
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let store = Store::open_readonly(&context.home).await?;
+        let id = store.resolve(&self.run).await?;
+        let run = store.run(&id).await?;
+        let saved =
+            Saved::open(&context.home.run(&id), self.step).map_err(|e| bad_input(e.to_string()))?;
+        let bank = saved.bank()?;
+        let spec: RunSpec = serde_json::from_value(run.spec)?;
+        let data = data::load(&spec.data, &context.home).map_err(|e| bad_input(e.to_string()))?;
+        if data.train.len() != bank.shape[0] {
+            return Err(bad_input(format!(
+                "{id}: found {} training images, allowed: {}, the rows of its memory bank",
+                data.train.len(),
+                bank.shape[0]
+            )));
+        }
+        let found = self.find(&bank, &data)?;
+        if let Some(path) = &self.sheet {
+            let path = context.cwd.join(path);
+            std::fs::write(&path, png(&found, &data)?)
+                .wrap_err_with(|| path.display().to_string())?;
+        }
+        print(&match self.format.format {
+            Format::Json => {
+                format!("{:#}\n", Value::from_iter(found.iter().map(|f| as_json(f, &data))))
+            }
+            format => table(&found, &data).render(format),
+        })?;
+        Ok(Exit::Done)
+    }
+
+    fn find(&self, bank: &Array, data: &Dataset) -> Result<Vec<Found>> {
+        let (n, dim) = (bank.shape[0], bank.shape[1]);
+        if let Some(beyond) = self.query.iter().find(|&&query| n <= query) {
+            return Err(bad_input(format!("--query: found {beyond}, allowed: 0 to {}", n - 1)));
+        }
+        let queries: Vec<usize> =
+            if self.query.is_empty() { (0..n).collect() } else { self.query.clone() };
+        let rows: Vec<f32> =
+            queries.iter().flat_map(|&i| &bank.numbers[i * dim..][..dim]).copied().collect();
+        let k = usize::from(self.k);
+        let ranked = top_k(&rows, &bank.numbers, dim, k + 1);
+        let labels = &data.train.labels;
+        let mut found: Vec<Found> = queries
+            .iter()
+            .zip(ranked.chunks_exact((k + 1).min(n)))
+            .map(|(&query, near)| {
+                let others = near.iter().filter(|other| other.row as usize != query);
+                let near: Vec<Neighbour> = others.take(k).copied().collect();
+                let alike = near.iter().filter(|other| labels[other.row as usize] == labels[query]);
+                let alike = alike.count() as f64 / near.len().max(1) as f64;
+                Found { query, near, alike }
+            })
+            .collect();
+        if self.query.is_empty() {
+            // Of equals the one whose neighbours are nearer: a confident hit, or a confident mistake.
+            let near =
+                |f: &Found| f.near.iter().map(|other| f64::from(other.similarity)).sum::<f64>();
+            found.sort_by(|a, b| b.alike.total_cmp(&a.alike).then(near(b).total_cmp(&near(a))));
+            let worst = found.len().saturating_sub(self.worst).max(self.best.min(found.len()));
+            let mut last = found.split_off(worst);
+            last.sort_by(|a, b| a.alike.total_cmp(&b.alike).then(near(b).total_cmp(&near(a))));
+            found.truncate(self.best);
+            found.extend(last);
+        }
+        Ok(found)
+    }
+}
+
+fn class<'a>(data: &'a Dataset, row: usize) -> &'a str {
+    &data.classes[usize::from(data.train.labels[row])]
+}
+
+fn as_json(found: &Found, data: &Dataset) -> Value {
+    let near = found.near.iter().map(|other| {
+        let row = other.row as usize;
+        json!({"index": row, "similarity": other.similarity, "class": class(data, row)})
+    });
+    json!({
+        "query": found.query, "class": class(data, found.query), "alike": found.alike,
+        "neighbours": near.collect::<Vec<_>>(),
+    })
+}
+
+fn table(found: &[Found], data: &Dataset) -> Table {
+    let mut table =
+        Table::new(["query", "class", "alike", "neighbours"]).right(&["query", "alike"]);
+    for f in found {
+        let near = f.near.iter().map(|other| {
+            let row = other.row as usize;
+            format!("{row} {} {:.2}", class(data, row), other.similarity)
+        });
+        table.push([
+            f.query.to_string(),
+            class(data, f.query).to_owned(),
+            format!("{:.0} %", 100.0 * f.alike),
+            near.collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    table
+}
+
+fn png(found: &[Found], data: &Dataset) -> Result<Vec<u8>> {
+    let bytes = data.side * data.side * 3;
+    let cell = |query: usize, row: usize| Cell {
+        pixels: &data.train.images[row * bytes..][..bytes],
+        alike: data.train.labels[row] == data.train.labels[query],
+    };
+    let row = |f: &Found| {
+        let rows = std::iter::once(f.query).chain(f.near.iter().map(|other| other.row as usize));
+        rows.map(|row| cell(f.query, row)).collect::<Vec<_>>()
+    };
+    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
+    let mut out = Cursor::new(Vec::new());
+    sheet(data.side as u32, &rows).write_to(&mut out, image::ImageFormat::Png)?;
+    Ok(out.into_inner())
+}

@@ -1,0 +1,175 @@
+//! `report EXPERIMENT`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use color_eyre::eyre::{Result, WrapErr};
+use serde_json::Value;
+
+use super::table::{METRIC, tabulate};
+use super::{Context, Exit, bad_input, print};
+use crate::config::experiment::{Overrides, parse};
+use crate::report::ablation::{Ablation, Options};
+use crate::report::figure::{Series, curves};
+use crate::report::page::Page;
+use crate::report::shown;
+use crate::report::table::Format;
+use crate::store::{CurvePoint, ExperimentRecord, Store};
+
+/// Write an experiment onto one page: question, tables, curves, environment, how to make it again.
+///
+/// There is a table for each metric that the experiment has a published value for, and one for k-NN.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: instdisc-lab report proximal --to proximal.html")]
+pub struct Args {
+    /// Name of an experiment that was queued.
+    experiment: String,
+    /// File to write, `.html` or `.md`; else Markdown on standard output.
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// A metric for one more table, with `.last` or `.best`; may come several times.
+    #[arg(long, value_name = "METRIC")]
+    metric: Vec<String>,
+}
+
+/// Metrics whose curves are drawn.
+const DRAWN: [(&str, &str); 2] =
+    [("knn_top1", "k-NN (%)"), ("loss/instance", "instance loss (nats)")];
+/// Points of a drawn curve; of more than that nothing is seen, and neighbours are drawn as their mean.
+const DRAWN_POINTS: usize = 400;
+
+impl Args {
+    pub async fn run(self, context: &Context) -> Result<Exit> {
+        let is_html = match self.to.as_deref().map(extension) {
+            None | Some("md") => false,
+            Some("html") => true,
+            Some(other) => {
+                return Err(bad_input(format!(
+                    "--to: found a file of kind `{other}`, allowed: .html, .md"
+                )));
+            }
+        };
+        let store = Store::open_readonly(&context.home).await?;
+        let first = tabulate(&store, &self.experiment, METRIC, &Options::default()).await;
+        let known = store.experiment(&self.experiment).await?;
+        let Some(record) = known else { return first.map(|_| Exit::Done) };
+        let page = self.page(context, &store, &record).await?;
+        let text = if is_html { page.html() } else { page.markdown() };
+        match &self.to {
+            None => print(&text)?,
+            Some(path) => {
+                let path = context.cwd.join(path);
+                std::fs::write(&path, text).wrap_err_with(|| path.display().to_string())?;
+                print(&format!("{}\n", path.display()))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn page(
+        &self,
+        context: &Context,
+        store: &Store,
+        record: &ExperimentRecord,
+    ) -> Result<Page> {
+        let mut metrics: BTreeSet<String> = record
+            .references
+            .iter()
+            .map(|reference| format!("{}.last", reference.metric))
+            .collect();
+        metrics.extend(self.metric.iter().cloned());
+        metrics.remove(METRIC);
+        let (mut tables, mut rows) = (Vec::new(), None);
+        for metric in [METRIC.to_owned()].into_iter().chain(metrics) {
+            // A metric that nobody has measured yet is no reason to write no page.
+            let Ok(table) = tabulate(store, &record.name, &metric, &Options::default()).await
+            else {
+                continue;
+            };
+            if table.rows.iter().any(|row| row.mean.is_some()) {
+                tables.push((metric, table.render(Format::Md)));
+            }
+            rows = rows.or(Some(table));
+        }
+        let mut figures = Vec::new();
+        for (metric, name) in DRAWN {
+            let Some(table) = &rows else { continue };
+            let series = series(store, table, metric).await?;
+            if let Some(svg) = curves("epoch", name, &series)? {
+                figures.push((metric.to_owned(), svg));
+            }
+        }
+        let why = parse(&record.name, &record.text, &Overrides::default()).map(|e| e.why);
+        Ok(Page {
+            title: record.name.clone(),
+            question: record.question.clone(),
+            why: why.unwrap_or_default(),
+            tables,
+            figures,
+            environment: environment(context, record),
+            experiment: record.text.clone(),
+            command: format!("instdisc-lab run {}.toml", record.name),
+        })
+    }
+}
+
+fn extension(path: &Path) -> &str {
+    path.extension().and_then(|kind| kind.to_str()).unwrap_or("")
+}
+
+/// The seeds of each row, under its factors.
+async fn series(store: &Store, table: &Ablation, metric: &str) -> Result<Vec<Series>> {
+    let mut series = Vec::new();
+    for row in &table.rows {
+        let short = |key: &String| key.rsplit('.').next().unwrap_or(key).to_owned();
+        let name = row
+            .factors
+            .iter()
+            .map(|(key, value)| format!("{} = {}", short(key), shown(Some(value))));
+        let mut lines = Vec::new();
+        for run in &row.runs {
+            let points = store.curve(run, metric, None).await?;
+            lines.push(thinned(&points));
+        }
+        series.push(Series { name: name.collect::<Vec<_>>().join(", "), lines });
+    }
+    Ok(series)
+}
+
+/// (epoch, value), at most [`DRAWN_POINTS`] of them.
+fn thinned(points: &[CurvePoint]) -> Vec<(f64, f64)> {
+    let size = points.len().div_ceil(DRAWN_POINTS).max(1);
+    let mean = |of: &dyn Fn(&CurvePoint) -> f64, group: &[CurvePoint]| {
+        group.iter().map(of).sum::<f64>() / group.len() as f64
+    };
+    let groups = points.chunks(size);
+    groups.map(|group| (mean(&|p| p.epoch, group), mean(&|p| p.value, group))).collect()
+}
+
+/// What the runs were made with, each difference once.
+fn environment(context: &Context, record: &ExperimentRecord) -> Vec<String> {
+    let read = |id: &str| -> Option<Value> {
+        serde_json::from_slice(&std::fs::read(context.home.run(id).env()).ok()?).ok()
+    };
+    let line = |env: &Value| {
+        let text = |key: &str| env[key].as_str().unwrap_or("unknown").to_owned();
+        let dirty = if env["dirty"] == true { ", with changes beside it" } else { "" };
+        format!(
+            "instdisc-lab {} at {}{dirty}; libtorch {}; {}, {} thread(s), {} on {}",
+            text("instdisc_lab"),
+            text("revision"),
+            text("libtorch"),
+            text("processor"),
+            env["threads"],
+            text("precision"),
+            text("device"),
+        )
+    };
+    let lines: BTreeSet<String> = record
+        .members
+        .iter()
+        .filter_map(|member| read(&member.run))
+        .map(|env| line(&env))
+        .collect();
+    lines.into_iter().collect()
+}

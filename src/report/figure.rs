@@ -1,0 +1,111 @@
+//! Curves as an SVG drawing, self-contained: for reports and papers.
+
+use plotters::prelude::*;
+
+/// Lines of one colour and one name: the seeds of one row of a table.
+pub struct Series {
+    pub name: String,
+    /// (x, y), in order; where y is not finite the line is broken.
+    pub lines: Vec<Vec<(f64, f64)>>,
+}
+
+/// What cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot draw {what}: {why}")]
+pub struct FigureError {
+    pub what: String,
+    pub why: String,
+}
+
+/// Width and height in pixels.
+const SIZE: (u32, u32) = (720, 360);
+/// Told apart by eyes that do not tell red from green (Okabe & Ito 2008).
+const COLOURS: [RGBColor; 8] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(230, 159, 0),
+    RGBColor(86, 180, 233),
+    RGBColor(0, 0, 0),
+    RGBColor(153, 153, 153),
+];
+
+/// Draws `series` over `x`, with `y` and its name at the axes. None where there is nothing finite to draw.
+///
+/// # Errors
+/// The drawing library's, in its words.
+pub fn curves(x: &str, y: &str, series: &[Series]) -> Result<Option<String>, FigureError> {
+    let points =
+        || series.iter().flat_map(|s| s.lines.iter().flatten()).filter(|p| p.1.is_finite());
+    let range = |of: &dyn Fn(&(f64, f64)) -> f64| {
+        let low = points().map(of).fold(f64::INFINITY, f64::min);
+        let high = points().map(of).fold(f64::NEG_INFINITY, f64::max);
+        // A single value still gets a scale.
+        let margin = if low < high { (high - low) * 0.04 } else { low.abs().max(1.0) * 0.04 };
+        low - margin..high + margin
+    };
+    if points().next().is_none() {
+        return Ok(None);
+    }
+    let (xs, ys) = (range(&|p| p.0), range(&|p| p.1));
+    let mut svg = String::new();
+    draw(&mut svg, x, y, xs, ys, series)
+        .map_err(|why| FigureError { what: y.to_owned(), why: why.to_string() })?;
+    Ok(Some(svg))
+}
+
+fn draw(
+    svg: &mut String,
+    x: &str,
+    y: &str,
+    xs: std::ops::Range<f64>,
+    ys: std::ops::Range<f64>,
+    series: &[Series],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    area.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&area)
+        .margin(10)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
+        .build_cartesian_2d(xs, ys)?;
+    chart.configure_mesh().x_desc(x).y_desc(y).light_line_style(TRANSPARENT).draw()?;
+    for (number, one) in series.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        let whole = |line: &Vec<(f64, f64)>| -> Vec<Vec<(f64, f64)>> {
+            line.split(|p| !p.1.is_finite()).filter(|p| !p.is_empty()).map(<[_]>::to_vec).collect()
+        };
+        for (first, line) in one.lines.iter().flat_map(whole).enumerate() {
+            let drawn = chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
+            if first == 0 {
+                let key =
+                    move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
+                drawn.label(&one.name).legend(key);
+            }
+        }
+    }
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .background_style(WHITE.mix(0.8))
+        .border_style(TRANSPARENT)
+        .draw()?;
+    area.present()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_gaps_are_kept_and_nothing_is_drawn_of_nothing() {
+        let line = vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0), (3.0, 2.0)];
+        let series = [Series { name: "a < b".into(), lines: vec![line] }];
+        let svg = curves("epoch", "k-NN (%)", &series).unwrap().unwrap();
+        assert!(svg.starts_with("<svg") && svg.contains("a &lt; b") && svg.contains("k-NN (%)"));
+        let nothing = [Series { name: "x".into(), lines: vec![vec![(0.0, f64::NAN)]] }];
+        assert!(curves("epoch", "y", &nothing).unwrap().is_none());
+    }
+}

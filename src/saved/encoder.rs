@@ -1,0 +1,105 @@
+//! The encoder as other programs load it: torchvision's names, nothing else in the file.
+
+use std::collections::{BTreeMap, HashMap};
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+
+use super::{Array, Saved, SavedError};
+
+/// Added to a variance before its root, as in training.
+const EPS: f32 = 1e-5;
+
+/// The encoder of a checkpoint as safetensors, with `notes` in the header. Parameters and batch statistics carry
+/// torchvision's names; batch normalisation after the head, which torchvision has not, is folded into `fc`, so that
+/// `fc`'s output has only to be brought to length 1 to be the embedding.
+///
+/// # Errors
+/// The checkpoint lacks a tensor or one is of another shape.
+pub fn encoder(saved: &Saved, notes: HashMap<String, String>) -> Result<Vec<u8>, SavedError> {
+    let mut arrays = saved.under("model.")?;
+    // Weights of an objective are declared beside those of the network.
+    arrays.retain(|name, _| !name.starts_with("objective."));
+    fold(saved, &mut arrays)?;
+    let bytes: BTreeMap<&String, Vec<u8>> = arrays
+        .iter()
+        .map(|(name, array)| (name, array.numbers.iter().flat_map(|x| x.to_le_bytes()).collect()))
+        .collect();
+    let damaged = |why: String| SavedError::Damaged { path: saved.path.clone(), why };
+    let view = |(name, array): (&String, &Array)| {
+        let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
+        view.map(|view| (name.clone(), view)).map_err(|e| damaged(e.to_string()))
+    };
+    let views = arrays.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+    let mut header = notes;
+    // What transformers and timm look for.
+    header.insert("format".to_owned(), "pt".to_owned());
+    safetensors::serialize(views, Some(header)).map_err(|e| damaged(e.to_string()))
+}
+
+/// W ← W/σ and b ← (b − μ)/σ.
+fn fold(saved: &Saved, arrays: &mut BTreeMap<String, Array>) -> Result<(), SavedError> {
+    let statistics =
+        ["head_norm.running_mean", "head_norm.running_var"].map(|name| arrays.remove(name));
+    let [Some(mean), Some(var)] = statistics else { return Ok(()) };
+    let missing = |name: &str| SavedError::Unknown {
+        path: saved.path.clone(),
+        name: name.to_owned(),
+        known: "those of another network".to_owned(),
+    };
+    let width = mean.numbers.len().max(1);
+    let weight = arrays.get_mut("fc.weight").ok_or_else(|| missing("fc.weight"))?;
+    let columns = weight.numbers.len() / width;
+    for (row, var) in weight.numbers.chunks_exact_mut(columns.max(1)).zip(&var.numbers) {
+        row.iter_mut().for_each(|w| *w /= (var + EPS).sqrt());
+    }
+    let bias = arrays.get_mut("fc.bias").ok_or_else(|| missing("fc.bias"))?;
+    for ((b, mean), var) in bias.numbers.iter_mut().zip(&mean.numbers).zip(&var.numbers) {
+        *b = (*b - mean) / (var + EPS).sqrt();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::SafeTensors;
+
+    use super::*;
+    use crate::saved::tests::checkpoint;
+
+    #[test]
+    fn batch_norm_is_folded_and_nothing_but_the_network_is_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = checkpoint(
+            dir.path(),
+            1,
+            &[
+                ("bank", &[1, 2], &[1.0, 0.0]),
+                ("momentum.fc.bias", &[2], &[9.0, 9.0]),
+                ("model.objective.weight", &[1, 2], &[9.0, 9.0]),
+                ("model.fc.weight", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+                ("model.fc.bias", &[2], &[1.0, 5.0]),
+                ("model.head_norm.running_mean", &[2], &[0.5, 1.0]),
+                ("model.head_norm.running_var", &[2], &[4.0, 0.25]),
+            ],
+        );
+        let saved = Saved::open(&run, None).unwrap();
+        let notes = HashMap::from([("run".to_owned(), "x-1".to_owned())]);
+        let file = encoder(&saved, notes).unwrap();
+        let tensors = SafeTensors::deserialize(&file).unwrap();
+        let mut names = tensors.names();
+        names.sort();
+        assert_eq!(names, ["fc.bias", "fc.weight"]);
+        // For the input (1, 1, 1): fc gives 7 and 20, the normalisation (7 − ½)/2 and (20 − 1)/½.
+        let numbers = |name: &str| -> Vec<f32> {
+            let bytes = tensors.tensor(name).unwrap().data();
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        };
+        let (w, b) = (numbers("fc.weight"), numbers("fc.bias"));
+        let out: Vec<f32> =
+            w.chunks_exact(3).zip(&b).map(|(row, b)| row.iter().sum::<f32>() + b).collect();
+        assert!((out[0] - 3.25).abs() < 1e-3 && (out[1] - 38.0).abs() < 2e-3, "{out:?}");
+        let (_, header) = SafeTensors::read_metadata(&file).unwrap();
+        assert_eq!(header.metadata().as_ref().unwrap()["run"], "x-1");
+    }
+}

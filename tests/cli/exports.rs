@@ -1,0 +1,94 @@
+//! What leaves the lab: encoders, banks, curves, neighbours, pages.
+
+use std::fs;
+
+use instdisc_lab::store::State;
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+use crate::support::Lab;
+
+fn trained() -> (Lab, String) {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    lab.ok(&["run", file.to_str().unwrap()]);
+    let run = lab.runs().remove(0);
+    assert_eq!(run.state, State::Finished, "{:?}", run.reason);
+    (lab, run.id)
+}
+
+#[test]
+fn a_run_leaves_in_files_that_other_programs_read() {
+    let (lab, id) = trained();
+    let listed = lab.ok(&["export", &id, "--what", "encoder,bank,npy,csv,json,tensorboard"]);
+    assert_eq!(listed.lines().count(), 7);
+    let folder = lab.path().join("exported").join(&id);
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+
+    let bytes = read("encoder.safetensors");
+    let encoder = SafeTensors::deserialize(&bytes).unwrap();
+    assert!(encoder.tensor("layer4.0.downsample.1.running_var").is_ok());
+    assert!(
+        encoder.names().iter().all(|name| !name.contains("objective") && !name.contains("bank"))
+    );
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    assert_eq!(header.metadata().as_ref().unwrap()["run"], id);
+
+    let bytes = read("bank.safetensors");
+    let bank = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(bank.tensor("bank").unwrap().shape(), [100, 16]);
+    assert_eq!(bank.tensor("labels").unwrap().shape(), [100]);
+    assert!(read("bank.npy").ends_with(bank.tensor("bank").unwrap().data()));
+
+    let curves: Value = serde_json::from_slice(&read("metrics.json")).unwrap();
+    let last = &curves["knn_top1"].as_array().unwrap().last().unwrap()["value"];
+    assert_eq!(last.as_f64().unwrap(), lab.run(&id).metrics["knn_top1"].last.0);
+    let csv = String::from_utf8(read("metrics.csv")).unwrap();
+    assert!(csv.starts_with("metric,step,epoch,sec,value") && csv.contains("\nloss,1,"));
+    assert!(!folder.join("encoder.safetensors.partial").exists());
+
+    let found: Value = serde_json::from_str(&lab.ok(&[
+        "neighbors",
+        &id,
+        "--query",
+        "7,3",
+        "-k",
+        "4",
+        "--sheet",
+        "n.png",
+        "--format",
+        "json",
+    ]))
+    .unwrap();
+    assert_eq!((&found[0]["query"], &found[1]["query"]), (&7.into(), &3.into()));
+    let near = found[0]["neighbours"].as_array().unwrap();
+    assert_eq!(near.len(), 4);
+    assert!(near.iter().all(|other| other["index"] != 7));
+    assert!(fs::read(lab.path().join("n.png")).unwrap().starts_with(b"\x89PNG"));
+
+    lab.ok(&["report", "real", "--to", "real.html"]);
+    let page = fs::read_to_string(lab.path().join("real.html")).unwrap();
+    for part in
+        ["Does it run?", "knn_top1.last", "<svg", "libtorch 2.11.0", "instdisc-lab run real.toml"]
+    {
+        assert!(page.contains(part), "{part}");
+    }
+    mistakes(&lab, &id);
+}
+
+fn mistakes(lab: &Lab, id: &str) {
+    for (args, said) in [
+        (&["export", id, "--step", "5"][..], "found no checkpoint of step 5, allowed: "),
+        (&["neighbors", id, "--query", "100"], "--query: found 100, allowed: 0 to 99"),
+        (
+            &["report", "real", "--to", "real.pdf"],
+            "--to: found a file of kind `pdf`, allowed: .html, .md",
+        ),
+        (&["report", "reel"], "no experiment is called reel: allowed: real"),
+    ] {
+        let output = lab.output(args);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {errors}");
+        assert!(errors.contains(said), "{args:?}: {errors}");
+    }
+}
