@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub const VERSION: u32 = 1;
 
 /// Metrics that runs of today write. More may come, so this is for hints, not for checks.
-pub const METRICS: [&str; 10] = [
+pub const METRICS: [&str; 15] = [
     "loss",
     "loss/instance",
     "loss/proximal",
@@ -18,9 +18,14 @@ pub const METRICS: [&str; 10] = [
     "knn_top1",
     "knn_top1_bank",
     "svm_top1",
+    "linear_top1/embedding",
+    "spread",
+    "rankme",
+    "slot_cosine",
     "lr",
     "images_per_second",
     "z",
+    "z/exact",
 ];
 
 /// One line of `events.jsonl`.

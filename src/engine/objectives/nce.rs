@@ -154,7 +154,7 @@ pub(super) fn mean_exp(sims: &Tensor, tau: f64) -> Tensor {
 }
 
 /// Mean over the batch of Σ_j exp(v_j·f/τ): the one constant that the sampled estimates are estimates of.
-pub(super) fn exact_z(feats: &Tensor, bank: &Tensor, tau: f64) -> Tensor {
+pub fn exact_z(feats: &Tensor, bank: &Tensor, tau: f64) -> Tensor {
     let (b, n) = (feats.size()[0], bank.size()[0]);
     let log_sums: Vec<Tensor> = chunks(b, n * bank.kind().elt_size_in_bytes() as i64)
         .map(|(start, rows)| {

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tch::Tensor;
+
 use super::{Events, TrainError, Trainer, on_device};
 use crate::config::spec::ObjectiveKind;
+use crate::engine::eval::diagnostics;
 use crate::engine::eval::encode::{encode, to_vec};
 use crate::engine::eval::knn::knn_accuracy;
+use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
 use crate::engine::schedule::learning_rate;
 use crate::journal::event::{Eval, Event, Number, Point, Warn};
@@ -13,6 +17,11 @@ use crate::journal::event::{Eval, Event, Number, Point, Warn};
 /// A loss this close below its chance value, relatively, or above it, tells hardly any instance from another. Above
 /// counts too: with a frozen Z a collapsed NCE run sits far over the value that it has when all instances look alike.
 const AT_CHANCE: f64 = 0.01;
+
+/// A spread below this share of a full sphere's is a collapse, or an untrained net.
+const COLLAPSED: f64 = 0.05;
+/// Images whose exact Z is averaged.
+const Z_SAMPLE: i64 = 1000;
 
 impl Trainer<'_> {
     /// Roughness, rate, the objective's own metrics and, when due, k-NN.
@@ -51,12 +60,12 @@ impl Trainer<'_> {
     pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
         let (spec, data) = (self.job.spec, self.job.data);
         let test = on_device(&data.test.images, data.side, self.job.device);
-        let queries = to_vec(&encode(&self.model, &self.params, &self.augment, &test).embedding);
-        let clean =
-            to_vec(&encode(&self.model, &self.params, &self.augment, &self.images).embedding);
+        let tested = encode(&self.model, &self.params, &self.augment, &test).embedding; // (Q, D)
+        let known = encode(&self.model, &self.params, &self.augment, &self.images).embedding; // (n, D)
+        let (queries, clean) = (to_vec(&tested), to_vec(&known));
         let training = to_vec(self.bank.tensor());
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
-        let mut m = BTreeMap::new();
+        let mut m = self.diagnose(&tested, &known, events)?;
         for (metric, bank, which) in
             [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
         {
@@ -76,6 +85,34 @@ impl Trainer<'_> {
             }))?;
         }
         self.write_point(m, events)
+    }
+
+    /// What the features look like without labels, as far as it costs little beside the encoding.
+    fn diagnose(
+        &mut self,
+        tested: &Tensor,
+        known: &Tensor,
+        events: &mut dyn Events,
+    ) -> Result<BTreeMap<String, Number>, TrainError> {
+        let bank = self.bank.tensor();
+        let spread = diagnostics::spread(tested);
+        let mut m = BTreeMap::from([
+            ("spread".to_owned(), Number(spread)),
+            ("rankme".to_owned(), Number(diagnostics::rankme(tested))),
+            ("slot_cosine".to_owned(), Number(diagnostics::slot_cosine(known, bank))),
+        ]);
+        if let ObjectiveKind::Nce { tau, .. } = self.job.spec.objective.kind {
+            let some = known.narrow(0, 0, Z_SAMPLE.min(known.size()[0]));
+            m.insert("z/exact".to_owned(), Number(exact_z(&some, bank, tau).double_value(&[])));
+        }
+        if spread < COLLAPSED && !self.warned_collapse {
+            self.warned_collapse = true;
+            let message = format!(
+                "embeddings of different images hardly differ: their spread is {spread:.3} of that on a full sphere"
+            );
+            self.warn("collapsed", message, events)?;
+        }
+        Ok(m)
     }
 
     fn write_point(

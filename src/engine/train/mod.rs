@@ -27,7 +27,7 @@ use super::params::Params;
 use super::recorder::{EpochLoss, Pending, StepLoss};
 use super::schedule::learning_rate;
 use crate::config::RunSpec;
-use crate::config::spec::{BankInit, HeadInit};
+use crate::config::spec::{BankInit, HeadInit, ObjectiveKind};
 use crate::data::Dataset;
 use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
 use crate::journal::writer::WriteError;
@@ -108,6 +108,7 @@ pub struct Trainer<'a> {
     sec_before: f64,
     started: f64,
     warned_chance: bool,
+    warned_collapse: bool,
 }
 
 impl<'a> Trainer<'a> {
@@ -138,6 +139,7 @@ impl<'a> Trainer<'a> {
             sec_before: 0.0,
             started,
             warned_chance: false,
+            warned_collapse: false,
             job,
         };
         match from {
@@ -175,9 +177,15 @@ impl<'a> Trainer<'a> {
             info("loss/roughness", "nats", Better::Lower),
             info("knn_top1", "%", Better::Higher),
             info("knn_top1_bank", "%", Better::Higher),
+            info("spread", "of 1/√D", Better::Neither),
+            info("rankme", "directions", Better::Neither),
+            info("slot_cosine", "cosine", Better::Neither),
             info("lr", "1", Better::Neither),
             info("images_per_second", "images/s", Better::Higher),
         ];
+        if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
+            metrics.push(info("z/exact", "", Better::Neither));
+        }
         metrics.extend(self.objective.metrics().into_iter().map(|(info, _)| info));
         metrics
     }
