@@ -128,13 +128,11 @@ fn cifar10_images() -> Option<(PathBuf, Option<TempDir>)> {
 
 fn load(root: &Path, fraction: f64) -> Dataset {
     let spec = DataSpec {
-        dataset: DatasetKind::Folder,
         root: Some(root.to_owned()),
         fraction,
-        subset_seed: 0,
-        classes: None,
         side: Some(32),
         bad_images: Some(BadImages::Refuse),
+        ..DataSpec::whole(DatasetKind::Folder)
     };
     data::load(&spec, &Home::new("unused")).unwrap()
 }

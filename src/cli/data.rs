@@ -101,15 +101,7 @@ impl Args {
 
 /// All of a data set, unreadable images left out and listed.
 fn whole(dataset: DatasetKind) -> DataSpec {
-    DataSpec {
-        dataset,
-        root: None,
-        fraction: 1.0,
-        subset_seed: 0,
-        classes: None,
-        side: None,
-        bad_images: Some(BadImages::Skip),
-    }
+    DataSpec { bad_images: Some(BadImages::Skip), ..DataSpec::whole(dataset) }
 }
 
 fn list(home: &Home) -> Table {

@@ -115,7 +115,9 @@ const DEEPCLUSTER: Condition = kinds(&["deepcluster"]);
 const MOCO: Condition = kinds(&["moco"]);
 const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
 const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
-const FOLDER: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("folder") };
+/// Sets of image files.
+const FILES: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["folder"]) };
+const SIZED: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["folder"]) };
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::IsNot("shapes") };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
 
@@ -143,12 +145,15 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     (best.0.saturating_mul(3) <= name.chars().count()).then_some(best.1)
 }
 
+/// What `data.dataset` may be.
+pub const DATASETS: &[&str] = &["shapes", "cifar10", "folder"];
+
 /// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
 /// decay and augmentation from the authors' released code, which the paper leaves open).
 pub static KEYS: &[Key] = &[
     Key {
         name: "data.dataset",
-        kind: Kind::Choice(&["shapes", "cifar10", "folder"]),
+        kind: Kind::Choice(DATASETS),
         default: Default::Text("cifar10"),
         unit: "",
         applies: &[],
@@ -191,7 +196,7 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Int { low: 8, high: 512 },
         default: Default::Int(32),
         unit: "pixels",
-        applies: &[FOLDER],
+        applies: &[SIZED],
         help: "images are resized and centre-cropped to this side",
     },
     Key {
@@ -199,16 +204,24 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(&["refuse", "skip"]),
         default: Default::Text("refuse"),
         unit: "",
-        applies: &[FOLDER],
+        applies: &[FILES],
         help: "what to do with a file that is no image",
     },
     Key {
         name: "model.backbone",
-        kind: Kind::Choice(&["resnet18", "resnet_small"]),
+        kind: Kind::Choice(&[
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "alexnet",
+            "vgg16",
+            "vgg16_bn",
+            "resnet_small",
+        ]),
         default: Default::Text("resnet18"),
         unit: "",
         applies: &[],
-        help: "resnet18 with the CIFAR stem; resnet_small: one block a stage, half the width, for CPUs",
+        help: "torchvision's networks; resnet_small: one block a stage, half the width, for CPUs",
     },
     Key {
         name: "model.dim",
@@ -241,6 +254,22 @@ pub static KEYS: &[Key] = &[
         unit: "",
         applies: &[],
         help: "what stands between head and L2 norm: nothing, or batch normalisation without learned scale and shift",
+    },
+    Key {
+        name: "model.stem",
+        kind: Kind::Choice(&["auto", "cifar", "imagenet"]),
+        default: Default::Text("auto"),
+        unit: "",
+        applies: &[],
+        help: "the first layers; auto: imagenet for images of more than 64 pixels a side, else cifar",
+    },
+    Key {
+        name: "model.weights",
+        kind: Kind::Path,
+        default: Default::Absent,
+        unit: "",
+        applies: &[],
+        help: "safetensors file with torchvision's names that the backbone starts from; else random weights",
     },
     Key {
         name: "objective.kind",

@@ -168,15 +168,7 @@ mod tests {
 
     /// All of `shapes`: the specification that tests vary.
     pub(super) fn spec() -> DataSpec {
-        DataSpec {
-            dataset: DatasetKind::Shapes,
-            root: None,
-            fraction: 1.0,
-            subset_seed: 0,
-            classes: None,
-            side: None,
-            bad_images: None,
-        }
+        DataSpec::whole(DatasetKind::Shapes)
     }
 
     #[test]

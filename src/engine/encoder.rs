@@ -34,7 +34,8 @@ impl Encoder {
         Loaded { tensors, .. }: &Loaded,
     ) -> Result<Encoder, String> {
         let mut params = Params::new(device);
-        let model = Model::new(&spec.model, arithmetic, spec.seed, &mut params);
+        let model = Model::new(&spec.model, trained_on.side, arithmetic, spec.seed, &mut params)
+            .map_err(|error| error.to_string())?;
         params.freeze();
         fill(&mut params, tensors)?;
         let Dataset { mean, std, side, .. } = *trained_on;

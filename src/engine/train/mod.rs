@@ -20,7 +20,7 @@ use super::bank::MemoryBank;
 use super::checkpoint::{self, CheckpointError, Loaded};
 use super::device::upload;
 use super::eval::encode::encode;
-use super::models::{Arithmetic, Mode, Model};
+use super::models::{Arithmetic, Mode, Model, ModelError};
 use super::objectives::{self, Batch, EpochStart, Instances, Objective, View, proximal};
 use super::optimizer::Sgd;
 use super::params::Params;
@@ -79,6 +79,8 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
     Journal(#[from] WriteError),
     #[error("{metric} is {value} at step {step}; {last_good}")]
     NotFinite { metric: &'static str, value: f64, step: u64, last_good: String },
@@ -116,11 +118,14 @@ impl<'a> Trainer<'a> {
         let (spec, data) = (job.spec, job.data);
         let (n, dim) = (data.train.len(), spec.model.dim as usize);
         let mut params = Params::new(job.device);
-        let model = Model::new(&spec.model, job.arithmetic, spec.seed, &mut params);
+        let model = Model::new(&spec.model, data.side, job.arithmetic, spec.seed, &mut params)?;
         let instances = Instances { n, labels: &data.train.labels, n_classes: data.classes.len() };
         let objective =
             objectives::build(&spec.objective, instances, dim, spec.seed, job.device, &mut params);
         params.freeze();
+        if let (None, Some(weights)) = (&from, &spec.model.weights) {
+            model.load_weights(&mut params, weights)?;
+        }
         let sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
         let group = if job.device == Device::Cpu { 1 } else { CUDA_GROUP };
         let started = (job.clock)();
