@@ -64,7 +64,7 @@ fn data_ls_is_json_alone_on_stdout() {
     std::fs::write(part, [0; 2048]).unwrap();
     let list = json(&lab(home.path(), &["data", "ls", "--format", "json"]));
     let names: Vec<_> = list.as_array().unwrap().iter().map(|row| &row["dataset"]).collect();
-    assert_eq!(names, ["shapes", "cifar10", "folder"]);
+    assert_eq!(names, instdisc_lab::config::keys::DATASETS);
     let state = list[1]["state"].as_str().unwrap();
     assert!(state.starts_with("2.00 KiB fetched; `data fetch cifar10` goes on"), "{state}");
 }

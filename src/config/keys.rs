@@ -116,8 +116,15 @@ const MOCO: Condition = kinds(&["moco"]);
 const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
 const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
 /// Sets of image files.
-const FILES: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["folder"]) };
-const SIZED: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["folder"]) };
+const FILES: Condition = Condition {
+    key: "data.dataset",
+    accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop"]),
+};
+const SIZED: Condition = Condition {
+    key: "data.dataset",
+    accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop", "stl10"]),
+};
+const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("stl10") };
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::IsNot("shapes") };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
 
@@ -146,7 +153,19 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// What `data.dataset` may be.
-pub const DATASETS: &[&str] = &["shapes", "cifar10", "folder"];
+pub const DATASETS: &[&str] = &[
+    "shapes",
+    "cifar10",
+    "cifar100",
+    "stl10",
+    "mnist",
+    "fashion_mnist",
+    "kmnist",
+    "cub200",
+    "cars196",
+    "sop",
+    "folder",
+];
 
 /// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
 /// decay and augmentation from the authors' released code, which the paper leaves open).
@@ -194,7 +213,7 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "data.side",
         kind: Kind::Int { low: 8, high: 512 },
-        default: Default::Int(32),
+        default: Default::Under(&[("folder", 32), ("stl10", 96), ("", 224)]),
         unit: "pixels",
         applies: &[SIZED],
         help: "images are resized and centre-cropped to this side",
@@ -206,6 +225,22 @@ pub static KEYS: &[Key] = &[
         unit: "",
         applies: &[FILES],
         help: "what to do with a file that is no image",
+    },
+    Key {
+        name: "data.split",
+        kind: Kind::Choice(&["train", "unlabelled", "all"]),
+        default: Default::Text("train"),
+        unit: "",
+        applies: &[STL10],
+        help: "train on the 5,000 labelled images, the 100,000 without labels, or all",
+    },
+    Key {
+        name: "data.resident",
+        kind: Kind::Choice(&["auto", "memory", "disk"]),
+        default: Default::Text("auto"),
+        unit: "",
+        applies: &[FILES],
+        help: "decode once and keep the squares, or decode and crop whole images for every view; auto: memory up to 2 GiB",
     },
     Key {
         name: "model.backbone",

@@ -28,8 +28,54 @@ pub enum DatasetKind {
     /// Procedural 32×32 images, ten classes, built in.
     Shapes,
     Cifar10,
+    Cifar100,
+    /// 96×96; 5,000 labelled images, 100,000 without labels, 8,000 to test on.
+    Stl10,
+    /// 28×28 digits in IDX files.
+    Mnist,
+    /// Clothes, in the same files.
+    FashionMnist,
+    /// Cursive kana, in the same files.
+    Kmnist,
+    /// Birds; the first 100 classes to train on, the other 100 to test on.
+    Cub200,
+    /// Cars; the first 98 classes to train on, the other 98 to test on.
+    Cars196,
+    /// Stanford Online Products; 11,318 classes to train on, 11,316 others to test on.
+    Sop,
     /// `train/<class>/*.{jpg,png}` and `test/<class>/*` (or `val`).
     Folder,
+}
+
+/// Which of STL-10's images a run trains on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingSplit {
+    /// The 5,000 with labels.
+    Train,
+    /// The 100,000 without.
+    Unlabelled,
+    /// Both, the labelled ones first.
+    All,
+}
+
+/// Where the images of a set of files are while a run trains on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Residence {
+    /// In memory up to a limit, else on disk.
+    #[default]
+    Auto,
+    /// Decoded once, scaled and cropped to `data.side`; views are cropped out of that square.
+    Memory,
+    /// Decoded for every view, which is cropped out of the whole image.
+    Disk,
+}
+
+impl Residence {
+    pub fn is_auto(&self) -> bool {
+        *self == Residence::Auto
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +99,12 @@ pub struct DataSpec {
     /// Sets of files: what to do with a file that is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_images: Option<BadImages>,
+    /// STL-10 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<TrainingSplit>,
+    /// Sets of files. Not written where it is `auto`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "Residence::is_auto")]
+    pub resident: Residence,
 }
 
 impl DataSpec {
@@ -66,6 +118,8 @@ impl DataSpec {
             classes: None,
             side: None,
             bad_images: None,
+            split: None,
+            resident: Residence::Auto,
         }
     }
 }

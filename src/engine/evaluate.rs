@@ -80,8 +80,11 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         let expected = loaded.meta.data_fingerprint;
         return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
     }
-    let other =
-        request.on.as_ref().map(|on| elsewhere(&spec.data, on, &request.dir)).transpose()?;
+    let other = request
+        .on
+        .as_ref()
+        .map(|on| elsewhere(&spec.data, own.side, on, &request.dir))
+        .transpose()?;
     let data = other.as_ref().unwrap_or(&own);
     let n_classes = data.classes.len();
     if n_classes < 2 || data.train.is_empty() || data.test.is_empty() {
@@ -140,21 +143,19 @@ fn none(request: &Request, step: Option<u64>) -> EvaluateError {
     }
 }
 
-/// Another data set, all of it, its images brought to the side that the run was trained on where the format has any.
+/// Another data set, all of it, its images brought to the `side` that the run was trained on where the format leaves a
+/// choice.
 fn elsewhere(
     own: &DataSpec,
+    side: usize,
     (dataset, root): &(DatasetKind, Option<PathBuf>),
     dir: &RunDir,
 ) -> Result<Dataset, DataError> {
-    let is_folder = *dataset == DatasetKind::Folder;
     let spec = DataSpec {
-        dataset: *dataset,
         root: root.clone(),
-        fraction: 1.0,
-        subset_seed: 0,
-        classes: None,
-        side: is_folder.then_some(own.side.unwrap_or(32)),
-        bad_images: own.bad_images.filter(|_| is_folder),
+        side: Some(side as u32),
+        bad_images: own.bad_images,
+        ..DataSpec::whole(*dataset)
     };
     data::load(&spec, &home_of(dir))
 }
