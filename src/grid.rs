@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::config::experiment::Axis;
-use crate::config::{Experiment, Invalid, RunSpec, applies, fingerprint, keys, resolve};
+use crate::config::{Experiment, Invalid, RunSpec, applies, default, fingerprint, keys, resolve};
 
 /// A run that an experiment asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +56,7 @@ fn product<'a>(axes: &[&'a Axis]) -> Vec<Vec<(&'a String, &'a Value)>> {
 fn varied(experiment: &Experiment, settings: &Map<String, Value>) -> Map<String, Value> {
     let keys = experiment.factors.iter().filter_map(|name| keys::key(name));
     let keys = keys.filter(|key| applies(key, settings));
-    let value = |key: &keys::Key| settings.get(key.name).cloned().or_else(|| key.default.value());
+    let value =
+        |key: &keys::Key| settings.get(key.name).cloned().or_else(|| default(key, settings));
     keys.filter_map(|key| Some((key.name.to_owned(), value(key)?))).collect()
 }

@@ -64,7 +64,7 @@ fn data_ls_is_json_alone_on_stdout() {
     std::fs::write(part, [0; 2048]).unwrap();
     let list = json(&lab(home.path(), &["data", "ls", "--format", "json"]));
     let names: Vec<_> = list.as_array().unwrap().iter().map(|row| &row["dataset"]).collect();
-    assert_eq!(names, ["shapes", "cifar10", "folder"]);
+    assert_eq!(names, instdisc_lab::config::keys::DATASETS);
     let state = list[1]["state"].as_str().unwrap();
     assert!(state.starts_with("2.00 KiB fetched; `data fetch cifar10` goes on"), "{state}");
 }
@@ -128,13 +128,11 @@ fn cifar10_images() -> Option<(PathBuf, Option<TempDir>)> {
 
 fn load(root: &Path, fraction: f64) -> Dataset {
     let spec = DataSpec {
-        dataset: DatasetKind::Folder,
         root: Some(root.to_owned()),
         fraction,
-        subset_seed: 0,
-        classes: None,
         side: Some(32),
         bad_images: Some(BadImages::Refuse),
+        ..DataSpec::whole(DatasetKind::Folder)
     };
     data::load(&spec, &Home::new("unused")).unwrap()
 }

@@ -3,13 +3,16 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use color_eyre::Result;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
 use super::{Context, Exit, FormatArg, bad_input};
 use crate::config::spec::{BadImages, DataSpec, DatasetKind};
-use crate::data::{self, cifar10, fetch};
+use crate::data::archive::Remote;
+use crate::data::published::{self, State, Then};
+use crate::data::{self, fetch};
 use crate::lab::Home;
 use crate::report::table::Table;
 
@@ -31,11 +34,12 @@ enum Action {
     #[command(after_help = "Example: instdisc-lab data fetch cifar10")]
     Fetch {
         #[arg(value_enum)]
-        dataset: Fetchable,
-        /// The Python version of the archive instead of the binary one.
+        dataset: Name,
+        /// CIFAR: the Python version of the archive instead of the binary one.
         #[arg(long)]
         python: bool,
-        /// A mirror of the archive; what it sends must still have the authors' md5.
+        /// A mirror: the file's address, or the folder's (ending in `/`) where there are several files. What it sends must
+        /// still have the published md5.
         #[arg(long, value_name = "URL")]
         from: Option<String>,
     },
@@ -47,7 +51,7 @@ enum Action {
         /// Where its files lie, as `data.root`; else the home's `data/<dataset>`.
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
-        /// `folder`: the side that images are scaled to.
+        /// Sets of image files and STL-10: the side that images are scaled to.
         #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=1024))]
         side: Option<u32>,
         #[command(flatten)]
@@ -55,25 +59,26 @@ enum Action {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Fetchable {
-    Cifar10,
-}
+/// Data sets as the command line names them: the same names as `data.dataset`.
+#[derive(Clone, Copy, Debug)]
+struct Name(DatasetKind);
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Name {
-    Shapes,
-    Cifar10,
-    Folder,
-}
+impl ValueEnum for Name {
+    fn value_variants<'a>() -> &'a [Self] {
+        const NAMES: [Name; published::ALL.len()] = {
+            let mut names = [Name(DatasetKind::Shapes); published::ALL.len()];
+            let mut i = 0;
+            while i < names.len() {
+                names[i] = Name(published::ALL[i]);
+                i += 1;
+            }
+            names
+        };
+        &NAMES
+    }
 
-impl Name {
-    fn kind(self) -> DatasetKind {
-        match self {
-            Name::Shapes => DatasetKind::Shapes,
-            Name::Cifar10 => DatasetKind::Cifar10,
-            Name::Folder => DatasetKind::Folder,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(data::name(self.0)))
     }
 }
 
@@ -81,15 +86,14 @@ impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         match self.action {
             Action::Ls(format) => super::print(&list(&context.home).render(format.format))?,
-            Action::Fetch { dataset: Fetchable::Cifar10, python, from } => {
-                let version = if python { cifar10::PYTHON } else { cifar10::BINARY };
+            Action::Fetch { dataset: Name(kind), python, from } => {
                 let home = context.home.clone();
-                let get = move || get(version, from.as_deref(), &home);
+                let get = move || get_all(kind, python, from.as_deref(), &home);
                 tokio::task::spawn_blocking(get).await??;
             }
-            Action::Verify { dataset, root, side, format } => {
+            Action::Verify { dataset: Name(kind), root, side, format } => {
                 let root = root.map(|root| context.cwd.join(root));
-                let spec = DataSpec { root, side, ..whole(dataset.kind()) };
+                let spec = DataSpec { root, side, ..whole(kind) };
                 let home = context.home.clone();
                 let table = tokio::task::spawn_blocking(move || verify(&spec, &home)).await??;
                 super::print(&table.render(format.format))?;
@@ -101,54 +105,97 @@ impl Args {
 
 /// All of a data set, unreadable images left out and listed.
 fn whole(dataset: DatasetKind) -> DataSpec {
-    DataSpec {
-        dataset,
-        root: None,
-        fraction: 1.0,
-        subset_seed: 0,
-        classes: None,
-        side: None,
-        bad_images: Some(BadImages::Skip),
-    }
+    DataSpec { bad_images: Some(BadImages::Skip), ..DataSpec::whole(dataset) }
 }
 
 fn list(home: &Home) -> Table {
     let mut table = Table::new(["dataset", "images", "state", "where"]);
-    let place = |kind| data::root(&whole(kind), home);
-    table.push(["shapes", "10,000 + 2,000, 32×32", "built in", ""]);
-    let root = place(DatasetKind::Cifar10);
-    let (state, path) = cifar10_state(&root);
-    table.push(["cifar10", "50,000 + 10,000, 32×32", &state, &path.display().to_string()]);
-    let root = place(DatasetKind::Folder);
-    let state = if root.join("train").is_dir() { "found" } else { "none here; set data.root" };
-    table.push(["folder", "as found", state, &root.display().to_string()]);
+    for kind in published::ALL {
+        let (name, root) = (data::name(kind), data::root(&whole(kind), home));
+        let megabytes: u32 = published::remotes(kind).iter().map(|remote| remote.megabytes).sum();
+        let (state, path) = match published::state(kind, &root) {
+            State::BuiltIn => ("built in".to_owned(), PathBuf::new()),
+            State::Found(path) => {
+                let state = if path.is_dir() { "found, unpacked" } else { "found, packed" };
+                (state.to_owned(), path)
+            }
+            State::Packed(path) => {
+                let cure = match published::then(kind) {
+                    Then::Unzip => "unzip it there".to_owned(),
+                    _ => format!("`data fetch {name}` unpacks it"),
+                };
+                (format!("packed; {cure}"), path)
+            }
+            State::Missing => match published::unfinished(kind, &root) {
+                Some((bytes, part)) => {
+                    let done = HumanBytes(bytes);
+                    (format!("{done} fetched; `data fetch {name}` goes on"), part)
+                }
+                None if megabytes == 0 => ("none here; set data.root".to_owned(), root),
+                None => (format!("missing; `data fetch {name}` gets it ({megabytes} MB)"), root),
+            },
+        };
+        table.push([name, published::images(kind), &state, &path.display().to_string()]);
+    }
     table
 }
 
-fn cifar10_state(root: &Path) -> (String, PathBuf) {
-    if let Some(place) = cifar10::find(root) {
-        let state = if place.packed { "found, packed" } else { "found, unpacked" };
-        return (state.to_owned(), place.path);
+/// Every file of a data set, then whatever makes them readable.
+fn get_all(kind: DatasetKind, python: bool, from: Option<&str>, home: &Home) -> Result<()> {
+    let name = data::name(kind);
+    let remotes = match (python, published::python(kind)) {
+        (true, Some(remote)) => vec![remote],
+        (true, None) => {
+            let allowed = "cifar10 and cifar100, which have a Python version";
+            return Err(bad_input(format!("--python: found {name}, allowed: {allowed}")));
+        }
+        (false, _) => published::remotes(kind),
+    };
+    if remotes.is_empty() {
+        let why = match kind {
+            DatasetKind::Shapes => "it is built in",
+            DatasetKind::Cars196 => {
+                "its authors' site is gone; unpack a copy of car_ims.tgz (md5 d5c8f0aa497503f355e17dc7886c3f14) and \
+                 put cars_annos.mat (md5 b407c6086d669747186bd1d764ff9dbc) beside it, then set data.root"
+            }
+            _ => "it is your own; set data.root",
+        };
+        return Err(bad_input(format!(
+            "data fetch: found {name}, allowed: what is published; {why}"
+        )));
     }
-    for version in [cifar10::BINARY, cifar10::PYTHON] {
-        let part = fetch::part_of(&root.join(version.archive));
-        if let Ok(metadata) = part.metadata() {
-            let done = HumanBytes(metadata.len());
-            return (format!("{done} fetched; `data fetch cifar10` goes on"), part);
+    let several = 1 < remotes.len();
+    if several && from.is_some_and(|from| !from.ends_with('/')) {
+        let allowed = format!("a folder's address, ending in `/`: {name} has several files");
+        return Err(bad_input(format!("--from: found {}, allowed: {allowed}", from.unwrap_or(""))));
+    }
+    let root = data::root(&whole(kind), home);
+    for remote in &remotes {
+        let url = match from {
+            Some(folder) if folder.ends_with('/') => format!("{folder}{}", remote.file),
+            Some(url) => url.to_owned(),
+            None => remote.url(),
+        };
+        let target = root.join(remote.file);
+        get(name, &url, remote, &target)?;
+        match published::settle(kind, &target)? {
+            Then::Nothing => {}
+            Then::Unpack => eprintln!("{name}: unpacked in {}", root.display()),
+            Then::Unzip => {
+                eprintln!("{name}: now `unzip {} -d {}`", target.display(), root.display())
+            }
         }
     }
-    ("missing; `data fetch cifar10` gets it (162 MB)".to_owned(), root.to_owned())
+    Ok(())
 }
 
-fn get(version: cifar10::Version, from: Option<&str>, home: &Home) -> Result<()> {
-    let target = data::root(&whole(DatasetKind::Cifar10), home).join(version.archive);
-    let url = from.unwrap_or(version.url);
+fn get(name: &str, url: &str, remote: &Remote, target: &Path) -> Result<()> {
     let bar = ProgressBar::new(0);
     let style = "{bytes:>10} of {total_bytes}  {wide_bar}  {binary_bytes_per_sec}, {eta} left";
     bar.set_style(ProgressStyle::with_template(style)?);
     let drawn = io::stderr().is_terminal();
     let mut tenths = 0;
-    fetch::fetch(url, version.md5, &target, &mut |done, total| {
+    fetch::fetch(url, remote.md5, target, &mut |done, total| {
         if let Some(total) = total {
             bar.set_length(total);
             // In a log a line at every tenth.
@@ -160,7 +207,7 @@ fn get(version: cifar10::Version, from: Option<&str>, home: &Home) -> Result<()>
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    eprintln!("cifar10: {} is whole (md5 {})", target.display(), version.md5);
+    eprintln!("{name}: {} is whole (md5 {})", target.display(), remote.md5);
     Ok(())
 }
 

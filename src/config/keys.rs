@@ -115,7 +115,16 @@ const DEEPCLUSTER: Condition = kinds(&["deepcluster"]);
 const MOCO: Condition = kinds(&["moco"]);
 const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
 const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
-const FOLDER: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("folder") };
+/// Sets of image files.
+const FILES: Condition = Condition {
+    key: "data.dataset",
+    accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop"]),
+};
+const SIZED: Condition = Condition {
+    key: "data.dataset",
+    accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop", "stl10"]),
+};
+const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("stl10") };
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::IsNot("shapes") };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
 
@@ -143,12 +152,27 @@ pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
     (best.0.saturating_mul(3) <= name.chars().count()).then_some(best.1)
 }
 
+/// What `data.dataset` may be.
+pub const DATASETS: &[&str] = &[
+    "shapes",
+    "cifar10",
+    "cifar100",
+    "stl10",
+    "mnist",
+    "fashion_mnist",
+    "kmnist",
+    "cub200",
+    "cars196",
+    "sop",
+    "folder",
+];
+
 /// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
 /// decay and augmentation from the authors' released code, which the paper leaves open).
 pub static KEYS: &[Key] = &[
     Key {
         name: "data.dataset",
-        kind: Kind::Choice(&["shapes", "cifar10", "folder"]),
+        kind: Kind::Choice(DATASETS),
         default: Default::Text("cifar10"),
         unit: "",
         applies: &[],
@@ -189,9 +213,9 @@ pub static KEYS: &[Key] = &[
     Key {
         name: "data.side",
         kind: Kind::Int { low: 8, high: 512 },
-        default: Default::Int(32),
+        default: Default::Under(&[("folder", 32), ("stl10", 96), ("", 224)]),
         unit: "pixels",
-        applies: &[FOLDER],
+        applies: &[SIZED],
         help: "images are resized and centre-cropped to this side",
     },
     Key {
@@ -199,16 +223,40 @@ pub static KEYS: &[Key] = &[
         kind: Kind::Choice(&["refuse", "skip"]),
         default: Default::Text("refuse"),
         unit: "",
-        applies: &[FOLDER],
+        applies: &[FILES],
         help: "what to do with a file that is no image",
     },
     Key {
+        name: "data.split",
+        kind: Kind::Choice(&["train", "unlabelled", "all"]),
+        default: Default::Text("train"),
+        unit: "",
+        applies: &[STL10],
+        help: "train on the 5,000 labelled images, the 100,000 without labels, or all",
+    },
+    Key {
+        name: "data.resident",
+        kind: Kind::Choice(&["auto", "memory", "disk"]),
+        default: Default::Text("auto"),
+        unit: "",
+        applies: &[FILES],
+        help: "decode once and keep the squares, or decode and crop whole images for every view; auto: memory up to 2 GiB",
+    },
+    Key {
         name: "model.backbone",
-        kind: Kind::Choice(&["resnet18", "resnet_small"]),
+        kind: Kind::Choice(&[
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "alexnet",
+            "vgg16",
+            "vgg16_bn",
+            "resnet_small",
+        ]),
         default: Default::Text("resnet18"),
         unit: "",
         applies: &[],
-        help: "resnet18 with the CIFAR stem; resnet_small: one block a stage, half the width, for CPUs",
+        help: "torchvision's networks; resnet_small: one block a stage, half the width, for CPUs",
     },
     Key {
         name: "model.dim",
@@ -241,6 +289,22 @@ pub static KEYS: &[Key] = &[
         unit: "",
         applies: &[],
         help: "what stands between head and L2 norm: nothing, or batch normalisation without learned scale and shift",
+    },
+    Key {
+        name: "model.stem",
+        kind: Kind::Choice(&["auto", "cifar", "imagenet"]),
+        default: Default::Text("auto"),
+        unit: "",
+        applies: &[],
+        help: "the first layers; auto: imagenet for images of more than 64 pixels a side, else cifar",
+    },
+    Key {
+        name: "model.weights",
+        kind: Kind::Path,
+        default: Default::Absent,
+        unit: "",
+        applies: &[],
+        help: "safetensors file with torchvision's names that the backbone starts from; else random weights",
     },
     Key {
         name: "objective.kind",

@@ -8,6 +8,7 @@ use toml_edit::{Item, TableLike};
 
 use super::Problem;
 use super::keys::{self, KEYS};
+use super::ranges::Kind;
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,7 +159,7 @@ pub(super) fn axis(
 pub(super) fn check(key: &str, found: Found) -> Result<Found, Problem> {
     let Some(known) = keys::key(key) else { return Err(unknown(key, &found.place)) };
     match known.kind.check(&found.value) {
-        Some(value) if key == "data.root" => {
+        Some(value) if known.kind == Kind::Path => {
             Ok(Found { value: beside(&value, &found.place), ..found })
         }
         Some(value) => Ok(Found { value, ..found }),

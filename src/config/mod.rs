@@ -23,7 +23,7 @@ pub use experiment::{Experiment, Overrides};
 pub use fingerprint::fingerprint;
 pub use problem::{Invalid, Problem};
 pub use reference::{Reference, Status};
-pub use resolve::{applies, resolve};
+pub use resolve::{applies, default, resolve};
 pub use spec::RunSpec;
 
 #[cfg(test)]

@@ -142,12 +142,22 @@ pub enum Default {
     Float(f64),
     Text(&'static str),
     Floats(&'static [f64]),
+    /// A whole number that depends on `data.dataset`; "" stands for every other one.
+    Under(&'static [(&'static str, u64)]),
 }
 
 impl Default {
+    /// The value where `data.dataset` is `dataset`.
+    pub fn under(self, dataset: &str) -> Option<Value> {
+        let Default::Under(values) = self else { return self.value() };
+        let of = |name: &str| values.iter().find(|(known, _)| *known == name);
+        of(dataset).or_else(|| of("")).map(|&(_, value)| value.into())
+    }
+
+    /// The value, where it is one value for all data sets.
     pub fn value(self) -> Option<Value> {
         match self {
-            Default::Absent => None,
+            Default::Absent | Default::Under(_) => None,
             Default::Bool(x) => Some(x.into()),
             Default::Int(x) => Some(x.into()),
             Default::Float(x) => Some(x.into()),

@@ -3,12 +3,21 @@
 use serde_json::{Map, Value};
 
 use super::keys::{self, KEYS, Key};
+use super::ranges::Default;
 use super::{Problem, RunSpec};
 
 /// The value that `key` has under `settings` (dotted key → value): set, or its default.
 pub fn effective(settings: &Map<String, Value>, key: &str) -> Value {
-    let default = || keys::key(key).and_then(|key| key.default.value());
-    settings.get(key).cloned().or_else(default).unwrap_or(Value::Null)
+    let unset = || keys::key(key).and_then(|key| default(key, settings));
+    settings.get(key).cloned().or_else(unset).unwrap_or(Value::Null)
+}
+
+/// What `key` is under `settings` when nothing sets it.
+pub fn default(key: &Key, settings: &Map<String, Value>) -> Option<Value> {
+    match key.default {
+        Default::Under(_) => key.default.under(effective(settings, "data.dataset").as_str()?),
+        plain => plain.value(),
+    }
 }
 
 /// Whether `key` means something under `settings`.

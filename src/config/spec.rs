@@ -28,8 +28,54 @@ pub enum DatasetKind {
     /// Procedural 32×32 images, ten classes, built in.
     Shapes,
     Cifar10,
-    /// `train/<class>/*.{jpg,png}` and `test/<class>/*`.
+    Cifar100,
+    /// 96×96; 5,000 labelled images, 100,000 without labels, 8,000 to test on.
+    Stl10,
+    /// 28×28 digits in IDX files.
+    Mnist,
+    /// Clothes, in the same files.
+    FashionMnist,
+    /// Cursive kana, in the same files.
+    Kmnist,
+    /// Birds; the first 100 classes to train on, the other 100 to test on.
+    Cub200,
+    /// Cars; the first 98 classes to train on, the other 98 to test on.
+    Cars196,
+    /// Stanford Online Products; 11,318 classes to train on, 11,316 others to test on.
+    Sop,
+    /// `train/<class>/*.{jpg,png}` and `test/<class>/*` (or `val`).
     Folder,
+}
+
+/// Which of STL-10's images a run trains on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainingSplit {
+    /// The 5,000 with labels.
+    Train,
+    /// The 100,000 without.
+    Unlabelled,
+    /// Both, the labelled ones first.
+    All,
+}
+
+/// Where the images of a set of files are while a run trains on them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Residence {
+    /// In memory up to a limit, else on disk.
+    #[default]
+    Auto,
+    /// Decoded once, scaled and cropped to `data.side`; views are cropped out of that square.
+    Memory,
+    /// Decoded for every view, which is cropped out of the whole image.
+    Disk,
+}
+
+impl Residence {
+    pub fn is_auto(&self) -> bool {
+        *self == Residence::Auto
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,12 +92,36 @@ pub struct DataSpec {
     /// Restrict to these classes (names); absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
-    /// `folder`: images are resized and centre-cropped to this side, in pixels.
+    /// Images are resized and centre-cropped to this side, in pixels. Only where their size is a choice: sets of files
+    /// and STL-10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<u32>,
-    /// `folder`: what to do with a file that is no image.
+    /// Sets of files: what to do with a file that is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_images: Option<BadImages>,
+    /// STL-10 only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<TrainingSplit>,
+    /// Sets of files. Not written where it is `auto`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "Residence::is_auto")]
+    pub resident: Residence,
+}
+
+impl DataSpec {
+    /// All of a data set, as it comes.
+    pub fn whole(dataset: DatasetKind) -> Self {
+        Self {
+            dataset,
+            root: None,
+            fraction: 1.0,
+            subset_seed: 0,
+            classes: None,
+            side: None,
+            bad_images: None,
+            split: None,
+            resident: Residence::Auto,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,10 +134,33 @@ pub enum BadImages {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Backbone {
-    /// ResNet-18 with the CIFAR stem (3×3, stride 1, no pooling).
     Resnet18,
-    /// The same stem, one basic block a stage, half the width: for CPUs.
+    Resnet34,
+    /// Bottleneck blocks.
+    Resnet50,
+    Alexnet,
+    Vgg16,
+    /// Batch normalisation after every convolution.
+    Vgg16Bn,
+    /// One basic block a stage, half the width: for CPUs.
     ResnetSmall,
+}
+
+/// The first layers of a backbone, by the size of the images that they are made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stem {
+    /// `imagenet` for images of more than 64 pixels a side, else `cifar`.
+    #[default]
+    Auto,
+    Cifar,
+    Imagenet,
+}
+
+impl Stem {
+    pub fn is_auto(&self) -> bool {
+        *self == Stem::Auto
+    }
 }
 
 /// How the linear head starts.
@@ -101,6 +194,13 @@ pub struct ModelSpec {
     pub width: f64,
     pub head_init: HeadInit,
     pub head_norm: HeadNorm,
+    /// Not written where it is `auto`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "Stem::is_auto")]
+    pub stem: Stem,
+    /// A safetensors file with torchvision's names that the backbone starts from; absent = random. Part of the
+    /// fingerprint: it says what the run starts from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

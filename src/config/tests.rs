@@ -155,7 +155,10 @@ fn values_out_of_range_are_named_with_what_is_allowed() {
             "train.lr_drops = [0.5, 1979-05-27]",
             "found [0.5, 1979-05-27], allowed: a list, each item a number above 0",
         ),
-        ("data.dataset = 'imagenet'", "found 'imagenet', allowed: shapes, cifar10, folder"),
+        (
+            "data.dataset = 'imagenet'",
+            "found 'imagenet', allowed: shapes, cifar10, cifar100, stl10, mnist, fashion_mnist, kmnist, cub200, cars196, sop, folder",
+        ),
         ("augment.flip = 1", "found 1, allowed: true or false"),
         ("seed = -1", "found -1, allowed: a whole number from 0"),
     ];

@@ -6,23 +6,36 @@
 //!
 //! A new data set is one file with a `Source` and one line in `open`.
 
-pub mod cifar10;
+pub mod archive;
+pub mod cifar;
 mod error;
 pub mod fetch;
-mod folder;
+pub mod files;
+pub mod idx;
+pub mod loader;
+pub mod published;
 mod shapes;
 mod stats;
+pub mod stl10;
 mod subset;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use error::DataError;
 
-use crate::config::spec::{DataSpec, DatasetKind};
+use crate::config::spec::{DataSpec, DatasetKind, Residence};
 use crate::lab::Home;
+use loader::{Loader, Look};
+
+/// The label of an image that has none.
+pub const UNLABELLED: u16 = u16::MAX;
+
+/// Bytes of decoded images up to which `data.resident = "auto"` keeps a set of files in memory.
+const RESIDENT_LIMIT: u64 = 2 << 30;
 
 /// A loaded data set, training images already restricted to `data.classes` and `data.fraction`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Dataset {
     /// As `data.dataset` names it.
     pub name: String,
@@ -32,24 +45,43 @@ pub struct Dataset {
     pub classes: Vec<String>,
     pub train: Split,
     pub test: Split,
-    /// Channel means to normalise by, on the scale 0..1: the published constants for CIFAR-10, else computed from the
-    /// training images that stayed.
+    /// Channel means to normalise by, on the scale 0..1: published constants for CIFAR and for sets that stay on disk
+    /// (ImageNet's), else computed from the training images that stayed.
     pub mean: [f32; 3],
     /// Channel standard deviations to normalise by, on the scale 0..1.
     pub std: [f32; 3],
-    /// SHA-256 (hexadecimal) of classes, labels and pixels, in order.
+    /// SHA-256 (hexadecimal) of classes, labels and pixels, in order; of names and sizes of the files instead of pixels
+    /// where images stay on disk.
     pub fingerprint: String,
     /// Files left out because `data.bad_images = "skip"`, each with its reason.
     pub skipped: Vec<String>,
 }
 
 /// Images and their labels, in a fixed order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Split {
-    /// (N, side, side, 3), row-major RGB.
+    /// (N, side, side, 3), row-major RGB. Empty where images stay on disk: [`Split::read`] knows both.
     pub images: Vec<u8>,
-    /// (N,), indices into [`Dataset::classes`].
+    /// (N,), indices into [`Dataset::classes`], or [`UNLABELLED`].
     pub labels: Vec<u16>,
+    /// What decodes the images where they stay on disk.
+    pub disk: Option<Arc<dyn Loader>>,
+}
+
+impl Dataset {
+    /// Whether test images are of classes that were trained on. Not so in metric learning, whose splits share no class:
+    /// there a vote among training images is always wrong, and retrieval within the test split is what counts.
+    pub fn shares_classes(&self) -> bool {
+        let mut trained = vec![false; self.classes.len()];
+        for &label in &self.train.labels {
+            if let Some(class) = trained.get_mut(usize::from(label)) {
+                *class = true;
+            }
+        }
+        // A set without any label shares whatever classes there are.
+        let unlabelled = !trained.contains(&true);
+        unlabelled || self.test.labels.iter().any(|&label| trained[usize::from(label)])
+    }
 }
 
 impl Split {
@@ -60,6 +92,36 @@ impl Split {
 
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
+    }
+
+    /// Whether all images are in memory.
+    pub fn is_resident(&self) -> bool {
+        self.disk.is_none()
+    }
+
+    /// Rows that have a label, ascending: those that can vote.
+    pub fn labelled(&self) -> Vec<u32> {
+        let rows = (0u32..).zip(&self.labels).filter(|(_, label)| **label != UNLABELLED);
+        rows.map(|(row, _)| row).collect()
+    }
+
+    /// Fills `out`, (B, side, side, 3), with `rows` (B) as evaluation sees them, from memory or from disk.
+    ///
+    /// # Errors
+    /// A file that is no image.
+    ///
+    /// # Panics
+    /// When `out` is of another size, or a row is beyond the end.
+    pub fn read(&self, rows: &[u32], out: &mut [u8]) -> Result<(), DataError> {
+        if let Some(disk) = &self.disk {
+            return disk.read(rows, Look::Whole, out);
+        }
+        let size = self.images.len() / self.len().max(1);
+        assert_eq!(out.len(), rows.len() * size, "one slot a row");
+        for (slot, &row) in out.chunks_exact_mut(size.max(1)).zip(rows) {
+            slot.copy_from_slice(&self.images[row as usize * size..][..size]);
+        }
+        Ok(())
     }
 }
 
@@ -81,6 +143,12 @@ impl From<Vec<u8>> for Pixels {
     }
 }
 
+/// The same without the pixels: a loader for the rows that are images.
+struct OnDisk {
+    loader: Arc<dyn Loader>,
+    bad: Vec<(usize, String)>,
+}
+
 /// A data set that knows its labels but has not necessarily made its images: a fraction pays for a fraction.
 trait Source {
     fn classes(&self) -> &[String];
@@ -88,6 +156,10 @@ trait Source {
     fn labels(&self, part: Part) -> &[u16];
     /// Pixels of `rows` in that order, without the bad ones.
     fn images(&self, part: Part, rows: &[u32]) -> Result<Pixels, DataError>;
+    /// The same, to be decoded as they are asked for; nothing where the set is no set of image files.
+    fn on_disk(&self, _: Part, _: &[u32]) -> Result<Option<OnDisk>, DataError> {
+        Ok(None)
+    }
     /// Published constants to normalise by, where the field agrees on some.
     fn normalisation(&self) -> Option<([f32; 3], [f32; 3])> {
         None
@@ -97,8 +169,16 @@ trait Source {
 fn open(spec: &DataSpec, root: &Path) -> Result<Box<dyn Source>, DataError> {
     Ok(match spec.dataset {
         DatasetKind::Shapes => Box::new(shapes::Shapes::standard()),
-        DatasetKind::Cifar10 => Box::new(cifar10::Cifar10::open(root)?),
-        DatasetKind::Folder => Box::new(folder::Folder::open(root, spec)?),
+        DatasetKind::Cifar10 => Box::new(cifar::Cifar::open(&cifar::CIFAR10, root)?),
+        DatasetKind::Cifar100 => Box::new(cifar::Cifar::open(&cifar::CIFAR100, root)?),
+        DatasetKind::Stl10 => Box::new(stl10::Stl10::open(root, spec)?),
+        DatasetKind::Mnist => Box::new(idx::Idx::open(&idx::MNIST, root)?),
+        DatasetKind::FashionMnist => Box::new(idx::Idx::open(&idx::FASHION_MNIST, root)?),
+        DatasetKind::Kmnist => Box::new(idx::Idx::open(&idx::KMNIST, root)?),
+        DatasetKind::Cub200 => Box::new(files::cub::open(root, spec)?),
+        DatasetKind::Cars196 => Box::new(files::cars::open(root, spec)?),
+        DatasetKind::Sop => Box::new(files::sop::open(root, spec)?),
+        DatasetKind::Folder => Box::new(files::folder::open(root, spec)?),
     })
 }
 
@@ -107,6 +187,14 @@ pub fn name(kind: DatasetKind) -> &'static str {
     match kind {
         DatasetKind::Shapes => "shapes",
         DatasetKind::Cifar10 => "cifar10",
+        DatasetKind::Cifar100 => "cifar100",
+        DatasetKind::Stl10 => "stl10",
+        DatasetKind::Mnist => "mnist",
+        DatasetKind::FashionMnist => "fashion_mnist",
+        DatasetKind::Kmnist => "kmnist",
+        DatasetKind::Cub200 => "cub200",
+        DatasetKind::Cars196 => "cars196",
+        DatasetKind::Sop => "sop",
         DatasetKind::Folder => "folder",
     }
 }
@@ -116,7 +204,8 @@ pub fn root(spec: &DataSpec, home: &Home) -> PathBuf {
     spec.root.clone().unwrap_or_else(|| home.data().join(name(spec.dataset)))
 }
 
-/// Loads what `spec` asks for.
+/// Loads what `spec` asks for. A large set of image files is only listed, and decoded as [`Split::read`] or its loader
+/// is asked (`data.resident`).
 ///
 /// # Errors
 /// Missing, truncated or malformed files, classes that do not exist, fewer than two classes; each with the file's name.
@@ -126,28 +215,50 @@ pub fn load(spec: &DataSpec, home: &Home) -> Result<Dataset, DataError> {
 
 fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset, DataError> {
     let kept = subset::classes(source.classes(), spec.classes.as_deref())?;
-    let mut skipped = Vec::new();
-    let mut split = |part: Part, fraction: bool| -> Result<Split, DataError> {
+    let whole = kept.len() == source.classes().len();
+    let [train_rows, test_rows] = [Part::Train, Part::Test].map(|part| {
         let all = source.labels(part);
-        let mut rows = subset::of_classes(all, &kept);
-        if fraction {
-            rows = subset::fraction(all, rows, spec);
-        }
-        let Pixels { images, bad } = source.images(part, &rows)?;
+        let rows = subset::of_classes(all, &kept, whole);
+        if part == Part::Train { subset::fraction(all, rows, spec) } else { rows }
+    });
+    let side = source.side();
+    let bytes = (train_rows.len() + test_rows.len()) as u64 * (3 * side * side) as u64;
+    let stays_on_disk = match spec.resident {
+        Residence::Disk => true,
+        Residence::Memory => false,
+        Residence::Auto => RESIDENT_LIMIT < bytes,
+    };
+    let mut skipped = Vec::new();
+    let mut split = |part: Part, mut rows: Vec<u32>| -> Result<Split, DataError> {
+        let on_disk = if stays_on_disk { source.on_disk(part, &rows)? } else { None };
+        let (images, disk, bad) = match on_disk {
+            Some(OnDisk { loader, bad }) => (Vec::new(), Some(loader), bad),
+            None => {
+                let Pixels { images, bad } = source.images(part, &rows)?;
+                (images, None, bad)
+            }
+        };
         for &(position, _) in bad.iter().rev() {
             rows.remove(position);
         }
         skipped.extend(bad.into_iter().map(|(_, reason)| reason));
-        let position = |class: u16| kept.partition_point(|&c| c < class) as u16;
-        let labels = rows.iter().map(|&row| position(all[row as usize])).collect();
-        Ok(Split { images, labels })
+        let renumbered = |class: u16| match class {
+            UNLABELLED => UNLABELLED,
+            class => kept.partition_point(|&c| c < class) as u16,
+        };
+        let all = source.labels(part);
+        let labels = rows.iter().map(|&row| renumbered(all[row as usize])).collect();
+        Ok(Split { images, labels, disk })
     };
-    let train = split(Part::Train, true)?;
-    let test = split(Part::Test, false)?;
+    let train = split(Part::Train, train_rows)?;
+    let test = split(Part::Test, test_rows)?;
     let classes: Vec<String> =
         kept.iter().map(|&c| source.classes()[usize::from(c)].clone()).collect();
-    let (mean, std) = source.normalisation().unwrap_or_else(|| stats::channels(&train.images));
-    let side = source.side();
+    let computed = || match train.is_resident() {
+        true => stats::channels(&train.images),
+        false => stats::IMAGENET,
+    };
+    let (mean, std) = source.normalisation().unwrap_or_else(computed);
     let fingerprint = stats::fingerprint(&classes, side, [&train, &test]);
     Ok(Dataset {
         name: name.to_owned(),
@@ -168,15 +279,7 @@ mod tests {
 
     /// All of `shapes`: the specification that tests vary.
     pub(super) fn spec() -> DataSpec {
-        DataSpec {
-            dataset: DatasetKind::Shapes,
-            root: None,
-            fraction: 1.0,
-            subset_seed: 0,
-            classes: None,
-            side: None,
-            bad_images: None,
-        }
+        DataSpec::whole(DatasetKind::Shapes)
     }
 
     #[test]
@@ -187,7 +290,9 @@ mod tests {
         assert_eq!(loaded.train.len(), shapes::TRAIN / 100);
         assert_eq!(loaded.test.len(), shapes::TEST);
         assert_eq!(loaded.train.images.len(), loaded.train.len() * 32 * 32 * 3);
-        assert_eq!(loaded, load(&part, &home).unwrap(), "the same request gives the same bytes");
+        let again = load(&part, &home).unwrap();
+        assert_eq!(loaded.train.images, again.train.images, "the same request, the same bytes");
+        assert_eq!(loaded.fingerprint, again.fingerprint);
     }
 
     #[test]
@@ -198,5 +303,70 @@ mod tests {
         assert_eq!(loaded.classes, ["striped-disc", "halved-heart"]);
         assert!(loaded.test.labels.iter().all(|&label| label < 2));
         assert_eq!(loaded.test.len(), shapes::TEST / 5);
+    }
+
+    #[test]
+    fn every_name_that_a_specification_may_say_is_the_name_of_its_kind() {
+        for name in crate::config::keys::DATASETS {
+            let kind: DatasetKind = serde_json::from_value((*name).into()).unwrap();
+            assert_eq!(super::name(kind), *name);
+        }
+    }
+
+    /// Four images of two classes and two without a label; the test split has classes of its own where `open_set`.
+    struct Mixed {
+        classes: Vec<String>,
+        train: Vec<u16>,
+        test: Vec<u16>,
+    }
+
+    impl Source for Mixed {
+        fn classes(&self) -> &[String] {
+            &self.classes
+        }
+
+        fn side(&self) -> usize {
+            1
+        }
+
+        fn labels(&self, part: Part) -> &[u16] {
+            if part == Part::Train { &self.train } else { &self.test }
+        }
+
+        fn images(&self, _: Part, rows: &[u32]) -> Result<Pixels, DataError> {
+            Ok(rows.iter().flat_map(|&row| [row as u8; 3]).collect::<Vec<u8>>().into())
+        }
+    }
+
+    fn mixed(train: &[u16], test: &[u16]) -> Mixed {
+        let classes = ["ant", "bee", "cat", "dog"].map(str::to_owned).to_vec();
+        Mixed { classes, train: train.to_vec(), test: test.to_vec() }
+    }
+
+    #[test]
+    fn images_without_a_label_stay_unless_classes_are_chosen() {
+        let source = mixed(&[0, UNLABELLED, 2, 3, UNLABELLED, 2], &[0, 2]);
+        let all = assemble("mixed", &source, &spec()).unwrap();
+        assert_eq!(all.train.labels, [0, UNLABELLED, 2, 3, UNLABELLED, 2]);
+        assert_eq!(all.train.labelled(), [0, 2, 3, 5]);
+        let some = DataSpec { classes: Some(vec!["cat".into(), "dog".into()]), ..spec() };
+        let some = assemble("mixed", &source, &some).unwrap();
+        assert_eq!(
+            (&some.train.labels[..], &some.train.images[..3]),
+            (&[0, 1, 0][..], &[2, 2, 2][..])
+        );
+        let half = DataSpec { fraction: 0.5, ..spec() };
+        let half = assemble("mixed", &source, &half).unwrap();
+        assert_eq!(half.train.labels.iter().filter(|&&l| l == UNLABELLED).count(), 1);
+    }
+
+    #[test]
+    fn splits_without_a_common_class_say_so() {
+        let shares = |train: &[u16], test: &[u16]| {
+            assemble("mixed", &mixed(train, test), &spec()).unwrap().shares_classes()
+        };
+        assert!(shares(&[0, 1], &[1, 2]));
+        assert!(!shares(&[0, 1], &[2, 3]));
+        assert!(shares(&[UNLABELLED], &[2, 3]), "nobody knows");
     }
 }

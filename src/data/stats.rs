@@ -28,8 +28,13 @@ pub(super) fn channels(images: &[u8]) -> ([f32; 3], [f32; 3]) {
     (mean.map(|m| (m / 255.0) as f32), std)
 }
 
+/// Channel means and deviations of ImageNet, as every recipe for it has them. They serve for all sets that stay on disk:
+/// computing their own would take a pass over all files.
+pub(super) const IMAGENET: ([f32; 3], [f32; 3]) = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]);
+
 /// SHA-256 over everything that decides what a run sees: class names, side, and labels and pixels of both splits, in
-/// order. Lengths go in first, so that no two data sets share one byte string.
+/// order. Lengths go in first, so that no two data sets share one byte string. Of images on disk the names and sizes of
+/// their files go in: a file that changed without changing its size goes unnoticed.
 pub(super) fn fingerprint(classes: &[String], side: usize, splits: [&Split; 2]) -> String {
     let mut hash = Sha256::new();
     hash.update((side as u64).to_le_bytes());
@@ -44,6 +49,10 @@ pub(super) fn fingerprint(classes: &[String], side: usize, splits: [&Split; 2]) 
             hash.update(label.to_le_bytes());
         }
         hash.update(&split.images);
+        if let Some(disk) = &split.disk {
+            hash.update(b"on disk");
+            hash.update(disk.stamp());
+        }
     }
     hex(&hash.finalize())
 }
@@ -71,6 +80,7 @@ mod tests {
         let split = |images: [u8; 6], labels: [u16; 2]| Split {
             images: images.to_vec(),
             labels: labels.to_vec(),
+            disk: None,
         };
         let base = split([1, 2, 3, 4, 5, 6], [0, 1]);
         let of = |classes: [&str; 2], train: &Split, test: &Split| {

@@ -1,13 +1,21 @@
 //! Which samples a run uses: some of the classes, a nested share of each.
 
+use std::collections::BTreeMap;
+
 use super::DataError;
 use crate::config::spec::DataSpec;
 use crate::random::{self, Purpose};
 
+/// Class names in one message.
+const NAMED: usize = 20;
+
 /// The classes that stay, as indices into all classes, ascending: a run's labels follow the data set's own order of
 /// classes, whatever order `data.classes` lists them in.
 pub(super) fn classes(all: &[String], wanted: Option<&[String]>) -> Result<Vec<u16>, DataError> {
-    let allowed = || format!("two or more of {}", all.join(", "));
+    let allowed = || match all.len() {
+        0..=NAMED => format!("two or more of {}", all.join(", ")),
+        n => format!("two or more of {}, and {} more", all[..NAMED].join(", "), n - NAMED),
+    };
     if let Some(unknown) = wanted.unwrap_or_default().iter().find(|name| !all.contains(name)) {
         let found = format!("`{unknown}`");
         return Err(DataError::Classes { found, allowed: allowed() });
@@ -25,28 +33,30 @@ pub(super) fn classes(all: &[String], wanted: Option<&[String]>) -> Result<Vec<u
     Ok(kept)
 }
 
-/// Rows of `labels` that belong to `classes`, in order.
-pub(super) fn of_classes(labels: &[u16], classes: &[u16]) -> Vec<u32> {
-    (0u32..).zip(labels).filter(|(_, label)| classes.contains(label)).map(|(row, _)| row).collect()
+/// Rows of `labels` that belong to `classes`, in order. Images without a label belong to no class: they stay only where
+/// the classes are `all` there are.
+pub(super) fn of_classes(labels: &[u16], classes: &[u16], all: bool) -> Vec<u32> {
+    let stays = |label: u16| all || classes.binary_search(&label).is_ok();
+    (0u32..).zip(labels).filter(|(_, label)| stays(**label)).map(|(row, _)| row).collect()
 }
 
 /// The share `spec.fraction` of each class among `rows`, in order.
 ///
 /// Each class is shuffled once by (`subset_seed`, class) and a prefix of it kept, so that a smaller fraction is part of
-/// every larger one, whichever other classes are in. A class keeps at least one sample.
+/// every larger one, whichever other classes are in. A class keeps at least one sample; images without a label count as
+/// one class.
 pub(super) fn fraction(labels: &[u16], rows: Vec<u32>, spec: &DataSpec) -> Vec<u32> {
     if 1.0 <= spec.fraction {
         return rows;
     }
-    let n_classes = labels.iter().max().map_or(0, |&c| usize::from(c) + 1);
-    let mut by_class = vec![Vec::new(); n_classes];
+    let mut by_class: BTreeMap<u16, Vec<u32>> = BTreeMap::new();
     for row in rows {
-        by_class[usize::from(labels[row as usize])].push(row);
+        by_class.entry(labels[row as usize]).or_default().push(row);
     }
     let mut kept = Vec::new();
-    for (class, mut members) in (0u64..).zip(by_class) {
+    for (class, mut members) in by_class {
         let n = (members.len() as f64 * spec.fraction).round() as usize;
-        random::stream(spec.subset_seed, Purpose::Subset, class, 0).shuffle(&mut members);
+        random::stream(spec.subset_seed, Purpose::Subset, class.into(), 0).shuffle(&mut members);
         members.truncate(n.max(1));
         kept.extend(members);
     }
@@ -116,8 +126,8 @@ mod tests {
     #[test]
     fn a_class_keeps_the_same_samples_whichever_other_classes_are_in() {
         let labels: Vec<u16> = (0..60).map(|i| i % 3).collect();
-        let all = fraction_of(&labels, of_classes(&labels, &[0, 1, 2]), 0.3, 1);
-        let two = fraction_of(&labels, of_classes(&labels, &[0, 2]), 0.3, 1);
+        let all = fraction_of(&labels, of_classes(&labels, &[0, 1, 2], true), 0.3, 1);
+        let two = fraction_of(&labels, of_classes(&labels, &[0, 2], false), 0.3, 1);
         let expected: Vec<u32> = all.into_iter().filter(|&row| labels[row as usize] != 1).collect();
         assert_eq!(two, expected);
     }

@@ -62,7 +62,12 @@ impl AttemptError {
             AttemptError::Spec { .. }
             | AttemptError::Device(_)
             | AttemptError::Data(_)
-            | AttemptError::Train(TrainError::DataChanged { .. }) => 2,
+            | AttemptError::Train(
+                TrainError::DataChanged { .. }
+                | TrainError::Model(_)
+                | TrainError::Data(_)
+                | TrainError::Unfit { .. },
+            ) => 2,
             _ => 1,
         }
     }

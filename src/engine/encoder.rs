@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::augment::Augment;
 use super::checkpoint::Loaded;
-use super::eval::encode::encode;
 use super::models::{Arithmetic, Encoded, Mode, Model};
 use super::params::Params;
+use super::train::images::{encode_split, on_device};
 use crate::config::RunSpec;
-use crate::data::{Dataset, Split};
+use crate::data::{DataError, Dataset, Split};
 
 /// The network of a run, as of a checkpoint.
 pub struct Encoder {
@@ -34,7 +34,8 @@ impl Encoder {
         Loaded { tensors, .. }: &Loaded,
     ) -> Result<Encoder, String> {
         let mut params = Params::new(device);
-        let model = Model::new(&spec.model, arithmetic, spec.seed, &mut params);
+        let model = Model::new(&spec.model, trained_on.side, arithmetic, spec.seed, &mut params)
+            .map_err(|error| error.to_string())?;
         params.freeze();
         fill(&mut params, tensors)?;
         let Dataset { mean, std, side, .. } = *trained_on;
@@ -43,27 +44,34 @@ impl Encoder {
     }
 
     /// Features of `split`'s images, `side` pixels square, as they are.
-    pub fn features(&self, split: &Split, side: usize) -> Encoded {
-        encode(&self.model, &self.params, &self.augment, &self.upload(split, side))
+    ///
+    /// # Errors
+    /// A file that is no image.
+    pub fn features(&self, split: &Split, side: usize) -> Result<Encoded, DataError> {
+        encode_split(&self.model, &self.params, &self.augment, split, side)
     }
 
     /// Embeddings of two augmentations of the first `n` images, (n, D) each, by the running statistics. The draws are
     /// those of an epoch that no run reaches.
-    pub fn two_views(&self, split: &Split, side: usize, n: usize) -> [Tensor; 2] {
-        let n = n.min(split.len()) as i64;
-        let images = self.upload(split, side).narrow(0, 0, n);
-        let instances: Vec<i64> = (0..n).collect();
-        [0, 1].map(|view| {
+    ///
+    /// # Errors
+    /// A file that is no image.
+    pub fn two_views(
+        &self,
+        split: &Split,
+        side: usize,
+        n: usize,
+    ) -> Result<[Tensor; 2], DataError> {
+        let rows: Vec<u32> = (0..n.min(split.len()) as u32).collect();
+        let mut bytes = vec![0; rows.len() * 3 * side * side];
+        split.read(&rows, &mut bytes)?;
+        let images = on_device(&bytes, side, self.device);
+        let instances: Vec<i64> = rows.into_iter().map(i64::from).collect();
+        Ok([0, 1].map(|view| {
             let draws = self.augment.draw(self.seed, u64::from(u32::MAX), view, &instances);
             let images = self.augment.apply(&images, &draws);
             tch::no_grad(|| self.model.forward(&self.params, &images, Mode::Eval).embedding)
-        })
-    }
-
-    fn upload(&self, split: &Split, side: usize) -> Tensor {
-        let side = side as i64;
-        let images = Tensor::from_slice(&split.images).view([-1, side, side, 3]);
-        images.to_kind(Kind::Uint8).to_device(self.device)
+        }))
     }
 }
 

@@ -2,12 +2,15 @@
 
 use std::path::PathBuf;
 
+use tch::Tensor;
+
 use super::attempt::{AttemptError, home_of, lock, pin_threads, read_spec};
 use super::checkpoint::{self, Loaded};
 use super::device;
 use super::encoder::Encoder;
 use super::environment::Environment;
 use super::eval::suite::{Finding, Labelled, Subject};
+use super::models::Encoded;
 use crate::config::RunSpec;
 use crate::config::evaluation::Evaluation;
 use crate::config::spec::{DataSpec, DatasetKind};
@@ -50,6 +53,8 @@ pub enum EvaluateError {
     DataChanged { found: String, expected: String },
     #[error("{name}: found {n} classes, allowed: two or more with images in both splits")]
     Classes { name: String, n: usize },
+    #[error("--what: found {found} for {name}, whose {why}, allowed: {allowed}")]
+    NoVotes { name: String, found: &'static str, why: &'static str, allowed: String },
 }
 
 impl EvaluateError {
@@ -80,35 +85,75 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         let expected = loaded.meta.data_fingerprint;
         return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
     }
-    let other =
-        request.on.as_ref().map(|on| elsewhere(&spec.data, on, &request.dir)).transpose()?;
+    let other = request
+        .on
+        .as_ref()
+        .map(|on| elsewhere(&spec.data, own.side, on, &request.dir))
+        .transpose()?;
     let data = other.as_ref().unwrap_or(&own);
     let n_classes = data.classes.len();
     if n_classes < 2 || data.train.is_empty() || data.test.is_empty() {
         return Err(EvaluateError::Classes { name: data.name.clone(), n: n_classes });
     }
 
+    let voters = data.train.labelled();
+    for &evaluation in &request.evaluations {
+        votes(evaluation, data, voters.len())?;
+    }
+
     say("encoding images");
     let encoder = Encoder::new(&spec, &own, device, environment.arithmetic(), &loaded)
         .map_err(|why| EvaluateError::Damaged(format!("step-{}: {why}", loaded.meta.step)))?;
-    let train = encoder.features(&data.train, data.side);
-    let test = encoder.features(&data.test, data.side);
-    let subject = Subject {
-        train: Labelled { features: &train, labels: &data.train.labels },
+    let train = encoder.features(&data.train, data.side)?;
+    let test = encoder.features(&data.test, data.side)?;
+    // Images without a label have features, which the diagnostics look at, but no say in a classifier.
+    let rows: Vec<i64> = voters.iter().map(|&row| row.into()).collect();
+    let rows = Tensor::from_slice(&rows).to_device(device);
+    let labelled = Encoded {
+        pooled: train.pooled.index_select(0, &rows),
+        embedding: train.embedding.index_select(0, &rows),
+    };
+    let labels: Vec<u16> = voters.iter().map(|&row| data.train.labels[row as usize]).collect();
+    let views = encoder.two_views(&data.train, data.side, VIEWED)?;
+    let subject = |train, labels, bank| Subject {
+        train: Labelled { features: train, labels },
         test: Labelled { features: &test, labels: &data.test.labels },
         classes: &data.classes,
-        views: encoder.two_views(&data.train, data.side, VIEWED),
-        bank: (other.is_none()).then(|| loaded.tensors["bank"].to_device(device)),
+        views: views.each_ref().map(Tensor::shallow_clone),
+        bank,
         suffix: other.as_ref().map(|data| format!("@{}", data.name)).unwrap_or_default(),
     };
+    let bank = other.is_none().then(|| loaded.tensors["bank"].to_device(device));
+    let whole = subject(&train, &data.train.labels, bank);
+    let voting = subject(&labelled, &labels, None);
     let mut findings = Vec::new();
     for &evaluation in &request.evaluations {
         say(evaluation.name());
+        let subject = if is_classifier(evaluation) { &voting } else { &whole };
         findings.extend(subject.put(evaluation));
     }
     let journal = Writer::append(&request.dir, request.clock.clone())?;
     tell(&journal, &spec, &own, &loaded, &findings)?;
     Ok(findings.len())
+}
+
+/// Whether it says something about test images by the labels of training images.
+fn is_classifier(evaluation: Evaluation) -> bool {
+    matches!(evaluation, Evaluation::Knn | Evaluation::Svm | Evaluation::Linear)
+}
+
+/// Refuses what the data set has no labels for, of whose training images `n_labelled` have one.
+fn votes(evaluation: Evaluation, data: &Dataset, n_labelled: usize) -> Result<(), EvaluateError> {
+    let why = match (n_labelled, data.shares_classes()) {
+        _ if !is_classifier(evaluation) => return Ok(()),
+        (0, _) => "training images have no label",
+        (_, false) => "training and test images have no class in common",
+        (_, true) => return Ok(()),
+    };
+    let (name, found) = (data.name.clone(), evaluation.name());
+    let allowed = Evaluation::ALL.into_iter().filter(|&it| !is_classifier(it));
+    let allowed = allowed.map(Evaluation::name).collect::<Vec<_>>().join(", ");
+    Err(EvaluateError::NoVotes { name, found, why, allowed })
 }
 
 /// The checkpoint that was asked for.
@@ -140,21 +185,19 @@ fn none(request: &Request, step: Option<u64>) -> EvaluateError {
     }
 }
 
-/// Another data set, all of it, its images brought to the side that the run was trained on where the format has any.
+/// Another data set, all of it, its images brought to the `side` that the run was trained on where the format leaves a
+/// choice.
 fn elsewhere(
     own: &DataSpec,
+    side: usize,
     (dataset, root): &(DatasetKind, Option<PathBuf>),
     dir: &RunDir,
 ) -> Result<Dataset, DataError> {
-    let is_folder = *dataset == DatasetKind::Folder;
     let spec = DataSpec {
-        dataset: *dataset,
         root: root.clone(),
-        fraction: 1.0,
-        subset_seed: 0,
-        classes: None,
-        side: is_folder.then_some(own.side.unwrap_or(32)),
-        bad_images: own.bad_images.filter(|_| is_folder),
+        side: Some(side as u32),
+        bad_images: own.bad_images,
+        ..DataSpec::whole(*dataset)
     };
     data::load(&spec, &home_of(dir))
 }
@@ -184,4 +227,34 @@ fn tell(
     let epoch = step as f64 / steps_per_epoch as f64;
     journal.write(Event::Point(Point { step, epoch, sec, m: m.collect() }))?;
     journal.sync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::UNLABELLED;
+    use crate::lab::Home;
+
+    #[test]
+    fn classifiers_are_refused_where_no_label_could_be_right() {
+        let spec = DataSpec { fraction: 0.01, ..DataSpec::whole(DatasetKind::Shapes) };
+        let mut data = data::load(&spec, &Home::new("unused")).unwrap();
+        let refusal = |data: &Dataset| {
+            let n_labelled = data.train.labelled().len();
+            assert!(votes(Evaluation::Retrieval, data, n_labelled).is_ok());
+            assert!(votes(Evaluation::Diagnostics, data, n_labelled).is_ok());
+            votes(Evaluation::Svm, data, n_labelled).err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal(&data), None);
+        let unseen = |label: &u16| 5 + label % 5;
+        data.test.labels = data.test.labels.iter().map(unseen).collect();
+        data.train.labels.iter_mut().for_each(|label| *label %= 5);
+        assert_eq!(
+            refusal(&data).unwrap(),
+            "--what: found svm for shapes, whose training and test images have no class in common, \
+             allowed: retrieval, diagnostics"
+        );
+        data.train.labels.fill(UNLABELLED);
+        assert!(refusal(&data).unwrap().contains("whose training images have no label"));
+    }
 }

@@ -40,6 +40,15 @@ impl Params {
         Self { device, params: Vec::new(), buffers: Vec::new(), flat }
     }
 
+    /// Number of declared parameters, buffers apart.
+    pub fn len(&self) -> usize {
+        self.params.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.params.is_empty()
+    }
+
     pub fn device(&self) -> Device {
         self.device
     }

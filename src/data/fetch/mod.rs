@@ -10,7 +10,7 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body};
 
 use super::DataError;
-use super::cifar10::md5_of;
+use super::archive::md5_of;
 
 /// Tries that bring nothing new before giving up.
 const PATIENCE: u32 = 3;

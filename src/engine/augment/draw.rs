@@ -68,9 +68,18 @@ impl Draws {
         let a = epoch | view << 32;
         let draw = |&instance: &i64| {
             let mut stream = random::stream(seed, Purpose::Augment, a, instance as u64);
-            Draw::new(spec, side as u32, &mut stream)
+            Draw::new(spec, side as u32, side as u32, &mut stream)
         };
         Self { samples: instances.iter().map(draw).collect() }
+    }
+
+    /// The same for images that are already cut out and scaled to `side`.
+    pub(super) fn without_crops(mut self, side: usize) -> Self {
+        let side = side as u32;
+        for draw in &mut self.samples {
+            draw.crop = Crop { top: 0, left: 0, height: side, width: side };
+        }
+        self
     }
 
     pub fn len(&self) -> usize {
@@ -85,14 +94,27 @@ impl Draws {
 impl Draw {
     /// Everything is drawn whether or not `spec` uses it, and the crop, whose number of tries varies, comes last: so
     /// two runs that differ in one switch see the same values of all others, and their difference is that switch.
-    fn new(spec: &AugmentSpec, side: u32, stream: &mut Stream) -> Self {
+    fn new(spec: &AugmentSpec, width: u32, height: u32, stream: &mut Stream) -> Self {
         let flip = stream.unit() < 0.5;
         let grayscale = f64::from(stream.unit()) < spec.grayscale;
         let angle = spec.rotation as f32 * stream.range(-1.0, 1.0);
         let colour = Colour::new(spec.jitter as f32, stream);
-        let crop = Crop::new(spec.crop_min, side, stream);
+        let crop = Crop::new(spec.crop_min, width, height, stream);
         Self { crop, angle, colour, grayscale, flip: flip && spec.flip }
     }
+}
+
+/// The box that one sample's view is cut out of, in an image of any size: of the stream that [`Draws::new`] takes for
+/// the same sample.
+pub(super) fn crop(
+    spec: &AugmentSpec,
+    seed: u64,
+    (epoch, view): (u64, u64),
+    instance: u64,
+    (width, height): (u32, u32),
+) -> Crop {
+    let mut stream = random::stream(seed, Purpose::Augment, epoch | view << 32, instance);
+    Draw::new(spec, width, height, &mut stream).crop
 }
 
 impl Colour {
@@ -115,25 +137,32 @@ impl Crop {
     /// RandomResizedCrop as torchvision draws it: the area uniform in [`smallest`, 1] of the image, the log of the
     /// aspect ratio uniform, both thrown again while the box is larger than the image, the place uniform. After ten
     /// tries the largest central box whose ratio is allowed, which in a square image is the image.
-    fn new(smallest: f64, side: u32, stream: &mut Stream) -> Self {
-        let whole = Self { top: 0, left: 0, height: side, width: side };
+    fn new(smallest: f64, width: u32, height: u32, stream: &mut Stream) -> Self {
         if smallest >= 1.0 {
-            return whole;
+            return Self { top: 0, left: 0, height, width };
         }
-        let area = f64::from(side) * f64::from(side);
+        let area = f64::from(width) * f64::from(height);
         let (low, high) = (CROP_RATIO.0.ln(), CROP_RATIO.1.ln());
         for _ in 0..CROP_TRIES {
             let target = area * (smallest + (1.0 - smallest) * f64::from(stream.unit()));
             let ratio = (low + (high - low) * f64::from(stream.unit())).exp();
-            let width = (target * ratio).sqrt().round() as u32;
-            let height = (target / ratio).sqrt().round() as u32;
-            if (1..=side).contains(&width) && (1..=side).contains(&height) {
-                let top = stream.below(side - height + 1);
-                let left = stream.below(side - width + 1);
-                return Self { top, left, height, width };
+            let w = (target * ratio).sqrt().round() as u32;
+            let h = (target / ratio).sqrt().round() as u32;
+            if (1..=width).contains(&w) && (1..=height).contains(&h) {
+                let top = stream.below(height - h + 1);
+                let left = stream.below(width - w + 1);
+                return Self { top, left, height: h, width: w };
             }
         }
-        whole
+        let ratio = f64::from(width) / f64::from(height);
+        let (w, h) = if ratio < CROP_RATIO.0 {
+            (width, (f64::from(width) / CROP_RATIO.0).round() as u32)
+        } else if CROP_RATIO.1 < ratio {
+            ((f64::from(height) * CROP_RATIO.1).round() as u32, height)
+        } else {
+            (width, height)
+        };
+        Self { top: (height - h) / 2, left: (width - w) / 2, height: h, width: w }
     }
 }
 
@@ -184,6 +213,23 @@ mod tests {
             assert!((width - 0.5) / (height + 0.5) <= 4.0 / 3.0, "{crop:?}");
             assert!((height - 0.5) / (width + 0.5) <= 4.0 / 3.0, "{crop:?}");
         }
+    }
+
+    #[test]
+    fn crops_of_any_image_lie_inside_it_and_those_of_a_square_are_the_drawn_ones() {
+        let of = |instance, size| crop(&SPEC, 3, (5, 1), instance, size);
+        for instance in 0..2_000 {
+            for (width, height) in [(500, 375), (40, 300), (300, 40), (1, 1), (2, 700)] {
+                let crop = of(instance, (width, height));
+                assert!(0 < crop.width && 0 < crop.height, "{crop:?}");
+                assert!(crop.left + crop.width <= width && crop.top + crop.height <= height);
+            }
+            let drawn = draws(&SPEC, 5, 1, &[instance as i64])[0].crop;
+            assert_eq!(of(instance, (32, 32)), drawn);
+        }
+        // So long a strip has no box of an allowed shape and a fifth of its area: the middle is left.
+        let middle = Crop { top: 0, left: 123, height: 40, width: 53 };
+        assert_eq!(of(0, (300, 40)), middle);
     }
 
     #[test]

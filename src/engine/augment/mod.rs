@@ -17,9 +17,13 @@ mod parity;
 
 pub use draw::{Colour, Crop, Draw, Draws, Operation};
 
+use std::sync::Arc;
+
 use tch::{Device, Kind, Tensor};
 
 use crate::config::spec::AugmentSpec;
+use crate::data::files::decode::Region;
+use crate::data::loader::Choose;
 use crate::engine::device::upload;
 
 /// Turns batches of bytes into normalised views of themselves.
@@ -57,10 +61,31 @@ impl Augment {
         }
     }
 
+    /// Where views are made.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// What happens to each of `instances` (their numbers in the training set) in `epoch`. `view` tells apart the
     /// several views that two-view methods take of one image in one epoch; methods with one view pass 0.
     pub fn draw(&self, seed: u64, epoch: u64, view: u64, instances: &[i64]) -> Draws {
         Draws::new(&self.spec, self.side, seed, epoch, view, instances)
+    }
+
+    /// The same for images that come cut out already, by [`Augment::law`].
+    pub fn draw_cut(&self, seed: u64, epoch: u64, view: u64, instances: &[i64]) -> Draws {
+        self.draw(seed, epoch, view, instances).without_crops(self.side)
+    }
+
+    /// What [`Augment::draw`] would cut out of an image of any size, for whoever opens the file; nothing where
+    /// nothing is cropped. Not the same pixels as of a resident square, which has lost what lies outside of it.
+    pub fn law(&self, seed: u64, epoch: u64, view: u64) -> Option<Arc<Choose>> {
+        let spec = self.spec.clone();
+        let law = move |row: u32, width: u32, height: u32| {
+            let crop = draw::crop(&spec, seed, (epoch, view), row.into(), (width, height));
+            Region { left: crop.left, top: crop.top, width: crop.width, height: crop.height }
+        };
+        (self.spec.crop_min < 1.0).then(|| Arc::new(law) as Arc<Choose>)
     }
 
     /// Applies `draws[i]` to `images[i]`.

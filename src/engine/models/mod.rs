@@ -1,21 +1,28 @@
 //! Encoders: images in, unit embeddings out, with torchvision's parameter names so that weights interchange.
 
+mod alexnet;
 mod layers;
 mod resnet;
+mod vgg;
+mod weights;
 
 #[cfg(test)]
 mod parity;
 
+use std::path::PathBuf;
+
 use tch::{Kind, Tensor};
 
-use crate::config::spec::{Backbone, HeadNorm, ModelSpec};
-use crate::engine::params::{ParamId, Params};
+use crate::config::spec::{Backbone, HeadNorm, ModelSpec, Stem};
+use crate::engine::params::Params;
 
+use alexnet::Alexnet;
 use resnet::Resnet;
+use vgg::Vgg;
 
 /// What an encoder makes of a batch.
 pub struct Encoded {
-    /// Globally pooled backbone features, (B, C) fp32.
+    /// What the head reads, (B, C) fp32: globally pooled features of a ResNet, the last hidden layer of the others.
     pub pooled: Tensor,
     /// The embedding v = f_θ(x), (B, D) fp32, unit rows.
     pub embedding: Tensor,
@@ -51,57 +58,165 @@ pub enum Mode {
     Eval,
 }
 
+/// Names under which a network shows its feature maps, from the first: the columns of InstDisc's Table 2.
+pub const LAYERS: [&str; 5] = ["conv1", "conv2", "conv3", "conv4", "conv5"];
+
+/// Hears of each feature map (B, C, H, W) after its ReLU, in the convolutions' arithmetic.
+type See<'a> = &'a mut dyn FnMut(&'static str, &Tensor);
+
+/// Everything before the head.
+trait Network {
+    /// C, the number of features that the head reads.
+    fn features(&self) -> i64;
+    /// (B, 3, S, S) fp32 → (B, C) fp32; `see` hears of the maps of [`LAYERS`].
+    fn forward(&self, params: &Params, images: &Tensor, mode: Mode, see: See) -> Tensor;
+}
+
+/// A network that cannot be built, or weights that do not fit it.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error(
+        "model.backbone: found {backbone} for images of {side}×{side} pixels, allowed: {least} or more a side{cure}"
+    )]
+    TooSmall { backbone: &'static str, side: usize, least: usize, cure: &'static str },
+    #[error("model.weights: {}: {why}", path.display())]
+    Unreadable { path: PathBuf, why: String },
+    #[error("model.weights: {}: found {found}, allowed: {allowed}", path.display())]
+    Weights { path: PathBuf, found: String, allowed: String },
+}
+
 /// Backbone, linear head of D outputs, L2 normalisation (InstDisc §3).
 pub struct Model {
-    backbone: Resnet,
-    /// (D, C)
-    head_weight: ParamId,
-    /// (D)
-    head_bias: ParamId,
+    backbone: Box<dyn Network>,
+    name: &'static str,
+    head: layers::Linear,
+    head_name: &'static str,
     head_norm: Option<layers::Statistics>,
+    /// How many of the first parameters and buffers in [`Params`] are this model's.
+    n_params: usize,
+    n_buffers: usize,
 }
 
 impl Model {
-    /// Declares the parameters, with initial values that depend on `seed` alone.
-    pub fn new(spec: &ModelSpec, arithmetic: Arithmetic, seed: u64, params: &mut Params) -> Self {
-        let (blocks, widths): (i64, [i64; 4]) = match spec.backbone {
-            Backbone::Resnet18 => (2, [64, 128, 256, 512]),
-            Backbone::ResnetSmall => (1, [32, 64, 128, 256]),
-        };
-        let widths = widths.map(|w| ((w as f64 * spec.width).round() as i64).max(1));
+    /// Declares the parameters, with initial values that depend on `seed` alone, of a network for images of
+    /// `side`×`side` pixels.
+    ///
+    /// # Errors
+    /// Images too small for the backbone's poolings.
+    pub fn new(
+        spec: &ModelSpec,
+        side: usize,
+        arithmetic: Arithmetic,
+        seed: u64,
+        params: &mut Params,
+    ) -> Result<Self, ModelError> {
+        let stem = resolved(spec.stem, side);
+        let name = backbone_name(spec.backbone);
+        let least = least_side(spec.backbone, stem);
+        if side < least {
+            let smaller = stem == Stem::Imagenet && least_side(spec.backbone, Stem::Cifar) < least;
+            let cure = if smaller { "; model.stem = \"cifar\" takes less" } else { "" };
+            return Err(ModelError::TooSmall { backbone: name, side, least, cure });
+        }
+        let scaled = |channels: i64| ((channels as f64 * spec.width).round() as i64).max(1);
         let mut init = layers::Init { seed, params, n_drawn: 0 };
-        let backbone = Resnet::new(&mut init, blocks, widths, arithmetic);
+        let mut resnet = |bottleneck, blocks, widths: [i64; 4]| -> Box<dyn Network> {
+            let depth = resnet::Depth { bottleneck, blocks };
+            Box::new(Resnet::new(&mut init, depth, widths.map(scaled), stem, arithmetic))
+        };
+        let widths = [64, 128, 256, 512];
+        let backbone: Box<dyn Network> = match spec.backbone {
+            Backbone::Resnet18 => resnet(false, [2, 2, 2, 2], widths),
+            Backbone::Resnet34 => resnet(false, [3, 4, 6, 3], widths),
+            Backbone::Resnet50 => resnet(true, [3, 4, 6, 3], widths),
+            Backbone::ResnetSmall => resnet(false, [1, 1, 1, 1], [32, 64, 128, 256]),
+            Backbone::Alexnet => Box::new(Alexnet::new(&mut init, scaled, stem, arithmetic)),
+            Backbone::Vgg16 => Box::new(Vgg::new(&mut init, scaled, false, stem, arithmetic)),
+            Backbone::Vgg16Bn => Box::new(Vgg::new(&mut init, scaled, true, stem, arithmetic)),
+        };
         let dim = i64::from(spec.dim);
-        let (head_weight, head_bias) = init.linear("fc", widths[3], dim);
+        let head_name = match spec.backbone {
+            Backbone::Alexnet | Backbone::Vgg16 | Backbone::Vgg16Bn => "classifier.6",
+            _ => "fc",
+        };
+        let head = init.linear(head_name, backbone.features(), dim);
         let head_norm = match spec.head_norm {
             HeadNorm::None => None,
             HeadNorm::Batch => Some(init.statistics("head_norm", dim)),
         };
-        Self { backbone, head_weight, head_bias, head_norm }
+        let (n_params, n_buffers) = (params.len(), params.buffers().len());
+        Ok(Self { backbone, name, head, head_name, head_norm, n_params, n_buffers })
     }
 
     /// `images` is (B, 3, S, S) fp32, normalised.
     pub fn forward(&self, params: &Params, images: &Tensor, mode: Mode) -> Encoded {
-        let pooled = self.backbone.forward(params, images, mode); // (B, C)
-        let bias = Some(params.get(self.head_bias));
-        let mut projected = pooled.linear(params.get(self.head_weight), bias); // (B, D)
+        let pooled = self.backbone.forward(params, images, mode, &mut |_, _| {}); // (B, C)
+        let mut projected = self.head.forward(params, &pooled); // (B, D)
         if let Some(norm) = &self.head_norm {
             projected = norm.forward(params, &projected, mode);
         }
         Encoded { embedding: unit(&projected), pooled }
     }
 
+    /// The feature maps that a linear probe reads, named as in [`LAYERS`], from the first: (B, C, H, W) fp32 after the
+    /// ReLU and before any pooling that follows. `images` as in [`Model::forward`].
+    pub fn stages(
+        &self,
+        params: &Params,
+        images: &Tensor,
+        mode: Mode,
+    ) -> Vec<(&'static str, Tensor)> {
+        let mut maps = Vec::new();
+        let mut keep = |name, map: &Tensor| maps.push((name, map.to_kind(Kind::Float)));
+        let _pooled = self.backbone.forward(params, images, mode, &mut keep);
+        maps
+    }
+
     /// Scales and shifts the head so that on `pooled` (N, C) each output has mean 0 and standard deviation 1.
     pub fn centre_head(&self, params: &Params, pooled: &Tensor) {
         tch::no_grad(|| {
-            let mut weight = params.get(self.head_weight).shallow_clone(); // (D, C)
-            let mut bias = params.get(self.head_bias).shallow_clone();
+            let mut weight = params.get(self.head.weight).shallow_clone(); // (D, C)
+            let mut bias = params.get(self.head.bias).shallow_clone();
             let outputs = pooled.matmul(&weight.tr()); // (N, D)
             let std = outputs.std_dim(0, true, false).clamp_min(1e-6); // (D)
             let _ = weight.g_div_(&std.unsqueeze(1));
             let mean = pooled.mean_dim(0i64, false, Kind::Float); // (C)
             bias.copy_(&-weight.mv(&mean));
         });
+    }
+}
+
+/// Images above this side get the ImageNet stem unless the specification says otherwise.
+const CIFAR_SIDE: usize = 64;
+
+fn resolved(stem: Stem, side: usize) -> Stem {
+    match stem {
+        Stem::Auto if CIFAR_SIDE < side => Stem::Imagenet,
+        Stem::Auto => Stem::Cifar,
+        chosen => chosen,
+    }
+}
+
+/// The smallest image of which every pooling finds something left.
+fn least_side(backbone: Backbone, stem: Stem) -> usize {
+    match (backbone, stem) {
+        (Backbone::Alexnet, Stem::Imagenet) => 63,
+        (Backbone::Alexnet, _) => 15,
+        (Backbone::Vgg16 | Backbone::Vgg16Bn, _) => 32,
+        _ => 1,
+    }
+}
+
+/// As `model.backbone` writes it.
+fn backbone_name(backbone: Backbone) -> &'static str {
+    match backbone {
+        Backbone::Resnet18 => "resnet18",
+        Backbone::Resnet34 => "resnet34",
+        Backbone::Resnet50 => "resnet50",
+        Backbone::Alexnet => "alexnet",
+        Backbone::Vgg16 => "vgg16",
+        Backbone::Vgg16Bn => "vgg16_bn",
+        Backbone::ResnetSmall => "resnet_small",
     }
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::{Events, TrainError, Trainer, on_device};
+use super::images::encode_split;
+use super::{Events, TrainError, Trainer};
 use crate::config::spec::ObjectiveKind;
+use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
-use crate::engine::eval::encode::{encode, to_vec};
+use crate::engine::eval::encode::to_vec;
 use crate::engine::eval::knn::knn_accuracy;
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
@@ -56,26 +58,41 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart.
+    /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart. Images without a
+    /// label are in no bank here: they cannot vote.
     pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
+        if self.no_votes().is_some() {
+            return Ok(());
+        }
         let (spec, data) = (self.job.spec, self.job.data);
-        let test = on_device(&data.test.images, data.side, self.job.device);
-        let tested = encode(&self.model, &self.params, &self.augment, &test).embedding; // (Q, D)
-        let known = encode(&self.model, &self.params, &self.augment, &self.images).embedding; // (n, D)
-        let (queries, clean) = (to_vec(&tested), to_vec(&known));
-        let training = to_vec(self.bank.tensor());
+        let test = encode_split(&self.model, &self.params, &self.augment, &data.test, data.side)?;
+        let tested = test.embedding; // (Q, D)
+        let known = self.images.encode(&self.model, &self.params, &self.augment, data)?;
+        let known = known.embedding; // (n, D)
+        let rows = data.train.labelled();
+        let n_bank = rows.len();
+        let voters = |bank: &Tensor| match n_bank == data.train.len() {
+            true => to_vec(bank),
+            false => {
+                let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
+                to_vec(&bank.index_select(0, &upload(&rows, self.job.device)))
+            }
+        };
+        let (queries, clean) = (to_vec(&tested), voters(&known));
+        let training = voters(self.bank.tensor());
+        let bank_labels: Vec<u16> = rows.iter().map(|&r| data.train.labels[r as usize]).collect();
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
         let mut m = self.diagnose(&tested, &known, events)?;
         for (metric, bank, which) in
             [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
         {
             let (dim, n_classes) = (spec.model.dim as usize, data.classes.len());
-            let (labels, bank_labels) = (&data.test.labels, &data.train.labels);
-            let top1 = knn_accuracy(&queries, labels, bank, bank_labels, dim, n_classes, k, tau);
+            let labels = &data.test.labels;
+            let top1 = knn_accuracy(&queries, labels, bank, &bank_labels, dim, n_classes, k, tau);
             m.insert(metric.to_owned(), Number(top1));
             let settings = serde_json::json!({
-                "k": k.min(data.train.len()), "tau": tau, "bank": which, "feature": "embedding",
-                "n_bank": data.train.len(), "n_queries": data.test.len(),
+                "k": k.min(n_bank), "tau": tau, "bank": which, "feature": "embedding",
+                "n_bank": n_bank, "n_queries": data.test.len(),
             });
             events.write(Event::Eval(Eval {
                 step: self.step,
@@ -155,6 +172,21 @@ impl Trainer<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Why no vote among training images says anything about the test images, where that is so.
+    pub(super) fn no_votes(&self) -> Option<&'static str> {
+        let data = self.job.data;
+        if data.train.labelled().is_empty() {
+            return Some("no training image has a label");
+        }
+        (!data.shares_classes()).then_some("training and test images have no class in common")
+    }
+
+    pub(super) fn warn_of_no_votes(&self, events: &mut dyn Events) -> Result<(), TrainError> {
+        let Some(why) = self.no_votes() else { return Ok(()) };
+        let message = format!("{why}: knn_top1 is not measured; `eval` measures retrieval");
+        self.warn("no_votes", message, events)
     }
 
     fn warn(&self, code: &str, message: String, events: &mut dyn Events) -> Result<(), TrainError> {

@@ -5,22 +5,23 @@
 //! resumed run equals an uninterrupted one.
 
 mod epoch;
+pub(in crate::engine) mod images;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::augment::Augment;
 use super::bank::MemoryBank;
 use super::checkpoint::{self, CheckpointError, Loaded};
 use super::device::upload;
-use super::eval::encode::encode;
-use super::models::{Arithmetic, Mode, Model};
+use super::models::{Arithmetic, Mode, Model, ModelError};
 use super::objectives::{self, Batch, EpochStart, Instances, Objective, View, proximal};
 use super::optimizer::Sgd;
 use super::params::Params;
@@ -28,10 +29,12 @@ use super::recorder::{EpochLoss, Pending, StepLoss};
 use super::schedule::learning_rate;
 use crate::config::RunSpec;
 use crate::config::spec::{BankInit, HeadInit, ObjectiveKind};
-use crate::data::Dataset;
+use crate::data::{DataError, Dataset, UNLABELLED};
 use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
 use crate::journal::writer::WriteError;
 use crate::random::{self, Purpose};
+
+use images::{AHEAD, Images, ViewKey};
 
 /// Images of the first look at the data that centres the head.
 const FIRST_LOOK: usize = 1024;
@@ -79,6 +82,14 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error("{key}: found {found}, allowed: {allowed}")]
+    Unfit { key: &'static str, found: String, allowed: String },
+    #[error("cannot start a thread that reads images: {0}")]
+    Thread(std::io::Error),
+    #[error(transparent)]
     Journal(#[from] WriteError),
     #[error("{metric} is {value} at step {step}; {last_good}")]
     NotFinite { metric: &'static str, value: f64, step: u64, last_good: String },
@@ -99,8 +110,7 @@ pub struct Trainer<'a> {
     bank: MemoryBank,
     sgd: Sgd,
     augment: Augment,
-    /// (N, S, S, 3) u8, on the device.
-    images: Tensor,
+    images: Images,
     /// Steps done.
     step: u64,
     epoch_loss: EpochLoss,
@@ -115,19 +125,23 @@ impl<'a> Trainer<'a> {
     /// Builds the run as of its start or, with `from`, as of a checkpoint.
     pub fn new(job: Job<'a>, from: Option<Loaded>) -> Result<Self, TrainError> {
         let (spec, data) = (job.spec, job.data);
+        fits(spec, data)?;
         let (n, dim) = (data.train.len(), spec.model.dim as usize);
         let mut params = Params::new(job.device);
-        let model = Model::new(&spec.model, job.arithmetic, spec.seed, &mut params);
+        let model = Model::new(&spec.model, data.side, job.arithmetic, spec.seed, &mut params)?;
         let instances = Instances { n, labels: &data.train.labels, n_classes: data.classes.len() };
         let objective =
             objectives::build(&spec.objective, instances, dim, spec.seed, job.device, &mut params);
         params.freeze();
+        if let (None, Some(weights)) = (&from, &spec.model.weights) {
+            model.load_weights(&mut params, weights)?;
+        }
         let sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
         let group = if job.device == Device::Cpu { 1 } else { CUDA_GROUP };
         let started = (job.clock)();
         let mut trainer = Self {
             augment: Augment::new(&spec.augment, data.mean, data.std, data.side, job.device),
-            images: on_device(&data.train.images, data.side, job.device),
+            images: Images::new(&data.train, data.side, job.device)?,
             bank: MemoryBank::random(n, dim, spec.seed, job.device),
             params,
             model,
@@ -144,7 +158,7 @@ impl<'a> Trainer<'a> {
         };
         match from {
             Some(loaded) => trainer.restore(loaded)?,
-            None => trainer.first_look(),
+            None => trainer.first_look()?,
         }
         Ok(trainer)
     }
@@ -175,16 +189,18 @@ impl<'a> Trainer<'a> {
             info("loss/instance", "nats", Better::Lower),
             info("loss/proximal", "nats", Better::Lower),
             info("loss/roughness", "nats", Better::Lower),
-            info("knn_top1", "%", Better::Higher),
-            info("knn_top1_bank", "%", Better::Higher),
-            info("spread", "of 1/√D", Better::Neither),
-            info("rankme", "directions", Better::Neither),
-            info("slot_cosine", "cosine", Better::Neither),
             info("lr", "1", Better::Neither),
             info("images_per_second", "images/s", Better::Higher),
         ];
-        if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
-            metrics.push(info("z/exact", "", Better::Neither));
+        if self.no_votes().is_none() {
+            metrics.push(info("knn_top1", "%", Better::Higher));
+            metrics.push(info("knn_top1_bank", "%", Better::Higher));
+            metrics.push(info("spread", "of 1/√D", Better::Neither));
+            metrics.push(info("rankme", "directions", Better::Neither));
+            metrics.push(info("slot_cosine", "cosine", Better::Neither));
+            if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
+                metrics.push(info("z/exact", "", Better::Neither));
+            }
         }
         metrics.extend(self.objective.metrics().into_iter().map(|(info, _)| info));
         metrics
@@ -193,6 +209,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the end, or to a checkpoint when asked to stop.
     pub fn run(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
         self.warn_of_many_negatives(events)?;
+        self.warn_of_no_votes(events)?;
         let epochs = self.epochs();
         if epochs == 0 {
             self.evaluate(events)?;
@@ -201,12 +218,12 @@ impl<'a> Trainer<'a> {
         while self.epoch() < epochs {
             let epoch = self.epoch();
             if self.step.is_multiple_of(self.steps_per_epoch()) {
-                self.begin_epoch(epoch);
+                self.begin_epoch(epoch)?;
             }
             let order = order(self.job.spec.seed, epoch, self.job.data.train.len());
             let (epoch_started, first_step) = (self.now(), self.step);
             while self.epoch() == epoch {
-                self.train_step(epoch, &order);
+                self.train_step(epoch, &order)?;
                 if self.pending.is_due() {
                     self.log_losses(events)?;
                 }
@@ -230,27 +247,18 @@ impl<'a> Trainer<'a> {
     }
 
     /// One step of the paper's Algorithm: embed, compare with the bank, descend, remember.
-    fn train_step(&mut self, epoch: u32, order: &[i64]) {
+    fn train_step(&mut self, epoch: u32, order: &[i64]) -> Result<(), TrainError> {
         let spec = self.job.spec;
-        let position = (self.step % self.steps_per_epoch()) as usize;
-        let size = spec.train.batch_size as usize;
-        let instances = &order[position * size..order.len().min((position + 1) * size)];
+        let instances = self.batch(self.step, order);
         let index = upload(instances, self.job.device); // (B)
+        self.foresee(epoch, order);
 
-        let transform = self.objective.transform(epoch);
-        let images = self.images.index_select(0, &index); // (B, S, S, 3)
-        let view = |number: u64, view: View| match view {
-            View::Original => self.augment.clean(&images),
-            View::Augmented | View::Key => {
-                let draws = self.augment.draw(spec.seed, transform, number, instances);
-                self.augment.apply(&images, &draws) // (B, 3, S, S)
-            }
-        };
         let (mut learned, mut keys) = (Vec::new(), None);
-        for (number, &of) in (0..).zip(self.objective.views()) {
-            match of {
-                View::Key => keys = Some(view(number, of)),
-                View::Original | View::Augmented => learned.push(view(number, of)),
+        for key in self.views_of(self.step, epoch) {
+            let view = self.images.view(&self.augment, spec.seed, key, instances)?; // (B, 3, S, S)
+            match key.view {
+                View::Key => keys = Some(view),
+                View::Original | View::Augmented => learned.push(view),
             }
         }
         let feats = self.embed(&learned); // (B, D) each
@@ -279,6 +287,32 @@ impl<'a> Trainer<'a> {
 
         self.step += 1;
         self.pending.push(self.step, self.now(), &instance, proximal.as_ref());
+        Ok(())
+    }
+
+    /// The instances of a step of the epoch that has this order.
+    fn batch<'o>(&self, step: u64, order: &'o [i64]) -> &'o [i64] {
+        let position = (step % self.steps_per_epoch()) as usize;
+        let size = self.job.spec.train.batch_size as usize;
+        &order[position * size..order.len().min((position + 1) * size)]
+    }
+
+    /// The views of a step, in the objective's order.
+    fn views_of(&self, step: u64, epoch: u32) -> impl Iterator<Item = ViewKey> + use<> {
+        let transform = self.objective.transform(epoch);
+        let views = (0..).zip(self.objective.views());
+        views.map(move |(number, &view)| ViewKey { step, number, view, transform })
+    }
+
+    /// Has the images of this step and the next few of the epoch read, where they are on disk.
+    fn foresee(&self, epoch: u32, order: &[i64]) {
+        let end = (u64::from(epoch) + 1) * self.steps_per_epoch();
+        for step in self.step..end.min(self.step + 1 + AHEAD) {
+            for key in self.views_of(step, epoch) {
+                let instances = self.batch(step, order);
+                self.images.foresee(&self.augment, self.job.spec.seed, key, instances);
+            }
+        }
     }
 
     /// Embeddings of several views of a batch, (B, D) each, by one pass: they share batch statistics.
@@ -291,42 +325,55 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn begin_epoch(&mut self, epoch: u32) {
+    fn begin_epoch(&mut self, epoch: u32) -> Result<(), TrainError> {
+        // The objective decides whether there is a pass over the data, and has no way to say that a file was bad.
+        let bad = RefCell::new(None);
+        let embed = || {
+            let data = self.job.data;
+            let encoded = self.images.encode(&self.model, &self.params, &self.augment, data);
+            encoded.map(|encoded| encoded.embedding).unwrap_or_else(|error| {
+                *bad.borrow_mut() = Some(error);
+                self.bank.tensor().shallow_clone()
+            })
+        };
         self.objective.begin_epoch(&EpochStart {
             epoch,
             seed: self.job.spec.seed,
             params: &self.params,
-            embed: &|| encode(&self.model, &self.params, &self.augment, &self.images).embedding,
+            embed: &embed,
         });
+        bad.into_inner().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Before the first step: the head centred and the bank encoded, where the spec asks for it.
-    fn first_look(&mut self) {
+    fn first_look(&mut self) -> Result<(), TrainError> {
         let (spec, n) = (self.job.spec, self.job.data.train.len());
         let some = order(spec.seed, u32::MAX, n);
         if spec.model.head_init == HeadInit::Centred {
-            let pooled = self.look(&some[..n.min(FIRST_LOOK)]).0; // (N, C)
+            let pooled = self.look(&some[..n.min(FIRST_LOOK)])?.0; // (N, C)
             self.model.centre_head(&self.params, &pooled);
         }
         if spec.objective.bank_init == BankInit::Encoded {
             let all: Vec<i64> = (0..n as i64).collect();
-            self.bank = MemoryBank::from_unit(self.look(&all).1);
+            self.bank = MemoryBank::from_unit(self.look(&all)?.1);
         }
+        Ok(())
     }
 
     /// Pooled features and embeddings of augmented instances, by the batches' own statistics, as a step sees them.
-    fn look(&self, instances: &[i64]) -> (Tensor, Tensor) {
+    fn look(&self, instances: &[i64]) -> Result<(Tensor, Tensor), TrainError> {
         let size = self.job.spec.train.batch_size as usize;
-        let part = |instances: &[i64]| {
-            let index = upload(instances, self.job.device);
-            let draws = self.augment.draw(self.job.spec.seed, BEFORE_TRAINING, 0, instances);
-            let views = self.augment.apply(&self.images.index_select(0, &index), &draws);
-            let encoded = self.model.forward(&self.params, &views, Mode::Train);
-            (encoded.pooled, encoded.embedding)
-        };
-        let (pooled, embeddings): (Vec<_>, Vec<_>) =
-            tch::no_grad(|| instances.chunks(size).map(part).unzip());
-        (Tensor::cat(&pooled, 0), Tensor::cat(&embeddings, 0))
+        let (view, transform) = (View::Augmented, BEFORE_TRAINING);
+        let key = ViewKey { step: u64::MAX >> 4, number: 0, view, transform };
+        let (mut pooled, mut embeddings) = (Vec::new(), Vec::new());
+        for instances in instances.chunks(size) {
+            let views = self.images.view(&self.augment, self.job.spec.seed, key, instances)?;
+            let forward = || self.model.forward(&self.params, &views, Mode::Train);
+            let encoded = tch::no_grad(forward);
+            pooled.push(encoded.pooled);
+            embeddings.push(encoded.embedding);
+        }
+        Ok((Tensor::cat(&pooled, 0), Tensor::cat(&embeddings, 0)))
     }
 
     /// Writes the losses read back so far.
@@ -386,8 +433,19 @@ fn order(seed: u64, epoch: u32, n: usize) -> Vec<i64> {
     order
 }
 
-/// (N, S, S, 3) u8.
-fn on_device(images: &[u8], side: usize, device: Device) -> Tensor {
-    let side = side as i64;
-    Tensor::from_slice(images).view([-1, side, side, 3]).to_kind(Kind::Uint8).to_device(device)
+/// Whether the data set can be trained on as the spec asks.
+fn fits(spec: &RunSpec, data: &Dataset) -> Result<(), TrainError> {
+    let (n, batch) = (data.train.len(), spec.train.batch_size);
+    if n < batch as usize {
+        let found = format!("{batch} for {n} training images of {}", data.name);
+        let allowed = format!("at most {n}, or more images");
+        return Err(TrainError::Unfit { key: "train.batch_size", found, allowed });
+    }
+    let supervised = matches!(spec.objective.kind, ObjectiveKind::Supervised { .. });
+    if supervised && data.train.labels.contains(&UNLABELLED) {
+        let found = format!("supervised for images of {} without labels", data.name);
+        let allowed = "another objective, or data.split = \"train\"".to_owned();
+        return Err(TrainError::Unfit { key: "objective.kind", found, allowed });
+    }
+    Ok(())
 }

@@ -6,12 +6,15 @@ use std::path::Path;
 
 use tch::{Device, Tensor};
 
+use super::images::{Images, ViewKey};
 use super::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::RunSpec;
-use crate::config::spec::ObjectiveKind;
-use crate::data::{self, Dataset};
+use crate::config::spec::{DataSpec, DatasetKind, ObjectiveKind, Residence};
+use crate::data::{self, Dataset, UNLABELLED};
+use crate::engine::augment::Augment;
 use crate::engine::checkpoint::{self, Loaded};
 use crate::engine::models::Arithmetic;
+use crate::engine::objectives::View;
 use crate::engine::recorder::EpochLoss;
 use crate::journal::event::Event;
 use crate::journal::writer::WriteError;
@@ -311,4 +314,148 @@ fn negatives_that_outnumber_the_instances_are_warned_of() {
     let ObjectiveKind::Nce { m, .. } = &mut spec.objective.kind else { unreachable!() };
     *m = 100;
     assert!(warned(&spec));
+}
+
+/// Forty PNG files of two classes to train on and eight to test on, each of its own size and colours.
+fn files(root: &Path) {
+    for (split, n) in [("train", 20), ("test", 4)] {
+        for (class, hue) in [("ant", 0u32), ("bee", 90)] {
+            let folder = root.join(split).join(class);
+            std::fs::create_dir_all(&folder).unwrap();
+            for i in 0..n {
+                let image = image::RgbImage::from_fn(24 + i, 40 - i, |x, y| {
+                    image::Rgb([hue + 5 * i, 9 * x, 6 * y].map(|value| (value % 256) as u8))
+                });
+                image.save(folder.join(format!("{i:02}.png"))).unwrap();
+            }
+        }
+    }
+}
+
+fn on_disk(root: &Path) -> RunSpec {
+    let mut spec = spec();
+    spec.data = DataSpec {
+        root: Some(root.to_owned()),
+        side: Some(16),
+        resident: Residence::Disk,
+        ..DataSpec::whole(DatasetKind::Folder)
+    };
+    spec.train.batch_size = 16;
+    spec.train.epochs = 2;
+    spec
+}
+
+#[test]
+fn a_run_on_files_goes_on_after_a_stop_as_if_nothing_had_been_read_ahead() {
+    let root = tempfile::tempdir().unwrap();
+    files(root.path());
+    // Two views of each image, one of them as it is.
+    let two_views =
+        r#""kind": "triplet", "margin": 0.5, "views": "original_augmented", "negatives": "all""#;
+    let spec = RunSpec { objective: with_objective(two_views).objective, ..on_disk(root.path()) };
+    let data = data::load(&spec.data, &Home::new("unused")).unwrap();
+    assert!(!data.train.is_resident() && !data.test.is_resident());
+    let unbroken = tempfile::tempdir().unwrap();
+    let (outcome, told) = train(&spec, &data, unbroken.path(), None, None).unwrap();
+    assert_eq!(outcome, Outcome::Finished { step: 6 });
+    assert!(told.values().contains_key(&(6, "knn_top1".to_owned())));
+    for stop_after in [1, 4] {
+        let dir = tempfile::tempdir().unwrap();
+        train(&spec, &data, dir.path(), None, Some(stop_after)).unwrap();
+        train(&spec, &data, dir.path(), Some(newest(dir.path())), None).unwrap();
+        assert_eq!(newest(dir.path()).meta, newest(unbroken.path()).meta, "after {stop_after}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_image_ends_the_run_by_name() {
+    let root = tempfile::tempdir().unwrap();
+    files(root.path());
+    let spec = on_disk(root.path());
+    std::fs::write(root.path().join("train/bee/07.png"), "no image").unwrap();
+    let data = data::load(&spec.data, &Home::new("unused")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&spec, &data, dir.path(), None, None).err().unwrap();
+    let text = error.to_string();
+    assert!(text.contains("train/bee/07.png: found no readable image"), "{text}");
+    assert_eq!(crate::engine::attempt::AttemptError::from(error).exit_code(), 2);
+}
+
+/// Files that already have the side: the same crops, cut by the decoder here and by matrices there.
+#[test]
+fn views_of_files_are_those_of_the_same_images_in_memory() {
+    let root = tempfile::tempdir().unwrap();
+    files(root.path());
+    let mut spec = on_disk(root.path());
+    for path in ["train", "test"].map(|split| root.path().join(split)) {
+        for class in ["ant", "bee"].map(|class| path.join(class)) {
+            for entry in std::fs::read_dir(class).unwrap() {
+                let path = entry.unwrap().path();
+                let image = image::open(&path).unwrap().resize_exact(
+                    16,
+                    16,
+                    image::imageops::FilterType::Triangle,
+                );
+                image.save(path).unwrap();
+            }
+        }
+    }
+    let disk = data::load(&spec.data, &Home::new("unused")).unwrap();
+    spec.data.resident = Residence::Memory;
+    let memory = data::load(&spec.data, &Home::new("unused")).unwrap();
+    let augment = Augment::new(&spec.augment, disk.mean, disk.std, 16, Device::Cpu);
+    let images = [&disk, &memory].map(|data| Images::new(&data.train, 16, Device::Cpu).unwrap());
+    for view in [View::Original, View::Augmented] {
+        let key = ViewKey { step: 3, number: 1, view, transform: 5 };
+        let [a, b] = images.each_ref().map(|of| of.view(&augment, 7, key, &[39, 0, 12]).unwrap());
+        let worst = (a - b).abs().max().double_value(&[]);
+        // Bytes are rounded once more on the way from disk, and jitter may stretch that.
+        assert!(worst < 3.0 / 255.0 / 0.224, "{view:?}: {worst}");
+    }
+}
+
+#[test]
+fn only_images_with_a_label_vote() {
+    let mut spec = spec();
+    spec.train.epochs = 1;
+    let mut data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let knn = |data: &Dataset| {
+        let told = train(&spec, data, dir.path(), None, None).unwrap().1;
+        (told.values().contains_key(&(4, "knn_top1".to_owned())), told.warns("no_votes"))
+    };
+    for label in &mut data.train.labels[..50] {
+        *label = UNLABELLED;
+    }
+    assert_eq!(knn(&data), (true, false));
+    let labels = data.train.labels.clone();
+    data.train.labels.fill(UNLABELLED);
+    assert_eq!(knn(&data), (false, true));
+    // Classes 0 to 4 to train on, the others to test on: as in metric learning.
+    data.train.labels = labels.iter().enumerate().map(|(i, _)| (i % 5) as u16).collect();
+    data.test.labels.iter_mut().enumerate().for_each(|(i, label)| *label = 5 + (i % 5) as u16);
+    assert_eq!(knn(&data), (false, true));
+}
+
+#[test]
+fn a_set_smaller_than_a_batch_and_labels_that_are_not_there_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut spec = spec();
+    let mut data = dataset(&spec);
+    let refusal = |spec: &RunSpec, data: &Dataset| {
+        let error = train(spec, data, dir.path(), None, None).err().unwrap();
+        let text = error.to_string();
+        assert_eq!(crate::engine::attempt::AttemptError::from(error).exit_code(), 2);
+        text
+    };
+    spec.train.batch_size = 101;
+    assert_eq!(
+        refusal(&spec, &data),
+        "train.batch_size: found 101 for 100 training images of shapes, allowed: at most 100, or more images"
+    );
+    spec.train.batch_size = 32;
+    spec.objective.kind = ObjectiveKind::Supervised { tau: 0.1 };
+    data.train.labels[3] = UNLABELLED;
+    let text = refusal(&spec, &data);
+    assert!(text.starts_with("objective.kind: found supervised for images of shapes"), "{text}");
 }

@@ -1,133 +1,60 @@
-//! `folder`: `train/<class>/*.{jpg,jpeg,png}` and `test/<class>/*`, images of any size.
+//! `folder`: `train/<class>/*.{jpg,jpeg,png}` and `test/<class>/*` (or `val/`, as ImageNet has it), images of any size.
 //!
 //! Classes and files are sorted by name (bytewise), so that the order is the same on every file system. Anything else in
-//! the folders is ignored. An image that already has the asked-for size passes through untouched.
+//! the folders is ignored.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::imageops::{self, FilterType};
-use image::{DynamicImage, ImageReader};
-use rayon::prelude::*;
+use super::{Files, Listed};
+use crate::config::spec::DataSpec;
+use crate::data::DataError;
 
-use super::{DataError, Part, Pixels, Source};
-use crate::config::spec::{BadImages, DataSpec};
-
-/// Used where the specification does not say.
-const DEFAULT_SIDE: u32 = 32;
-
-pub(super) struct Folder {
-    classes: Vec<String>,
-    side: u32,
-    bad_images: BadImages,
-    train: Files,
-    test: Files,
-}
-
-/// The images of one split.
-#[derive(Default)]
-struct Files {
-    paths: Vec<PathBuf>,
-    labels: Vec<u16>,
-}
-
-impl Folder {
-    pub fn open(root: &Path, spec: &DataSpec) -> Result<Self, DataError> {
-        if !root.is_dir() {
-            let path = root.to_owned();
-            let expected = "a folder with train/<class>/*.{jpg,png} and test/<class>/*".to_owned();
-            let cure = "point data.root at it".to_owned();
-            return Err(DataError::Missing { path, expected, cure });
-        }
-        let classes = class_names(&root.join("train"))?;
-        let test_classes = class_names(&root.join("test"))?;
-        if classes != test_classes {
-            let found = match classes.iter().find(|name| !test_classes.contains(name)) {
-                Some(name) => format!("no class `{name}`, which train has"),
-                None => {
-                    let extra = test_classes.iter().find(|name| !classes.contains(name));
-                    format!("a class `{}` that train does not have", extra.map_or("", |e| e))
-                }
-            };
-            let allowed = format!("the classes of train: {}", classes.join(", "));
-            return Err(DataError::malformed(root.join("test"), found, allowed));
-        }
-        Ok(Self {
-            train: Files::list(&root.join("train"), &classes)?,
-            test: Files::list(&root.join("test"), &classes)?,
-            classes,
-            side: spec.side.unwrap_or(DEFAULT_SIDE),
-            bad_images: spec.bad_images.unwrap_or(BadImages::Refuse),
-        })
+/// # Errors
+/// Folders that are missing, empty or do not match.
+pub fn open(root: &Path, spec: &DataSpec) -> Result<Files, DataError> {
+    if !root.is_dir() {
+        let path = root.to_owned();
+        let expected = "a folder with train/<class>/*.{jpg,png} and test/<class>/*".to_owned();
+        let cure = "point data.root at it".to_owned();
+        return Err(DataError::Missing { path, expected, cure });
     }
-
-    fn files(&self, part: Part) -> &Files {
-        match part {
-            Part::Train => &self.train,
-            Part::Test => &self.test,
-        }
+    let (train, mut test) = (root.join("train"), root.join("test"));
+    if !test.is_dir() && root.join("val").is_dir() {
+        test = root.join("val");
     }
-}
-
-impl Source for Folder {
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn side(&self) -> usize {
-        self.side as usize
-    }
-
-    fn labels(&self, part: Part) -> &[u16] {
-        &self.files(part).labels
-    }
-
-    fn images(&self, part: Part, rows: &[u32]) -> Result<Pixels, DataError> {
-        let paths = &self.files(part).paths;
-        let size = self.side() * self.side() * 3;
-        let mut images = vec![0; rows.len() * size];
-        let slots = images.par_chunks_exact_mut(size).zip(rows);
-        let reasons: Vec<Option<String>> =
-            slots.map(|(slot, &row)| decode(&paths[row as usize], self.side, slot).err()).collect();
-        let mut bad = Vec::new();
-        for (position, reason) in reasons.into_iter().enumerate() {
-            let Some(reason) = reason else { continue };
-            let path = &paths[rows[position] as usize];
-            if self.bad_images == BadImages::Refuse {
-                let found = format!("no readable image ({reason})");
-                let allowed = "a JPEG or PNG image; data.bad_images = \"skip\" leaves it out";
-                return Err(DataError::malformed(path, found, allowed));
+    let classes = class_names(&train)?;
+    let test_classes = class_names(&test)?;
+    if classes != test_classes {
+        let found = match classes.iter().find(|name| !test_classes.contains(name)) {
+            Some(name) => format!("no class `{name}`, which train has"),
+            None => {
+                let extra = test_classes.iter().find(|name| !classes.contains(name));
+                format!("a class `{}` that train does not have", extra.map_or("", |e| e))
             }
-            bad.push((position, format!("{}: {reason}", path.display())));
-        }
-        if !rows.is_empty() && bad.len() == rows.len() {
-            let folder = paths[rows[0] as usize].parent().unwrap_or(Path::new(""));
-            return Err(DataError::malformed(folder, "no readable image at all", "some"));
-        }
-        for &(position, _) in bad.iter().rev() {
-            images.drain(position * size..(position + 1) * size);
-        }
-        Ok(Pixels { images, bad })
+        };
+        let allowed = format!("the classes of train: {}", classes.join(", "));
+        return Err(DataError::malformed(test, found, allowed));
     }
+    let splits = [list(&train, &classes)?, list(&test, &classes)?];
+    Ok(Files::new(root, classes, splits, spec))
 }
 
-impl Files {
-    fn list(root: &Path, classes: &[String]) -> Result<Self, DataError> {
-        let mut files = Self::default();
-        for (label, class) in (0u16..).zip(classes) {
-            let folder = root.join(class);
-            let mut paths: Vec<PathBuf> =
-                entries(&folder)?.into_iter().filter(|path| is_image_name(path)).collect();
-            if paths.is_empty() {
-                let found = "no .jpg, .jpeg or .png file";
-                return Err(DataError::malformed(folder, found, "one image or more in a class"));
-            }
-            paths.sort_unstable();
-            files.labels.extend(std::iter::repeat_n(label, paths.len()));
-            files.paths.append(&mut paths);
+fn list(root: &Path, classes: &[String]) -> Result<Listed, DataError> {
+    let mut files = Listed::default();
+    for (label, class) in (0u16..).zip(classes) {
+        let folder = root.join(class);
+        let mut paths: Vec<PathBuf> =
+            entries(&folder)?.into_iter().filter(|path| is_image_name(path)).collect();
+        if paths.is_empty() {
+            let found = "no .jpg, .jpeg or .png file";
+            return Err(DataError::malformed(folder, found, "one image or more in a class"));
         }
-        Ok(files)
+        paths.sort_unstable();
+        files.labels.extend(std::iter::repeat_n(label, paths.len()));
+        files.paths.append(&mut paths);
     }
+    Ok(files)
 }
 
 /// Folders that are not hidden, sorted; two or more.
@@ -172,42 +99,14 @@ fn is_image_name(path: &Path) -> bool {
     !hidden && extension.is_some_and(|ext| known.contains(&ext.as_str()))
 }
 
-/// Fills `slot`, (side, side, 3): shorter side resized to `side`, centre cropped. The reason in words if that fails.
-fn decode(path: &Path, side: u32, slot: &mut [u8]) -> Result<(), String> {
-    let reader = ImageReader::open(path).map_err(|e| e.to_string())?;
-    // By content: a PNG under the name of a JPEG is common and harmless.
-    let reader = reader.with_guessed_format().map_err(|e| e.to_string())?;
-    let image = reader.decode().map_err(|e| e.to_string())?.into_rgb8();
-    let (width, height) = image.dimensions();
-    if width == 0 || height == 0 {
-        return Err("it has no pixels".to_owned());
-    }
-    if (width, height) == (side, side) {
-        slot.copy_from_slice(image.as_raw());
-        return Ok(());
-    }
-    let shorter = width.min(height);
-    let scaled = |length: u32| {
-        let exact = u64::from(length) * u64::from(side);
-        ((exact + u64::from(shorter) / 2) / u64::from(shorter)).max(u64::from(side)) as u32
-    };
-    let (width, height) = (scaled(width), scaled(height));
-    let image = DynamicImage::from(image).resize_exact(width, height, FilterType::Triangle);
-    let (left, top) = ((width - side) / 2, (height - side) / 2);
-    let cropped = imageops::crop_imm(&image, left, top, side, side).to_image();
-    slot.copy_from_slice(DynamicImage::from(cropped).into_rgb8().as_raw());
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use image::{Rgb, RgbImage};
     use tempfile::TempDir;
 
-    use super::super::{load, tests::spec};
     use super::*;
-    use crate::config::spec::DatasetKind;
-    use crate::data::Dataset;
+    use crate::config::spec::{BadImages, DatasetKind, Residence};
+    use crate::data::{Dataset, load};
     use crate::lab::Home;
 
     fn solid(path: &Path, width: u32, height: u32, colour: [u8; 3]) {
@@ -228,14 +127,17 @@ mod tests {
     }
 
     fn read(dir: &Path, bad_images: BadImages) -> Result<Dataset, DataError> {
-        let spec = DataSpec {
-            dataset: DatasetKind::Folder,
+        load(&spec(dir, bad_images, Residence::Auto), &Home::new("unused"))
+    }
+
+    fn spec(dir: &Path, bad_images: BadImages, resident: Residence) -> DataSpec {
+        DataSpec {
             root: Some(dir.to_owned()),
             side: Some(4),
             bad_images: Some(bad_images),
-            ..spec()
-        };
-        load(&spec, &Home::new("unused"))
+            resident,
+            ..DataSpec::whole(DatasetKind::Folder)
+        }
     }
 
     fn error(dir: &TempDir) -> String {
@@ -325,5 +227,51 @@ mod tests {
         assert_eq!(error(&dir), format!("ROOT/test/bee: {found}"));
         let gone = read(&dir.path().join("nowhere"), BadImages::Refuse).unwrap_err().to_string();
         assert!(gone.contains("nowhere: found nothing") && gone.contains("data.root"), "{gone}");
+    }
+
+    #[test]
+    fn imagenets_val_stands_for_test() {
+        let dir = small();
+        fs::rename(dir.path().join("test"), dir.path().join("val")).unwrap();
+        assert_eq!(read(dir.path(), BadImages::Refuse).unwrap().test.labels, [0, 1]);
+    }
+
+    #[test]
+    fn images_on_disk_are_those_in_memory() {
+        let dir = small();
+        solid(&dir.path().join("train/ant/a.png"), 12, 8, [7, 8, 9]);
+        let home = Home::new("unused");
+        let memory = load(&spec(dir.path(), BadImages::Refuse, Residence::Memory), &home).unwrap();
+        let disk = load(&spec(dir.path(), BadImages::Refuse, Residence::Disk), &home).unwrap();
+        assert!(memory.train.is_resident() && !disk.train.is_resident());
+        assert!(disk.train.images.is_empty());
+        assert_eq!((&disk.train.labels, &disk.classes), (&memory.train.labels, &memory.classes));
+        for rows in [vec![0, 1, 2, 3], vec![3, 0]] {
+            let [mut a, mut b] = [vec![0; rows.len() * 48], vec![1; rows.len() * 48]];
+            memory.train.read(&rows, &mut a).unwrap();
+            disk.train.read(&rows, &mut b).unwrap();
+            assert_eq!(a, b);
+        }
+        // Another file of the same name is another data set.
+        solid(&dir.path().join("train/ant/b.png"), 40, 30, [7, 8, 9]);
+        let changed = load(&spec(dir.path(), BadImages::Refuse, Residence::Disk), &home).unwrap();
+        assert_ne!(changed.fingerprint, disk.fingerprint);
+    }
+
+    #[test]
+    fn a_bad_image_on_disk_is_refused_when_it_is_read_or_left_out_from_the_start() {
+        let dir = small();
+        fs::write(dir.path().join("train/bee/a.png"), "no image").unwrap();
+        let load =
+            |bad_images| load(&spec(dir.path(), bad_images, Residence::Disk), &Home::new("unused"));
+        let refusing = load(BadImages::Refuse).unwrap();
+        assert_eq!(refusing.train.labels, [0, 0, 1, 1]);
+        let message = refusing.train.read(&[2], &mut [0; 48]).unwrap_err().to_string();
+        assert!(message.contains("train/bee/a.png: found no readable image"), "{message}");
+        let skipping = load(BadImages::Skip).unwrap();
+        assert_eq!((&skipping.train.labels[..], skipping.skipped.len()), (&[0, 0, 1][..], 1));
+        let mut pixels = [0; 48];
+        skipping.train.read(&[2], &mut pixels).unwrap();
+        assert_eq!(pixels[..3], [20, 1, 0]);
     }
 }

@@ -1,4 +1,4 @@
-//! Reads the one kind of pickle that the Python version of CIFAR-10 is made of, and no other.
+//! Reads the one kind of pickle that the Python versions of CIFAR-10 and CIFAR-100 are made of, and no other.
 //!
 //! A pickle is a program. This machine knows the opcodes that build numbers, strings, lists, tuples and dictionaries, and
 //! the three names that NumPy writes for an array of bytes. It calls nothing, allocates no more than a small multiple of
@@ -48,8 +48,8 @@ const NAMES: [&[u8]; 4] = [
 /// Bytes in an image.
 const IMAGE: usize = 3072;
 
-/// Reads a batch file of the Python version.
-pub(super) fn batch(file: &[u8]) -> Result<Batch<'_>, Complaint> {
+/// Reads a batch file of the Python version: pixels, and the labels under `key`, each below `n_classes`.
+pub(super) fn batch<'a>(file: &'a [u8], key: &str, n_classes: u8) -> Result<Batch<'a>, Complaint> {
     let Value::Dict(entries) = Machine::new(file).run()? else {
         return Err("a pickle that is no dictionary".to_owned());
     };
@@ -57,11 +57,11 @@ pub(super) fn batch(file: &[u8]) -> Result<Batch<'_>, Complaint> {
         let is_key = |(k, _): &&(Value, Value)| *k == Value::Bytes(key.as_bytes());
         entries.iter().find(is_key).map(|(_, v)| v).ok_or_else(|| format!("no entry `{key}`"))
     };
-    let Value::List(labels) = entry("labels")? else {
+    let Value::List(labels) = entry(key)? else {
         return Err("labels that are no list".to_owned());
     };
     let label = |value: &Value| match value {
-        Value::Int(label @ 0..10) => Ok(*label as u8),
+        Value::Int(label) if (0..i64::from(n_classes)).contains(label) => Ok(*label as u8),
         other => Err(format!("a label {other:?}")),
     };
     let labels = labels.iter().map(label).collect::<Result<Vec<u8>, _>>()?;
@@ -177,9 +177,7 @@ impl<'a> Machine<'a> {
                 b'h' => self.recall(1)?,
                 b'j' => self.recall(4)?,
                 other => {
-                    return Err(format!(
-                        "a pickle with opcode {other:#04x}, which CIFAR-10 has not"
-                    ));
+                    return Err(format!("a pickle with opcode {other:#04x}, which CIFAR has not"));
                 }
             }
         }
@@ -300,14 +298,20 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A batch file as Python 2 wrote it (protocol 2, cPickle), for any number of images.
-    pub fn write(data: &[u8], labels: &[u8]) -> Vec<u8> {
+    /// A batch file as Python 2 wrote it (protocol 2, cPickle), for any number of images. CIFAR-100 has a second list.
+    pub fn write(data: &[u8], lists: &[(&str, &[u8])]) -> Vec<u8> {
+        let labels = lists[0].1;
         let mut out =
             b"\x80\x02}q\x01(U\x0bbatch_labelq\x02U\x15training batch 1 of 5q\x03".to_vec();
-        out.extend(b"U\x06labelsq\x04]q\x05(");
-        out.extend(labels.iter().flat_map(|&label| [b'K', label]));
+        for (name, labels) in lists {
+            out.extend([b'U', name.len() as u8]);
+            out.extend(name.as_bytes());
+            out.extend(b"q\x04]q\x05(");
+            out.extend(labels.iter().flat_map(|&label| [b'K', label]));
+            out.push(b'e');
+        }
         out.extend(
-            b"eU\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08",
+            b"U\x04dataq\x06cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08",
         );
         out.extend(b"K\x00\x85q\tU\x01bq\n\x87q\x0bRq\x0c(K\x01M");
         out.extend((labels.len() as u16).to_le_bytes());
@@ -326,54 +330,67 @@ pub(super) mod tests {
         out
     }
 
+    fn read(file: &[u8]) -> Result<Batch<'_>, Complaint> {
+        batch(file, "labels", 10)
+    }
+
+    #[test]
+    fn the_list_is_found_by_its_key_and_its_labels_are_classes() {
+        let lists: [(&str, &[u8]); 2] = [("fine_labels", &[99]), ("coarse_labels", &[19])];
+        let file = write(&vec![7; IMAGE], &lists);
+        assert_eq!(batch(&file, "fine_labels", 100).unwrap().labels, [99]);
+        assert_eq!(batch(&file, "fine_labels", 99).unwrap_err(), "a label Int(99)");
+        assert_eq!(batch(&file, "labels", 10).unwrap_err(), "no entry `labels`");
+    }
+
     #[test]
     fn a_batch_file_reads_back() {
         let data: Vec<u8> = (0..2 * IMAGE).map(|i| (i % 251) as u8).collect();
-        let file = write(&data, &[3, 9]);
-        assert_eq!(batch(&file).unwrap(), Batch { data: Cow::Borrowed(&data), labels: vec![3, 9] });
+        let file = write(&data, &[("labels", &[3, 9])]);
+        assert_eq!(read(&file).unwrap(), Batch { data: Cow::Borrowed(&data), labels: vec![3, 9] });
     }
 
     #[test]
     fn pixels_by_columns_are_turned() {
         let rows: Vec<u8> = (0..2 * IMAGE).map(|i| (i % 251) as u8).collect();
         let columns: Vec<u8> = (0..2 * IMAGE).map(|i| rows[i % 2 * IMAGE + i / 2]).collect();
-        let mut file = write(&columns, &[0, 1]);
+        let mut file = write(&columns, &[("labels", &[0, 1])]);
         let flag = file.windows(3).position(|w| w == b"b\x89T").unwrap() + 1;
         file[flag] = 0x88;
-        assert_eq!(batch(&file).unwrap().data, rows);
+        assert_eq!(read(&file).unwrap().data, rows);
     }
 
     #[test]
     fn a_pickle_that_would_run_something_is_refused_by_name() {
         let complaint =
-            batch(b"\x80\x02cos\nsystem\nq\x00U\x02lsq\x01\x85q\x02Rq\x03.").unwrap_err();
+            read(b"\x80\x02cos\nsystem\nq\x00U\x02lsq\x01\x85q\x02Rq\x03.").unwrap_err();
         assert_eq!(complaint, "a pickle that asks for `os.system`");
-        let complaint = batch(b"\x80\x04\x95").unwrap_err();
+        let complaint = read(b"\x80\x04\x95").unwrap_err();
         assert_eq!(complaint, "a pickle of a protocol above 2");
     }
 
     #[test]
     fn every_truncation_is_an_error() {
-        let file = write(&vec![7; IMAGE], &[1]);
+        let file = write(&vec![7; IMAGE], &[("labels", &[1])]);
         for n in (0..200).chain(IMAGE..file.len()) {
-            assert!(batch(&file[..n]).is_err(), "{n} of {} bytes", file.len());
+            assert!(read(&file[..n]).is_err(), "{n} of {} bytes", file.len());
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(file in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = batch(&file);
+            let _ = read(&file);
         }
 
         #[test]
         fn no_damage_makes_it_panic(at in 0usize..400, value in any::<u8>()) {
-            let mut file = write(&vec![0; IMAGE], &[1]);
+            let mut file = write(&vec![0; IMAGE], &[("labels", &[1])]);
             let n = file.len();
             // Around the payload, where the structure is.
             let at = if at < 250 { at } else { n - 1 - (at - 250) % 60 };
             file[at] = value;
-            if let Ok(batch) = batch(&file) {
+            if let Ok(batch) = read(&file) {
                 prop_assert_eq!(batch.data.len(), batch.labels.len() * IMAGE);
             }
         }

@@ -1,11 +1,13 @@
 //! Small files in the authors' formats, written byte for byte.
 
+use std::fs::{self, File};
 use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
+use crate::data::archive::md5_of;
 
 /// Two images a file.
 const N: usize = 2;
@@ -26,101 +28,133 @@ fn label(file: usize, image: usize) -> u8 {
 fn contents(version: &Version, file: usize) -> Vec<u8> {
     let labels: Vec<u8> = (0..N).map(|i| label(file, i)).collect();
     let images: Vec<Vec<u8>> = (0..N).map(|i| planes(file, i)).collect();
-    if version.extension.is_empty() {
-        return pickle::tests::write(&images.concat(), &labels);
+    // The coarse labels of CIFAR-100, which are to be passed over.
+    let coarse = [17; N];
+    match version.labels {
+        Labels::Key("labels") => pickle::tests::write(&images.concat(), &[("labels", &labels)]),
+        Labels::Key(key) => {
+            let lists: [(&str, &[u8]); 2] = [(key, &labels), ("coarse_labels", &coarse)];
+            pickle::tests::write(&images.concat(), &lists)
+        }
+        Labels::Bytes(n) => {
+            let record = |(&label, image): (&u8, Vec<u8>)| {
+                let before = if n == 2 { vec![coarse[0], label] } else { vec![label] };
+                [before, image].concat()
+            };
+            labels.iter().zip(images).flat_map(record).collect()
+        }
     }
-    labels.iter().zip(images).flat_map(|(&label, image)| [vec![label], image].concat()).collect()
 }
 
 fn small(version: Version) -> Version {
-    Version { per_file: N, ..version }
+    let files = version.files.iter().map(|(name, _)| (*name, N)).collect::<Vec<_>>();
+    Version { files: files.leak(), ..version }
+}
+
+/// The binary version of CIFAR-10.
+fn binary() -> Version {
+    small(CIFAR10.versions[0])
+}
+
+fn all() -> Vec<(&'static Family, Version)> {
+    let versions = |family: &'static Family| family.versions.map(|v| (family, small(v)));
+    [&CIFAR10, &CIFAR100].into_iter().flat_map(versions).collect()
 }
 
 fn unpacked(version: &Version, root: &Path) -> PathBuf {
     let folder = root.join(version.folder);
     fs::create_dir_all(&folder).unwrap();
-    for (i, name) in version.files().iter().enumerate() {
+    for (i, (name, _)) in version.files.iter().enumerate() {
         fs::write(folder.join(name), contents(version, i)).unwrap();
     }
     folder
 }
 
-/// An archive and the version that has its md5. `test_batch` comes first, as in the authors' binary archive nothing is
+/// An archive and the version that has its md5. The test split comes first, as in the authors' binary archive nothing is
 /// sorted.
 fn archive(version: Version, root: &Path) -> Version {
     let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    let mut add = |name: String, bytes: &[u8]| {
+    let mut add = |name: &str, bytes: &[u8]| {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);
         tar.append_data(&mut header, format!("{}/{name}", version.folder), bytes).unwrap();
     };
-    add("readme.html".to_owned(), b"<html>");
-    for (i, name) in version.files().into_iter().enumerate().rev() {
+    add("readme.html", b"<html>");
+    for (i, (name, _)) in version.files.iter().enumerate().rev() {
         add(name, &contents(&version, i));
     }
     let bytes = tar.into_inner().unwrap().finish().unwrap();
-    let path = root.join(version.archive);
+    let path = root.join(version.remote.file);
     File::create(&path).unwrap().write_all(&bytes).unwrap();
     let md5 = md5_of(&path).unwrap().0.leak();
-    Version { md5, ..version }
+    Version { remote: Remote { md5, ..version.remote }, ..version }
 }
 
-fn assert_reads(root: &Path, version: Version) {
-    let data = Cifar10::open_among(root, &[version]).unwrap();
-    let expected: Vec<u16> = (0..5).flat_map(|f| (0..N).map(move |i| label(f, i).into())).collect();
+fn assert_reads(family: &'static Family, root: &Path, version: Version) {
+    let data = Cifar::open_among(family, root, &[version]).unwrap();
+    let test = version.files.len() - 1;
+    let expected: Vec<u16> =
+        (0..test).flat_map(|f| (0..N).map(move |i| label(f, i).into())).collect();
     assert_eq!(data.labels(Part::Train), expected);
-    assert_eq!(data.labels(Part::Test), [label(5, 0).into(), u16::from(label(5, 1))]);
-    // The second image of the second file, then the first of all: rows come as asked.
-    let images = data.images(Part::Train, &[3, 0]).unwrap().images;
+    assert_eq!(data.labels(Part::Test), [label(test, 0).into(), u16::from(label(test, 1))]);
+    // The second image of the last training file, then the first of all: rows come as asked.
+    let last = (N * test - 1) as u32;
+    let value = (40 * (test - 1) + 4) as u8;
+    let images = data.images(Part::Train, &[last, 0]).unwrap().images;
     assert_eq!(images.len(), 2 * IMAGE);
-    assert_eq!(images[..3], [44, 45, 46]);
-    assert_eq!(images[3 * (SIDE + 3)..][..3], [255, 45, 46]);
+    assert_eq!(images[..3], [value, value + 1, value + 2]);
+    assert_eq!(images[3 * (SIDE + 3)..][..3], [255, value + 1, value + 2]);
     assert_eq!(images[IMAGE..][..3], [0, 1, 2]);
 }
 
 #[test]
-fn both_versions_read_unpacked_from_the_root_or_beside_it_and_from_the_archive() {
-    for version in [small(BINARY), small(PYTHON)] {
+fn every_version_reads_unpacked_from_the_root_or_beside_it_and_from_the_archive() {
+    for (family, version) in all() {
         let dir = tempfile::tempdir().unwrap();
         let folder = unpacked(&version, dir.path());
-        assert_reads(dir.path(), version);
-        assert_reads(&folder, version);
+        assert_reads(family, dir.path(), version);
+        assert_reads(family, &folder, version);
         fs::remove_dir_all(folder).unwrap();
         let version = archive(version, dir.path());
-        assert_reads(dir.path(), version);
-        assert_reads(&dir.path().join(version.archive), version);
+        assert_reads(family, dir.path(), version);
+        assert_reads(family, &dir.path().join(version.remote.file), version);
     }
 }
 
 #[test]
 fn the_two_versions_hold_the_same_data_set() {
-    let dir = tempfile::tempdir().unwrap();
-    let read = |version: Version| {
-        unpacked(&version, dir.path());
-        let data = Cifar10::open_among(dir.path(), &[version]).unwrap();
-        (data.train.planes, data.train.labels, data.test.planes, data.test.labels)
-    };
-    assert_eq!(read(small(BINARY)), read(small(PYTHON)));
+    for family in [&CIFAR10, &CIFAR100] {
+        let dir = tempfile::tempdir().unwrap();
+        let [binary, python] = family.versions.map(|version| {
+            let version = small(version);
+            unpacked(&version, dir.path());
+            let data = Cifar::open_among(family, dir.path(), &[version]).unwrap();
+            (data.train, data.test)
+        });
+        assert_eq!(binary, python);
+    }
 }
 
 fn error(root: &Path, version: Version) -> String {
-    let message = Cifar10::open_among(root, &[version]).err().unwrap().to_string();
+    let message = Cifar::open_among(&CIFAR10, root, &[version]).err().unwrap().to_string();
     message.replace(root.to_str().unwrap(), "ROOT")
 }
 
 #[test]
 fn nothing_there_names_both_archives_and_the_cure() {
     let dir = tempfile::tempdir().unwrap();
-    let message = Cifar10::open(dir.path()).err().unwrap().to_string();
+    let message = Cifar::open(&CIFAR10, dir.path()).err().unwrap().to_string();
     assert!(message.contains("found nothing, allowed: cifar-10-binary.tar.gz or"), "{message}");
     assert!(message.contains("`instdisc-lab data fetch cifar10`"), "{message}");
+    let message = Cifar::open(&CIFAR100, dir.path()).err().unwrap().to_string();
+    assert!(message.contains("`instdisc-lab data fetch cifar100` (161 MB)"), "{message}");
 }
 
 #[test]
 fn a_missing_file_a_truncated_one_and_a_label_out_of_range_are_named() {
     let dir = tempfile::tempdir().unwrap();
-    let version = small(BINARY);
+    let version = binary();
     let folder = unpacked(&version, dir.path());
     let mut bytes = contents(&version, 2);
     bytes[1 + IMAGE] = 10;
@@ -143,9 +177,25 @@ fn a_missing_file_a_truncated_one_and_a_label_out_of_range_are_named() {
 }
 
 #[test]
+fn a_fine_label_out_of_range_is_named_and_a_coarse_one_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let version = small(CIFAR100.versions[0]);
+    let folder = unpacked(&version, dir.path());
+    let mut bytes = contents(&version, 0);
+    bytes[2 + IMAGE + 1] = 100;
+    fs::write(folder.join("train.bin"), &bytes).unwrap();
+    let message = Cifar::open_among(&CIFAR100, dir.path(), &[version]).err().unwrap().to_string();
+    assert!(
+        message.ends_with(
+            "train.bin: found the label 100 in record 1, allowed: 2 images of CIFAR-100"
+        )
+    );
+}
+
+#[test]
 fn a_truncated_pickle_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let version = small(PYTHON);
+    let version = small(CIFAR10.versions[1]);
     let folder = unpacked(&version, dir.path());
     fs::write(folder.join("test_batch"), &contents(&version, 5)[..4000]).unwrap();
     assert_eq!(
@@ -157,12 +207,12 @@ fn a_truncated_pickle_is_named() {
 #[test]
 fn an_archive_with_another_md5_is_refused_before_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    let version = archive(small(BINARY), dir.path());
-    let path = dir.path().join(version.archive);
+    let version = archive(binary(), dir.path());
+    let path = dir.path().join(version.remote.file);
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() / 2]).unwrap();
     let message = error(dir.path(), version);
-    let half = format!("in {} bytes, allowed: md5 {}", whole.len() / 2, version.md5);
+    let half = format!("in {} bytes, allowed: md5 {}", whole.len() / 2, version.remote.md5);
     assert!(message.starts_with("ROOT/cifar-10-binary.tar.gz: found md5 "), "{message}");
     assert!(message.contains(&half), "{message}");
 }
@@ -170,8 +220,8 @@ fn an_archive_with_another_md5_is_refused_before_it_is_read() {
 #[test]
 fn an_archive_without_one_of_the_files_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let other = Version { folder: "another-folder", ..small(BINARY) };
-    let version = Version { folder: BINARY.folder, ..archive(other, dir.path()) };
+    let other = Version { folder: "another-folder", ..binary() };
+    let version = Version { folder: binary().folder, ..archive(other, dir.path()) };
     assert_eq!(
         error(dir.path(), version),
         "ROOT/cifar-10-binary.tar.gz: found no cifar-10-batches-bin/data_batch_1.bin, allowed: the authors' archive"

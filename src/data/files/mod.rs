@@ -1,0 +1,159 @@
+//! Data sets that are image files: which files, which class each has, and their pixels.
+//!
+//! Four layouts ([`folder`], [`cub`], [`cars`], [`sop`]) make one list each; decoding, bad files and the choice between
+//! memory and disk are the same for all.
+
+pub(super) mod cars;
+pub(super) mod cub;
+pub mod decode;
+mod disk;
+pub(super) mod folder;
+mod mat;
+pub(super) mod sop;
+
+#[cfg(test)]
+mod modes;
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::loader::Loader;
+use super::{DataError, OnDisk, Part, Pixels, Source};
+use crate::config::spec::{BadImages, DataSpec};
+use disk::Disk;
+
+/// Used where the specification does not say.
+const DEFAULT_SIDE: u32 = 32;
+
+pub(super) struct Files {
+    root: PathBuf,
+    classes: Vec<String>,
+    side: u32,
+    bad_images: BadImages,
+    train: Listed,
+    test: Listed,
+}
+
+/// The images of one split.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Listed {
+    pub paths: Vec<PathBuf>,
+    pub labels: Vec<u16>,
+}
+
+impl Listed {
+    fn push(&mut self, path: PathBuf, label: u16) {
+        self.paths.push(path);
+        self.labels.push(label);
+    }
+}
+
+impl Files {
+    fn new(root: &Path, classes: Vec<String>, [train, test]: [Listed; 2], spec: &DataSpec) -> Self {
+        Self {
+            root: root.to_owned(),
+            classes,
+            side: spec.side.unwrap_or(DEFAULT_SIDE),
+            bad_images: spec.bad_images.unwrap_or(BadImages::Refuse),
+            train,
+            test,
+        }
+    }
+
+    fn listed(&self, part: Part) -> &Listed {
+        match part {
+            Part::Train => &self.train,
+            Part::Test => &self.test,
+        }
+    }
+
+    /// Positions in `rows` of the files that are no images, with the reason; an error where none may be, or where no
+    /// image is left.
+    fn bad(
+        &self,
+        part: Part,
+        rows: &[u32],
+        reasons: Vec<Option<String>>,
+    ) -> Result<Vec<(usize, String)>, DataError> {
+        let paths = &self.listed(part).paths;
+        let mut bad = Vec::new();
+        for (position, reason) in reasons.into_iter().enumerate() {
+            let Some(reason) = reason else { continue };
+            let path = &paths[rows[position] as usize];
+            if self.bad_images == BadImages::Refuse {
+                return Err(no_image(path, &reason));
+            }
+            bad.push((position, format!("{}: {reason}", path.display())));
+        }
+        if !rows.is_empty() && bad.len() == rows.len() {
+            let folder = paths[rows[0] as usize].parent().unwrap_or(Path::new(""));
+            return Err(DataError::malformed(folder, "no readable image at all", "some"));
+        }
+        Ok(bad)
+    }
+}
+
+impl Source for Files {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn side(&self) -> usize {
+        self.side as usize
+    }
+
+    fn labels(&self, part: Part) -> &[u16] {
+        &self.listed(part).labels
+    }
+
+    fn images(&self, part: Part, rows: &[u32]) -> Result<Pixels, DataError> {
+        let paths = &self.listed(part).paths;
+        let size = self.side() * self.side() * 3;
+        let mut images = vec![0; rows.len() * size];
+        let slots = images.par_chunks_exact_mut(size).zip(rows);
+        let read = |(slot, &row): (&mut [u8], &u32)| {
+            let image = decode::open(&paths[row as usize])?;
+            decode::fit(&image, self.side, slot);
+            Ok(())
+        };
+        let reasons = slots.map(read).map(|result: Result<(), String>| result.err()).collect();
+        let bad = self.bad(part, rows, reasons)?;
+        for &(position, _) in bad.iter().rev() {
+            images.drain(position * size..(position + 1) * size);
+        }
+        Ok(Pixels { images, bad })
+    }
+
+    /// Instances are numbered before a run begins, so files to be skipped have to be known by then: that costs reading
+    /// every file once. Where bad files are refused, the first one stops the run when its turn comes.
+    fn on_disk(&self, part: Part, rows: &[u32]) -> Result<Option<OnDisk>, DataError> {
+        let paths = &self.listed(part).paths;
+        let bad = match self.bad_images {
+            BadImages::Refuse => Vec::new(),
+            BadImages::Skip => {
+                let check = |&row: &u32| decode::open(&paths[row as usize]).err();
+                self.bad(part, rows, rows.par_iter().map(check).collect())?
+            }
+        };
+        let is_bad = |position: usize| bad.binary_search_by_key(&position, |(p, _)| *p).is_ok();
+        let kept = (0..rows.len()).filter(|&position| !is_bad(position));
+        let paths = kept.map(|position| paths[rows[position] as usize].clone()).collect();
+        let loader: Arc<dyn Loader> = Arc::new(Disk::new(&self.root, paths, self.side)?);
+        Ok(Some(OnDisk { loader, bad }))
+    }
+}
+
+fn no_image(path: &Path, reason: &str) -> DataError {
+    let found = format!("no readable image ({reason})");
+    let allowed = "a JPEG or PNG image; data.bad_images = \"skip\" leaves it out";
+    DataError::malformed(path, found, allowed)
+}
+
+/// `relative` below `root`, as a list of files names it. Nothing outside of the data set can be named.
+fn below(root: &Path, relative: &str) -> Option<PathBuf> {
+    let path = Path::new(relative);
+    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
+    (plain && !relative.is_empty()).then(|| root.join(path))
+}
