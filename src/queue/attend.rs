@@ -12,7 +12,7 @@ use crate::store::{Change, Request, RunId, State, StateChange, Store, StoreError
 
 /// After trouble with the run log that may pass: a full disk, somebody who keeps it busy. The trainer goes on, and its
 /// journal keeps what we miss meanwhile.
-const TROUBLED: Duration = Duration::from_secs(2);
+pub(super) const TROUBLED: Duration = Duration::from_secs(2);
 
 /// One attempt at a run, in the hands of this worker.
 pub(super) struct Attempt {
@@ -21,13 +21,15 @@ pub(super) struct Attempt {
     /// How long `stderr.log` was before it started.
     pub said: u64,
     started: bool,
+    /// What is wrong with its journal: it cannot be believed any more, however the trainer ends.
+    damage: Option<String>,
     /// What was passed on to the trainer, and when.
     relayed: Option<(Request, Instant)>,
 }
 
 impl Attempt {
     pub(super) fn new(id: RunId, number: u32, said: u64) -> Self {
-        Self { id, number, said, started: false, relayed: None }
+        Self { id, number, said, started: false, damage: None, relayed: None }
     }
 }
 
@@ -59,7 +61,7 @@ impl Worker {
     ) -> Result<Option<()>, WorkerError> {
         // Before the journal is read: whatever the trainer had to say, it said before it ended.
         let ending = followed(&attempt.id, trainer.ending())?;
-        self.follow(attempt).await?;
+        self.hear(attempt).await?;
         self.relay(attempt, trainer).await?;
         match ending {
             None => Ok(None),
@@ -67,8 +69,24 @@ impl Worker {
         }
     }
 
+    /// Follows the journal. One that was cut or replaced is this run's trouble alone: the queue goes on, and the run
+    /// fails by it once its trainer has ended.
+    pub(super) async fn hear(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
+        if attempt.damage.is_some() {
+            return Ok(());
+        }
+        match self.follow(attempt).await {
+            Err(WorkerError::Store(StoreError::Journal(why))) => {
+                (self.say)(&format!("{}: {why}", attempt.id));
+                attempt.damage = Some(format!("damaged journal: {why}"));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     /// Ingests what the journal has to say since the last look.
-    pub(super) async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
+    async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
         let id = &attempt.id;
         let news = catch_up(&self.store, id, &self.home.run(id)).await?;
         let number = attempt.number;
@@ -153,7 +171,10 @@ impl Worker {
             _ => None,
         };
         let words = last_words(&self.home.run(id), attempt.said);
-        let Verdict { state: next, reason } = judge(ending, end.as_ref(), wanted, words.as_deref());
+        let Verdict { state: next, reason } = match &attempt.damage {
+            Some(damage) => Verdict { state: State::Failed, reason: Some(damage.clone()) },
+            None => judge(ending, end.as_ref(), wanted, words.as_deref()),
+        };
         let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         (self.say)(&format!("{id} is {next}{why}"));
         let mut steps = vec![(next, self.change(reason))];

@@ -23,7 +23,7 @@ impl Worker {
                     self.attend(attempt, trainer).await?;
                 }
                 None => {
-                    self.follow(&mut attempt).await?;
+                    self.hear(&mut attempt).await?;
                     self.note_request(&attempt).await?;
                     self.settle(&attempt, Ending::Unseen).await?;
                 }

@@ -65,6 +65,12 @@ impl Store {
         if found.state.is_active() {
             return Err(StoreError::StillActive { run: id.to_owned(), state: found.state });
         }
+        // Only places of the grid as it was last queued are counted; a run of an earlier one may lie beyond them.
+        let query = sqlx::query(
+            "UPDATE experiment SET removed = removed + 1
+              WHERE key IN (SELECT experiment FROM run_experiment WHERE run = ? AND ordinal < planned)",
+        );
+        query.bind(found.key).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM run WHERE key = ?").bind(found.key).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }

@@ -4,7 +4,7 @@
 //! that was opened first, is how a trainer is found again after its worker died and how helpers that left the group
 //! are found at a cancel; a process number alone is never trusted, because numbers are reused.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -20,6 +20,7 @@ use rustix::process::{
 use super::{Ask, Ending, LaunchError, Launcher, Order, Trainer};
 use crate::journal::process::Identity;
 use crate::lab::RunDir;
+use crate::queue::locks::is_held;
 
 /// Environment variable that marks every process of a run with its directory.
 pub const MARK: &str = "INSTDISC_LAB_RUN";
@@ -214,18 +215,9 @@ fn marked(dir: &Path) -> io::Result<Vec<Marked>> {
     Ok(found)
 }
 
-/// Whether a trainer holds the run. The look takes the lock shared for an instant, which trainers wait out.
+/// Whether a trainer holds the run.
 fn lock_is_held(dir: &Path) -> io::Result<bool> {
-    let file = match File::open(RunDir::new(dir).lock()) {
-        Ok(file) => file,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(why) => return Err(why),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(why)) => Err(why),
-    }
+    is_held(&RunDir::new(dir).lock())
 }
 
 fn append(path: PathBuf) -> io::Result<File> {
