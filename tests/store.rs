@@ -224,7 +224,7 @@ async fn history_cannot_be_rewritten() {
         let error = sqlx::query(sql).execute(&mut raw).await.unwrap_err().to_string();
         assert!(error.contains("only appended"), "{error}");
     }
-    lab.store.remove(&id).await.unwrap();
+    lab.store.remove(&id, || Ok::<(), StoreError>(())).await.unwrap();
     assert!(lab.store.runs().await.unwrap().is_empty());
     assert_eq!(lab.store.check().await.unwrap(), Vec::<String>::new());
 }
@@ -376,7 +376,8 @@ async fn a_worker_finds_the_process_of_another() {
     assert_eq!(lab.store.workers().await.unwrap(), [WorkerRow { draining: true, ..worker }]);
     lab.store.forget_worker("cpu-1").await.unwrap();
     assert!(lab.store.workers().await.unwrap().is_empty());
-    assert!(refused(lab.store.remove(&id).await).ends_with("is starting: cancel it first"));
+    let kept = || Ok::<(), StoreError>(());
+    assert!(refused(lab.store.remove(&id, kept).await).ends_with("is starting: cancel it first"));
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use super::launcher::{Ask, Ending, Trainer};
 use super::settle::{MOST_LOSSES, Verdict, judge};
 use super::slots::Slot;
 use super::worker::{POLL, Worker, WorkerError};
+use crate::journal::cause::Cause;
 use crate::lab::RunDir;
 use crate::store::{Change, Request, RunId, State, StateChange, Store, StoreError, catch_up};
 
-/// After trouble with the run log that may pass: a full disk, somebody who keeps it busy. The trainer goes on, and its
+/// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. The trainer goes on, and its
 /// journal keeps what we miss meanwhile.
 pub(super) const TROUBLED: Duration = Duration::from_secs(2);
 
@@ -40,12 +41,13 @@ impl Worker {
         mut attempt: Attempt,
         mut trainer: Box<dyn Trainer>,
     ) -> Result<(), WorkerError> {
+        let mut said = String::new();
         loop {
             match self.look_after(&mut attempt, trainer.as_mut()).await {
                 Ok(Some(())) => return Ok(()),
                 Ok(None) => tokio::time::sleep(POLL).await,
                 Err(trouble) if trouble.may_pass() => {
-                    (self.say)(&format!("{}: {trouble}", attempt.id));
+                    self.say_once(&mut said, format!("{}: {trouble}", attempt.id));
                     tokio::time::sleep(TROUBLED).await;
                 }
                 Err(fault) => return Err(fault),
@@ -78,7 +80,7 @@ impl Worker {
         match self.follow(attempt).await {
             Err(WorkerError::Store(StoreError::Journal(why))) => {
                 (self.say)(&format!("{}: {why}", attempt.id));
-                attempt.damage = Some(format!("damaged journal: {why}"));
+                attempt.damage = Some(Cause::DamagedJournal.reason(why));
                 Ok(())
             }
             done => done,
@@ -173,7 +175,13 @@ impl Worker {
         let words = last_words(&self.home.run(id), attempt.said);
         let Verdict { state: next, reason } = match &attempt.damage {
             Some(damage) => Verdict { state: State::Failed, reason: Some(damage.clone()) },
-            None => judge(ending, end.as_ref(), wanted, words.as_deref()),
+            None => {
+                // A disk that is full takes neither the end record nor the trainer's last words.
+                let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
+                let full = mute && is_full(&self.home.run(id));
+                let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
+                judge(ending, end.as_ref(), wanted, words.as_deref())
+            }
         };
         let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         (self.say)(&format!("{id} is {next}{why}"));
@@ -215,6 +223,14 @@ fn losses(history: &[StateChange]) -> u32 {
         |change: &&StateChange| change.to != State::Queued || Slot::parse(&change.by).is_some();
     let since = history.iter().rev().take_while(by_worker);
     since.filter(|change| change.to == State::Lost).count().try_into().unwrap_or(u32::MAX)
+}
+
+const FULL: &str = "the trainer could write neither its journal nor an error";
+
+/// Whether there is no room for as much as an end record.
+fn is_full(dir: &RunDir) -> bool {
+    const ROOM: u64 = 64 << 10;
+    rustix::fs::statvfs(dir.path()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < ROOM)
 }
 
 /// The last line of `stderr.log` beyond byte `said`, if any.

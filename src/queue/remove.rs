@@ -12,30 +12,55 @@ use crate::lab::RunDir;
 use crate::store::{Change, RunRow, State, StoreError, Wish, Wished};
 
 impl Desk {
-    /// Into the trash. The row goes first, which refuses a live run; a crash in between leaves a directory that
-    /// `doctor` names.
+    /// Into the trash, within the change that takes its row away: whatever dies in between, the row is still there, and
+    /// removing can be repeated.
     pub async fn remove(&self, id: &str) -> Result<Answer, QueueError> {
         let run = self.store.run(id).await?;
         self.note_state(&run);
-        match self.store.remove(id).await {
-            Ok(()) => {}
-            Err(StoreError::StillActive { state, .. }) => {
-                return Ok(Answer::Refused(format!("is {state}: cancel it first")));
+        let mut had_directory = false;
+        let removed = self.store.remove(id, || {
+            had_directory = self.put_away(id)?;
+            Ok(())
+        });
+        match removed.await {
+            Ok(()) if had_directory => {
+                Ok(Answer::Done("is in the trash: `rm --undo` brings it back".into()))
             }
-            Err(why) => return Err(why.into()),
+            Ok(()) => Ok(Answer::Done("is removed; it had no directory".into())),
+            Err(QueueError::Store(StoreError::StillActive { state, .. })) => {
+                Ok(Answer::Refused(format!("is {state}: cancel it first")))
+            }
+            Err(why) => {
+                // Not committed, so it is not removed; a process that is killed here leaves that to the next `rm`.
+                if had_directory && self.store.run(id).await.is_ok() {
+                    self.take_back(id)?;
+                }
+                Err(why)
+            }
         }
+    }
+
+    fn take_back(&self, id: &str) -> Result<(), QueueError> {
+        let dir = self.home.run(id);
+        match self.newest(id)? {
+            Some(place) if !dir.path().exists() => {
+                fs::rename(&place, dir.path()).map_err(file_error(place))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there was a directory to lay into the trash.
+    fn put_away(&self, id: &str) -> Result<bool, QueueError> {
         let dir = self.home.run(id).path().to_owned();
         let trash = self.home.trash();
         fs::create_dir_all(&trash).map_err(file_error(&trash))?;
         let place = self.place(id);
         match fs::rename(&dir, &place).and_then(|()| sync_parent(&dir)) {
-            Ok(()) => sync_parent(&place).map_err(file_error(place))?,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                return Ok(Answer::Done("is removed; it had no directory".into()));
-            }
-            Err(why) => return Err(file_error(dir)(why)),
+            Ok(()) => sync_parent(&place).map_err(file_error(place)).map(|()| true),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(why) => Err(file_error(dir)(why)),
         }
-        Ok(Answer::Done("is in the trash: `rm --undo` brings it back".into()))
     }
 
     /// Out of the trash, as it was: with its curves, tags and note, and in the state it had.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::attend::{Attempt, TROUBLED};
 use super::launcher::{Launcher, Order};
 use super::slots::{self, Held, Slot};
+use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
 use crate::journal::writer::Clock;
 use crate::lab::Home;
@@ -56,10 +57,19 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
+    /// Whether a person can do something about it.
+    pub fn is_curable(&self) -> bool {
+        match self {
+            WorkerError::Store(why) => why.is_curable(),
+            WorkerError::Slot { .. } => true,
+            WorkerError::Process { .. } => false,
+        }
+    }
+
     /// Whether trying again later may help.
     pub(super) fn may_pass(&self) -> bool {
-        use StoreError::{Busy, DiskFull};
-        matches!(self, WorkerError::Store(Busy | DiskFull))
+        use StoreError::{Busy, DiskFailed, DiskFull};
+        matches!(self, WorkerError::Store(Busy | DiskFull | DiskFailed { .. }))
     }
 }
 
@@ -118,10 +128,11 @@ impl Worker {
         &self,
         work: impl AsyncFn() -> Result<T, WorkerError>,
     ) -> Result<T, WorkerError> {
+        let mut said = String::new();
         loop {
             match work().await {
                 Err(trouble) if trouble.may_pass() => {
-                    (self.say)(&format!("{}: {trouble}", self.slot));
+                    self.say_once(&mut said, format!("{}: {trouble}", self.slot));
                     tokio::time::sleep(TROUBLED).await;
                 }
                 done => return done,
@@ -144,6 +155,14 @@ impl Worker {
             self.register().await?;
         }
         Ok(held)
+    }
+
+    /// Trouble may last for days, and the log lies on the disk that is full.
+    pub(super) fn say_once(&self, said: &mut String, words: String) {
+        if *said != words {
+            (self.say)(&words);
+            *said = words;
+        }
     }
 
     fn take_slot(&self) -> Result<Option<Held>, WorkerError> {
@@ -196,7 +215,9 @@ impl Worker {
             }
             Err(why) => {
                 (self.say)(&format!("{id} cannot start: {why}"));
-                let change = self.change(Some(why.to_string()));
+                let words = why.to_string();
+                let cause = Cause::behind(&words);
+                let change = self.change(Some(cause.map_or(words.clone(), |it| it.reason(words))));
                 Ok(self.store.settle(&id, attempt, State::Starting, State::Failed, change).await?)
             }
         }

@@ -154,7 +154,15 @@ impl Store {
             Durability::Power => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
             Durability::Process => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         };
-        Ok(writer.begin_with(statement).await?)
+        match writer.begin_with(statement).await {
+            // A full disk makes SQLite roll back by itself. sqlx then counts a transaction that is no more, and would
+            // refuse every other one: such a connection is let go, and the pool makes another.
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed) => {
+                drop(writer.acquire().await?.detach());
+                Ok(writer.begin_with(statement).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// One consistent view for several queries; never held while waiting for anything else, as it pins the

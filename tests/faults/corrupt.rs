@@ -249,7 +249,7 @@ fn history_and_processes_are_held_against_the_states() {
 }
 
 /// Past the store, with every connection of the program closed.
-fn sql(lab: &Lab, statement: &str) {
+pub fn sql(lab: &Lab, statement: &str) {
     use sqlx::Connection;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -8,6 +8,9 @@
  *   FAULT_KIND=short               half of a write happens and is reported as such
  *   FAULT_KIND=kill                it happens, and the process is killed before it can act on it
  *
+ *   FAULT_WHILE=path               only as long as there is such a file: a disk that is full for a while
+ *   FAULT_KIND=count               nothing happens; how many there were is told at the end
+ *
  * FAULT_PROGRAM restricts it to processes whose program has this name; FAULT_TOLD is a file that gets one line for
  * the fault. fsync that fails after a write that worked is what a real disk does: the page is in the cache and gone
  * after a power cut, which a kill of a process cannot show. */
@@ -40,6 +43,7 @@ enum { SHORT = -1, KILL = -2 };
 static int lasts;
 static const char *under;
 static const char *told;
+static const char *season;
 
 __attribute__((constructor)) static void set_up(void) {
     const char *program = getenv("FAULT_PROGRAM");
@@ -47,6 +51,7 @@ __attribute__((constructor)) static void set_up(void) {
     const char *number = getenv("FAULT_AT");
     under = getenv("FAULT_UNDER");
     told = getenv("FAULT_TOLD");
+    season = getenv("FAULT_WHILE");
     lasts = getenv("FAULT_LASTS") != NULL;
     if (!under || !name || !number) return;
     if (program && strcmp(program, program_invocation_short_name) != 0) return;
@@ -55,7 +60,7 @@ __attribute__((constructor)) static void set_up(void) {
            : !strcmp(name, "eacces") ? EACCES
            : !strcmp(name, "short")  ? SHORT
                                      : KILL;
-    at = atol(number);
+    at = strcmp(name, "count") ? atol(number) : -1;
 }
 
 static void tell(const char *what) {
@@ -75,6 +80,7 @@ enum verdict { GO, FAIL, HALF, DIE };
 static enum verdict next(const char *what, int is_write) {
     long mine = atomic_fetch_add(&count, 1) + 1;
     if (mine != at && !(lasts && at < mine)) return GO;
+    if (season && syscall(SYS_faccessat, AT_FDCWD, season, F_OK) != 0) return GO;
     if (kind == SHORT) {
         if (!is_write) return GO;
         tell(what);
@@ -84,6 +90,15 @@ static enum verdict next(const char *what, int is_write) {
     if (kind == KILL) return DIE;
     errno = kind;
     return FAIL;
+}
+
+/* With FAULT_KIND=count nothing fails, and the number of operations is told at the end. */
+__attribute__((destructor)) static void sum_up(void) {
+    if (at == -1) {
+        char line[32];
+        snprintf(line, sizeof line, "count %ld", atomic_load(&count));
+        tell(line);
+    }
 }
 
 static void die(void) {

@@ -5,6 +5,13 @@
 //! and `INSTDISC_FAULT_SEED` gives back.
 
 mod corrupt;
+mod disk;
+mod endings;
+mod hostile;
+mod kills;
+mod layer;
+mod load;
+mod versions;
 
 use instdisc_lab::lab::Home;
 use instdisc_lab::queue::audit::{Grade, Problem, audit};

@@ -15,6 +15,7 @@ pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
     let nearest = home.root().ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
     let mut findings = vec![folder(home.root(), nearest)];
     findings.extend(run_log(home, thorough).await);
+    findings.extend(write_ahead_log(home));
     findings.extend([sqlite(), disk(nearest)]);
     findings
 }
@@ -101,6 +102,18 @@ fn none_yet(home: &Home) -> Vec<Finding> {
             "`instdisc-lab doctor --repair` makes it anew from them",
         ),
     }]
+}
+
+/// It is folded into the database again and again, unless a reader holds on to what it saw.
+fn write_ahead_log(home: &Home) -> Option<Finding> {
+    const LARGE: u64 = 256 << 20;
+    let mut path = crate::store::location(home).ok()?.into_os_string();
+    path.push("-wal");
+    let len = std::fs::metadata(&path).ok()?.len();
+    let found = format!("{} holds {} MiB", Path::new(&path).display(), len >> 20);
+    let cure =
+        "end or continue stopped screens and other readers of the file: it shrinks by itself then";
+    (LARGE < len).then(|| Finding::warn("run log", found, cure))
 }
 
 fn sqlite() -> Finding {

@@ -23,6 +23,12 @@ pub(super) async fn check(
     let dir = home.run(&run.id);
     let what = "directories";
     if !dir.path().is_dir() {
+        if home.trash().join(&run.id).is_dir() {
+            let words = "is half-way into the trash";
+            let cure = "`instdisc-lab rm` it again, or `rm --undo`";
+            found.push(Problem::leftover(what, &run.id, words, cure));
+            return Ok(());
+        }
         let cure = "put it back, or `instdisc-lab rm` the run";
         found.push(Problem::flaw(what, &run.id, "its directory is gone", cure));
         return Ok(());
