@@ -6,7 +6,7 @@
 -- SQLite before 3.51.3, which can lose pages of the write-ahead log.
 
 PRAGMA application_id = 1229734210;  -- 'ILAB'
-PRAGMA user_version = 1;             -- a program that knows less refuses the file
+PRAGMA user_version = 2;             -- a program that knows less refuses the file; src/store/migrations/ has the way here
 
 -- An experiment file as it was last queued.
 CREATE TABLE experiment (
@@ -16,7 +16,9 @@ CREATE TABLE experiment (
   text        TEXT NOT NULL,                                   -- the TOML as written
   factors     TEXT NOT NULL CHECK (json_type(factors) = 'array'),     -- dotted keys that vary, seed apart
   refs        TEXT NOT NULL CHECK (json_type(refs) = 'array'),        -- published values: where, metric, value, source, status
-  queued_at   INTEGER NOT NULL
+  queued_at   INTEGER NOT NULL,
+  planned     INTEGER NOT NULL DEFAULT 0,                      -- runs that its grid asks for; 0: not known
+  removed     INTEGER NOT NULL DEFAULT 0                       -- how many of them `rm` has taken away since
 ) STRICT;
 
 -- One run: one resolved specification, any number of attempts at it.
@@ -53,6 +55,7 @@ CREATE TABLE run (
 
 CREATE INDEX run_by_fingerprint ON run (fingerprint);
 CREATE INDEX run_waiting ON run (priority DESC, queued_at, key) WHERE state = 'queued';
+CREATE INDEX run_at_work ON run (slot) WHERE state IN ('starting', 'running', 'stopping');
 
 -- Which experiments ask for which runs; one run may answer several.
 CREATE TABLE run_experiment (

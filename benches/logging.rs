@@ -67,7 +67,7 @@ async fn enqueue(store: &Store, home: &Home) -> Vec<String> {
         by: "bench".into(),
     };
     let begin = Instant::now();
-    let made = store.enqueue(&submission, |_, _| Ok::<(), StoreError>(())).await.unwrap();
+    let made = store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap();
     println!("enqueue, 1,000 runs                {:9.1} ms", ms(begin.elapsed()));
     let ids: Vec<String> = made.into_iter().map(|run| run.id).collect();
     for id in &ids {

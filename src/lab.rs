@@ -49,6 +49,11 @@ impl Home {
         self.0.join("runs")
     }
 
+    /// Runs that `rm` took away, until somebody empties it.
+    pub fn trash(&self) -> PathBuf {
+        self.0.join("trash")
+    }
+
     pub fn run(&self, id: &str) -> RunDir {
         RunDir(self.runs().join(id))
     }
@@ -59,6 +64,7 @@ impl Home {
 pub struct RunDir(PathBuf);
 
 impl RunDir {
+    /// A run directory wherever it lies.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }

@@ -5,6 +5,7 @@
 mod cli;
 mod data;
 mod experiments;
+mod faults;
 mod ingest;
 mod journal;
 #[cfg(target_os = "linux")]

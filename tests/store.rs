@@ -49,7 +49,7 @@ fn submission(name: &str, seeds: std::ops::Range<u64>) -> Submission {
 
 impl Lab {
     async fn enqueue(&self, submission: &Submission) -> Vec<Enqueued> {
-        self.store.enqueue(submission, |_, _| Ok::<(), StoreError>(())).await.unwrap()
+        self.store.enqueue(submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap()
     }
 
     /// One queued run and its directory.
@@ -115,7 +115,7 @@ fn two_first_starts_at_once_make_one_lab() {
                 runtime.block_on(async {
                     let store = Store::open(home).await.unwrap();
                     let submission = submission(&format!("x{i}"), 0..3);
-                    store.enqueue(&submission, |_, _| Ok::<(), StoreError>(())).await.unwrap();
+                    store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap();
                 });
             });
         }
@@ -138,13 +138,13 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let path = lab.store.path().to_path_buf();
     lab.store.close().await;
     let mut newer = raw(&path).await;
-    sqlx::query("PRAGMA user_version = 2").execute(&mut newer).await.unwrap();
+    sqlx::query("PRAGMA user_version = 3").execute(&mut newer).await.unwrap();
     newer.close().await.unwrap();
     let before = std::fs::read(&path).unwrap();
     for said in
         [refused(Store::open(&lab.home).await), refused(Store::open_readonly(&lab.home).await)]
     {
-        assert!(said.ends_with("(schema 2, this one knows 1): update instdisc-lab"), "{said}");
+        assert!(said.ends_with("(schema 3, this one knows 2): update instdisc-lab"), "{said}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -224,7 +224,7 @@ async fn history_cannot_be_rewritten() {
         let error = sqlx::query(sql).execute(&mut raw).await.unwrap_err().to_string();
         assert!(error.contains("only appended"), "{error}");
     }
-    lab.store.remove(&id).await.unwrap();
+    lab.store.remove(&id, || Ok::<(), StoreError>(())).await.unwrap();
     assert!(lab.store.runs().await.unwrap().is_empty());
     assert_eq!(lab.store.check().await.unwrap(), Vec::<String>::new());
 }
@@ -288,7 +288,7 @@ async fn an_experiment_is_taken_in_whole_or_not_at_all() {
     let lab = lab().await;
     let mut made = Vec::new();
     let three = submission("x", 0..3);
-    let result = lab.store.enqueue(&three, |id, _| {
+    let result = lab.store.enqueue(&three, |id, _, _| {
         made.push(id.clone());
         if made.len() < 3 { Ok(()) } else { Err(StoreError::DiskFull) }
     });
@@ -376,7 +376,8 @@ async fn a_worker_finds_the_process_of_another() {
     assert_eq!(lab.store.workers().await.unwrap(), [WorkerRow { draining: true, ..worker }]);
     lab.store.forget_worker("cpu-1").await.unwrap();
     assert!(lab.store.workers().await.unwrap().is_empty());
-    assert!(refused(lab.store.remove(&id).await).ends_with("is starting: cancel it first"));
+    let kept = || Ok::<(), StoreError>(());
+    assert!(refused(lab.store.remove(&id, kept).await).ends_with("is starting: cancel it first"));
 }
 
 #[tokio::test]

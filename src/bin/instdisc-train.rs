@@ -95,7 +95,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Finished { .. }) => ExitCode::SUCCESS,
         Ok(Outcome::Stopped { .. }) => ExitCode::from(STOPPED),
         Err(error) => {
-            eprintln!("instdisc-train: {error}");
+            eprintln!("instdisc-train: {}", error.reason());
             ExitCode::from(error.exit_code())
         }
     }

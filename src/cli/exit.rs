@@ -9,6 +9,7 @@ use color_eyre::Report;
 use crate::config::Invalid;
 use crate::data::DataError;
 use crate::filter::FilterError;
+use crate::queue::worker::WorkerError;
 use crate::queue::{QueueError, SettingsError};
 use crate::report::ablation::AblationError;
 use crate::store::StoreError;
@@ -69,6 +70,7 @@ fn is_bad_input(report: &Report) -> bool {
             || cause.is::<SettingsError>()
             || cause.downcast_ref().is_some_and(QueueError::is_curable)
             || cause.downcast_ref().is_some_and(StoreError::is_curable)
+            || cause.downcast_ref().is_some_and(WorkerError::is_curable)
     })
 }
 

@@ -13,6 +13,7 @@ use std::process::Command;
 use color_eyre::eyre::Result;
 
 use super::{Context, Exit, bad_input};
+use crate::queue::launcher::family::adopt_orphans;
 
 /// Become TRAINER in a session of its own.
 #[derive(Debug, clap::Args)]
@@ -26,6 +27,8 @@ impl Args {
     pub async fn run(self, _context: &Context) -> Result<Exit> {
         // Refused only to the leader of a group, which no worker makes us.
         let _ = rustix::process::setsid();
+        // What the trainer's helpers leave behind stays below it, where a cancel finds it.
+        adopt_orphans();
         let why = Command::new(&self.trainer).args(&self.args).exec();
         Err(bad_input(format!("cannot start {}: {why}", self.trainer.display())))
     }

@@ -2,20 +2,37 @@
 
 use color_eyre::eyre::Result;
 
-use super::verb::{Runs, ask_each};
+use super::verb::{Runs, ask_each, ask_named};
 use super::{Context, Exit};
 
-/// Delete runs with everything they wrote. Live runs are refused.
+/// Move runs into the trash with everything they wrote, and back. Live runs are refused.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: instdisc-lab rm proximal-3f2a")]
+#[command(
+    after_help = "Examples:\n  instdisc-lab rm proximal-3f2a\n  instdisc-lab rm --undo proximal-3f2a5b6c"
+)]
 pub struct Args {
     #[command(flatten)]
     runs: Runs,
+    /// Take them out of the trash again (whole ids).
+    #[arg(long)]
+    undo: bool,
+    /// Delete them for good, from the trash too (whole ids).
+    #[arg(long, conflicts_with = "undo")]
+    forever: bool,
 }
 
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let desk = context.desk("rm").await?;
-        ask_each(&desk, &self.runs, async |desk, id| desk.remove(id).await).await
+        match (self.undo, self.forever) {
+            (true, _) => {
+                ask_named(&desk, &self.runs.runs, async |desk, id| desk.unremove(id).await).await
+            }
+            (_, true) => {
+                ask_named(&desk, &self.runs.runs, async |desk, id| desk.remove_forever(id).await)
+                    .await
+            }
+            _ => ask_each(&desk, &self.runs, async |desk, id| desk.remove(id).await).await,
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Exit, FormatArg, print};
 use crate::config::keys::{self, KEYS};
+use crate::journal::cause::Cause;
 use crate::journal::event::Number;
 use crate::report::table::{Format, Table};
 use crate::report::{runs, shown};
@@ -49,6 +50,8 @@ impl Args {
 /// The form of `runs`, and what only one run's page has room for.
 async fn all(context: &Context, store: &Store, id: &RunId, run: &RunRow) -> Result<Value> {
     let mut value = runs::json(run);
+    value["cause"] = json!(run.reason.as_deref().and_then(Cause::of).map(Cause::name));
+    value["cure"] = json!(cure(run));
     value["path"] = json!(context.home.run(id).path());
     value["history"] = timed(json!(store.history(id).await?));
     value["attempts"] = timed(json!(store.attempts(id).await?));
@@ -87,6 +90,7 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
     line("folder", context.home.run(&run.id).path().display().to_string());
     line("state", run.state.to_string());
     line("why", run.reason.clone().unwrap_or_default());
+    line("cure", cure(run).unwrap_or_default().to_owned());
     line("experiments", run.experiments.join(", "));
     line("varied", runs::varied(run));
     line("tags", run.tags.join(", "));
@@ -122,6 +126,12 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
         line(&runs::time(change.at), format!("{} by {}{why}", change.to, change.by));
     }
     Ok(table)
+}
+
+/// What to do about a run that ended badly.
+fn cure(run: &RunRow) -> Option<&'static str> {
+    let bad = matches!(run.state, State::Failed | State::Lost);
+    Some(Cause::of(run.reason.as_deref().filter(|_| bad)?)?.cure())
 }
 
 /// The end of what the trainer said before it died.

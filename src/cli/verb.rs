@@ -23,8 +23,17 @@ pub async fn ask_each(
     for text in &runs.runs {
         ids.push(desk.store.resolve(text).await?);
     }
+    ask_named(desk, &ids, ask).await
+}
+
+/// As [`ask_each`], of runs that need not be in the run log.
+pub async fn ask_named(
+    desk: &Desk,
+    ids: &[String],
+    ask: impl AsyncFn(&Desk, &str) -> Result<Answer, QueueError>,
+) -> Result<Exit> {
     let mut refused = Vec::new();
-    for id in &ids {
+    for id in ids {
         match ask(desk, id).await? {
             Answer::Done(words) | Answer::Already(words) => eprintln!("{id} {words}."),
             Answer::Refused(words) => refused.push(format!("{id} {words}")),

@@ -5,6 +5,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, Exit, bad_input};
 use crate::journal::writer::system_clock;
+use crate::queue::launcher::family::adopt_orphans;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::queue::worker::{Left, Stay, Worker};
@@ -42,6 +43,7 @@ impl Args {
             // Refused only to the leader of a group, which has a session of its own already.
             let _ = rustix::process::setsid();
         }
+        adopt_orphans();
         let settings = Workers::load(&context.home)?;
         let stay = match (self.until_empty, self.adopt_only) {
             (_, true) => Stay::AdoptOnly,

@@ -14,6 +14,7 @@ use super::environment::Environment;
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
+use crate::journal::cause::Cause;
 use crate::journal::event::{End, EndState, Event, Start, Warn};
 use crate::journal::process::Identity;
 use crate::journal::writer::{Clock, WriteError, Writer};
@@ -56,6 +57,19 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
+    /// What the journal says about it, by its name.
+    pub fn reason(&self) -> String {
+        let words = self.to_string();
+        let cause = Cause::behind(&words).or(match self {
+            AttemptError::Train(TrainError::NotFinite { .. }) => Some(Cause::NotFinite),
+            AttemptError::Data(_) | AttemptError::Train(TrainError::DataChanged { .. }) => {
+                Some(Cause::Data)
+            }
+            _ => None,
+        });
+        cause.map_or(words.clone(), |cause| cause.reason(words))
+    }
+
     /// Exit code of the trainer: 2 for what a person must mend in spec or data, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -92,7 +106,7 @@ pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
     let (state, step, reason) = match &result {
         Ok(Outcome::Finished { step }) => (EndState::Finished, *step, "trained to the end".into()),
         Ok(Outcome::Stopped { step }) => (EndState::Stopped, *step, "asked to stop".into()),
-        Err(error) => (EndState::Failed, failed_at(error), error.to_string()),
+        Err(error) => (EndState::Failed, failed_at(error), error.reason()),
     };
     journal.finish(End { state, step, reason })?;
     result
@@ -223,9 +237,10 @@ fn directory(path: impl AsRef<std::path::Path>, source: io::Error) -> AttemptErr
     AttemptError::Directory { path: path.as_ref().display().to_string(), source }
 }
 
-/// The first line of what a panic said; libtorch's go on with a trace.
+/// The first line of what a panic said. libtorch's go on with a trace, whose line ends `unwrap` has escaped.
 pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
-    text.lines().next().unwrap_or("unknown").to_owned()
+    let text = text.strip_prefix("called `Result::unwrap()` on an `Err` value: ").unwrap_or(text);
+    text.split("\\n").next().and_then(|text| text.lines().next()).unwrap_or("unknown").to_owned()
 }

@@ -59,6 +59,12 @@ pub enum ReadError {
         .path.display()
     )]
     Shrunk { path: PathBuf, len: u64, read: u64 },
+    #[error(
+        "{} is another file than before: no line ends at byte {read}, up to which it was read; put the file back, or \
+         rebuild the run with `instdisc-lab doctor --repair`",
+        .path.display()
+    )]
+    Replaced { path: PathBuf, read: u64 },
 }
 
 /// A journal and how far it was read.
@@ -68,13 +74,20 @@ pub struct Reader {
     /// Absent until the trainer has made the file.
     file: Option<File>,
     at: Position,
+    /// Bytes from here on are not looked at.
+    end: u64,
     buffer: Vec<u8>,
 }
 
 impl Reader {
     /// A reader that goes on at `from`. The file need not exist yet.
     pub fn new(path: impl Into<PathBuf>, from: Position) -> Self {
-        Self { path: path.into(), file: None, at: from, buffer: Vec::new() }
+        Self { path: path.into(), file: None, at: from, end: u64::MAX, buffer: Vec::new() }
+    }
+
+    /// A reader of the first `end` bytes alone: what somebody else has read so far.
+    pub fn up_to(path: impl Into<PathBuf>, end: u64) -> Self {
+        Self { end, ..Self::new(path, Position::default()) }
     }
 
     pub fn path(&self) -> &Path {
@@ -92,10 +105,14 @@ impl Reader {
     /// When the file cannot be read, or is shorter than what was read before.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
         let failed = |source| ReadError::Io { path: self.path.clone(), source };
+        let mut is_new = false;
         let file = match self.file.take() {
             Some(file) => file,
             None => match File::open(&self.path) {
-                Ok(file) => file,
+                Ok(file) => {
+                    is_new = true;
+                    file
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound && self.at.bytes == 0 => {
                     return Ok(None);
                 }
@@ -106,7 +123,16 @@ impl Reader {
         if len < self.at.bytes {
             return Err(ReadError::Shrunk { path: self.path.clone(), len, read: self.at.bytes });
         }
-        let whole = whole_lines(&file, self.at.bytes, &mut self.buffer).map_err(failed)?;
+        // One that was cut and has grown again would be read from the middle of a line.
+        let mut last = [b'\n'];
+        if is_new && 0 < self.at.bytes {
+            file.read_exact_at(&mut last, self.at.bytes - 1).map_err(failed)?;
+        }
+        if last != [b'\n'] {
+            return Err(ReadError::Replaced { path: self.path.clone(), read: self.at.bytes });
+        }
+        let whole =
+            whole_lines(&file, self.at.bytes, self.end, &mut self.buffer).map_err(failed)?;
         self.file = Some(file);
         let Some(whole) = whole else { return Ok(None) };
         let batch = match whole {
@@ -130,13 +156,14 @@ enum Whole {
     TooLong(u64),
 }
 
-/// Fills `buffer` with what stands from `at` on, until it holds a whole line. `None`: the last line is still torn.
-fn whole_lines(file: &File, at: u64, buffer: &mut Vec<u8>) -> io::Result<Option<Whole>> {
+/// Fills `buffer` with what stands from `at` on and before `end`, until it holds a whole line. `None`: the last line is
+/// still torn.
+fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Option<Whole>> {
     buffer.clear();
     loop {
         let begin = buffer.len();
         buffer.resize(begin + PIECE, 0);
-        let got = read_at(file, &mut buffer[begin..], at + begin as u64)?;
+        let got = read_at(file, &mut buffer[begin..], at + begin as u64, end)?;
         buffer.truncate(begin + got);
         if let Some(newline) = buffer[begin..].iter().rposition(|&byte| byte == b'\n') {
             return Ok(Some(Whole::Lines(begin + newline + 1)));
@@ -151,7 +178,7 @@ fn whole_lines(file: &File, at: u64, buffer: &mut Vec<u8>) -> io::Result<Option<
     let mut read = buffer.len() as u64;
     buffer.resize(PIECE, 0);
     loop {
-        let got = read_at(file, buffer, at + read)?;
+        let got = read_at(file, buffer, at + read, end)?;
         match buffer[..got].iter().position(|&byte| byte == b'\n') {
             Some(newline) => return Ok(Some(Whole::TooLong(read + newline as u64 + 1))),
             None if got == 0 => return Ok(None),
@@ -160,7 +187,9 @@ fn whole_lines(file: &File, at: u64, buffer: &mut Vec<u8>) -> io::Result<Option<
     }
 }
 
-fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+fn read_at(file: &File, buffer: &mut [u8], at: u64, end: u64) -> io::Result<usize> {
+    let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
+    let buffer = &mut buffer[..room];
     loop {
         match file.read_at(buffer, at) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -7,12 +7,13 @@ use super::launcher::{Ask, Ending, Trainer};
 use super::settle::{MOST_LOSSES, Verdict, judge};
 use super::slots::Slot;
 use super::worker::{POLL, Worker, WorkerError};
+use crate::journal::cause::Cause;
 use crate::lab::RunDir;
 use crate::store::{Change, Request, RunId, State, StateChange, Store, StoreError, catch_up};
 
-/// After trouble with the run log that may pass: a full disk, somebody who keeps it busy. The trainer goes on, and its
+/// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. The trainer goes on, and its
 /// journal keeps what we miss meanwhile.
-const TROUBLED: Duration = Duration::from_secs(2);
+pub(super) const TROUBLED: Duration = Duration::from_secs(2);
 
 /// One attempt at a run, in the hands of this worker.
 pub(super) struct Attempt {
@@ -21,13 +22,15 @@ pub(super) struct Attempt {
     /// How long `stderr.log` was before it started.
     pub said: u64,
     started: bool,
+    /// What is wrong with its journal: it cannot be believed any more, however the trainer ends.
+    damage: Option<String>,
     /// What was passed on to the trainer, and when.
     relayed: Option<(Request, Instant)>,
 }
 
 impl Attempt {
     pub(super) fn new(id: RunId, number: u32, said: u64) -> Self {
-        Self { id, number, said, started: false, relayed: None }
+        Self { id, number, said, started: false, damage: None, relayed: None }
     }
 }
 
@@ -38,12 +41,13 @@ impl Worker {
         mut attempt: Attempt,
         mut trainer: Box<dyn Trainer>,
     ) -> Result<(), WorkerError> {
+        let mut said = String::new();
         loop {
             match self.look_after(&mut attempt, trainer.as_mut()).await {
                 Ok(Some(())) => return Ok(()),
                 Ok(None) => tokio::time::sleep(POLL).await,
                 Err(trouble) if trouble.may_pass() => {
-                    (self.say)(&format!("{}: {trouble}", attempt.id));
+                    self.say_once(&mut said, format!("{}: {trouble}", attempt.id));
                     tokio::time::sleep(TROUBLED).await;
                 }
                 Err(fault) => return Err(fault),
@@ -59,7 +63,7 @@ impl Worker {
     ) -> Result<Option<()>, WorkerError> {
         // Before the journal is read: whatever the trainer had to say, it said before it ended.
         let ending = followed(&attempt.id, trainer.ending())?;
-        self.follow(attempt).await?;
+        self.hear(attempt).await?;
         self.relay(attempt, trainer).await?;
         match ending {
             None => Ok(None),
@@ -67,8 +71,24 @@ impl Worker {
         }
     }
 
+    /// Follows the journal. One that was cut or replaced is this run's trouble alone: the queue goes on, and the run
+    /// fails by it once its trainer has ended.
+    pub(super) async fn hear(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
+        if attempt.damage.is_some() {
+            return Ok(());
+        }
+        match self.follow(attempt).await {
+            Err(WorkerError::Store(StoreError::Journal(why))) => {
+                (self.say)(&format!("{}: {why}", attempt.id));
+                attempt.damage = Some(Cause::DamagedJournal.reason(why));
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
     /// Ingests what the journal has to say since the last look.
-    pub(super) async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
+    async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
         let id = &attempt.id;
         let news = catch_up(&self.store, id, &self.home.run(id)).await?;
         let number = attempt.number;
@@ -153,7 +173,16 @@ impl Worker {
             _ => None,
         };
         let words = last_words(&self.home.run(id), attempt.said);
-        let Verdict { state: next, reason } = judge(ending, end.as_ref(), wanted, words.as_deref());
+        let Verdict { state: next, reason } = match &attempt.damage {
+            Some(damage) => Verdict { state: State::Failed, reason: Some(damage.clone()) },
+            None => {
+                // A disk that is full takes neither the end record nor the trainer's last words.
+                let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
+                let full = mute && is_full(&self.home.run(id));
+                let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
+                judge(ending, end.as_ref(), wanted, words.as_deref())
+            }
+        };
         let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         (self.say)(&format!("{id} is {next}{why}"));
         let mut steps = vec![(next, self.change(reason))];
@@ -194,6 +223,14 @@ fn losses(history: &[StateChange]) -> u32 {
         |change: &&StateChange| change.to != State::Queued || Slot::parse(&change.by).is_some();
     let since = history.iter().rev().take_while(by_worker);
     since.filter(|change| change.to == State::Lost).count().try_into().unwrap_or(u32::MAX)
+}
+
+const FULL: &str = "the trainer could write neither its journal nor an error";
+
+/// Whether there is no room for as much as an end record.
+fn is_full(dir: &RunDir) -> bool {
+    const ROOM: u64 = 64 << 10;
+    rustix::fs::statvfs(dir.path()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < ROOM)
 }
 
 /// The last line of `stderr.log` beyond byte `said`, if any.

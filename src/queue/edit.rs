@@ -2,6 +2,7 @@
 
 use super::desk::{Desk, QueueError, file_error};
 use super::meta::Meta;
+use crate::store::{RunRow, Wish, Wished};
 
 impl Desk {
     pub async fn tag(&self, id: &str, add: &[String], remove: &[String]) -> Result<(), QueueError> {
@@ -50,6 +51,13 @@ impl Desk {
         let mut meta = Meta::read(&dir).map_err(file_error(dir.meta()))?;
         change(&mut meta);
         meta.write(&dir).map_err(file_error(dir.meta()))
+    }
+
+    /// Notes in the run's directory what is wanted of it. Best effort: a run has to be cancelled even where its
+    /// directory cannot be written, and the run log knows it too.
+    pub(super) fn wish(&self, run: &RunRow, what: Wished, fresh: bool) {
+        let wish = Wish { what, attempt: run.attempt, fresh };
+        let _ = self.edit(&run.id, |meta| meta.wish = Some(wish));
     }
 
     fn lock_edits(&self) -> Result<std::fs::File, QueueError> {

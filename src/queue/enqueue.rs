@@ -70,6 +70,7 @@ impl Plan {
             factors: self.experiment.factors.clone(),
             references: self.experiment.references.clone(),
             text: self.experiment.text.clone(),
+            planned: self.runs.len() as u64,
         }
     }
 }
@@ -83,11 +84,15 @@ impl Desk {
         let mut ordinal = 0;
         let made = self
             .store
-            .enqueue(&submission, |id, new| {
+            .enqueue(&submission, |id, new, outcome| {
                 let place = plan.runs.iter().position(|run| run.fingerprint == new.fingerprint);
                 ordinal = place.unwrap_or(ordinal);
+                let membership = plan.membership(&plan.runs[ordinal], ordinal);
+                if let Outcome::Reused(_) = outcome {
+                    return self.edit(id, |meta| meta.join(membership));
+                }
                 let meta = Meta {
-                    experiments: vec![plan.membership(&plan.runs[ordinal], ordinal)],
+                    experiments: vec![membership],
                     priority: manner.priority,
                     queued_at: submission.at,
                     ..Meta::default()
@@ -96,14 +101,10 @@ impl Desk {
             })
             .await?;
         let mut queued = Vec::with_capacity(made.len());
-        for (ordinal, made) in made.into_iter().enumerate() {
+        for made in made {
             let fate = match made.outcome {
                 Outcome::New => Fate::New,
-                Outcome::Reused(_) => {
-                    let membership = plan.membership(&plan.runs[ordinal], ordinal);
-                    self.edit(&made.id, |meta| meta.join(membership))?;
-                    self.share(&made.id).await?
-                }
+                Outcome::Reused(_) => self.share(&made.id).await?,
             };
             queued.push(Queued { id: made.id, fate });
         }

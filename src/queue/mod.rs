@@ -7,6 +7,7 @@
 //! not done at all or found and finished by the next worker.
 
 // What people ask for.
+pub mod audit;
 mod desk;
 mod edit;
 mod enqueue;
@@ -24,6 +25,8 @@ mod settle;
 pub mod worker;
 
 // Where it is kept.
+pub mod leftovers;
+pub mod locks;
 pub mod meta;
 mod settings;
 pub mod slots;

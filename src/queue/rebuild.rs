@@ -1,10 +1,13 @@
 //! `doctor --repair`: a run log made whole again from the run directories.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::audit::journals;
 use super::desk::{QueueError, file_error};
+use super::leftovers;
+use super::locks::is_held;
 use super::meta::Meta;
 use super::slots::{Slot, is_free};
 use crate::config::{RunSpec, fingerprint};
@@ -23,9 +26,14 @@ pub struct Rebuilt {
     pub restored: Vec<(RunId, State)>,
     /// Directories that are no whole runs, and why.
     pub skipped: Vec<(PathBuf, String)>,
+    /// Files that could not be read, and where they lie now.
+    pub damaged: Vec<(PathBuf, String)>,
+    /// What crashes had left behind, removed.
+    pub swept: Vec<PathBuf>,
 }
 
-/// Sets a damaged run log aside, makes one where there is none, and takes in every run directory that it lacks.
+/// Sets a damaged run log aside, makes one where there is none, takes in every run directory that it lacks or knows an
+/// older story of, and sweeps what crashes left behind.
 ///
 /// # Errors
 /// While workers live: they hold the old file, and would go on writing to it.
@@ -36,8 +44,10 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
         rebuilt.set_aside = Some(set_aside(&location(home)?, clock())?);
     }
     let store = Store::open(home).await?;
+    rebuilt.swept = leftovers::sweep(home).map_err(file_error(home.runs()))?;
     let mut found = Vec::new();
     for dir in directories(&home.runs())? {
+        rebuilt.damaged.extend(mend_meta(home, &dir)?);
         match describe(home, &dir) {
             Ok(run) => found.push(run),
             Err(why) => rebuilt.skipped.push((dir, why.to_string())),
@@ -48,35 +58,114 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
         let place = |run: &Restored| run.experiments.first().map(|membership| membership.ordinal);
         (a.queued_at, place(a), &a.id).cmp(&(b.queued_at, place(b), &b.id))
     });
-    for run in found {
+    for mut run in found {
         let dir = home.run(&run.id);
-        let reason = Some("restored from its directory".to_owned());
-        let change = Change { at: clock(), reason, by: "doctor".into() };
-        match store.restore(&run, &dir, change.clone()).await {
-            Ok(Some(state)) => rebuilt.restored.push((run.id, state)),
-            Ok(None) => {}
-            Err(StoreError::Journal(ReadError::Shrunk { .. })) => {
-                store.forget_journal(&run.id).await?;
-                catch_up(&store, &run.id, &dir).await?;
+        loop {
+            if let Some(state) = take_in(&store, &run, &dir, clock()).await? {
+                rebuilt.restored.push((run.id.clone(), state));
             }
-            Err(why) => return Err(why.into()),
+            // Somebody may have tagged it since it was read: first in the file, then in the row we just wrote.
+            let Ok(now) = describe(home, dir.path()) else { break };
+            if same_words(&now, &run) {
+                break;
+            }
+            run = now;
         }
+        relearn(home, &store, &run.id).await?;
+    }
+    if !rebuilt.restored.is_empty() {
+        store.accept_grids().await?;
     }
     Ok(rebuilt)
+}
+
+/// The state of a run that was not in the run log.
+async fn take_in(
+    store: &Store,
+    run: &Restored,
+    dir: &RunDir,
+    now: i64,
+) -> Result<Option<State>, StoreError> {
+    let reason = Some("restored from its directory".to_owned());
+    let change = Change { at: now, reason, by: "doctor".into() };
+    match store.restore(run, dir, change).await {
+        Err(StoreError::Journal(ReadError::Shrunk { .. } | ReadError::Replaced { .. })) => {
+            store.forget_journal(&run.id).await?;
+            catch_up(store, &run.id, dir).await?;
+            Ok(None)
+        }
+        done => done,
+    }
+}
+
+/// Reads the journal anew where the run log has something else from it.
+async fn relearn(home: &Home, store: &Store, id: &str) -> Result<(), QueueError> {
+    let known = store.custody().await?;
+    let mut found = Vec::new();
+    if let Some(run) = known.iter().find(|run| run.id == id && !run.state.is_active()) {
+        journals::check(home, store, run, &mut found).await?;
+    }
+    if !found.is_empty() {
+        store.forget_journal(id).await?;
+        catch_up(store, id, &home.run(id)).await?;
+    }
+    Ok(())
+}
+
+/// A `meta.json` that cannot be read would keep its run out of the run log, and refuse every tag from now on.
+fn mend_meta(home: &Home, path: &Path) -> Result<Option<(PathBuf, String)>, QueueError> {
+    let dir = home.run(&path.file_name().unwrap_or_default().to_string_lossy());
+    let why = match Meta::read(&dir) {
+        Err(why) if why.kind() != io::ErrorKind::NotADirectory => why.to_string(),
+        _ => return Ok(None),
+    };
+    let aside = dir.meta().with_extension("json.damaged");
+    fs::rename(dir.meta(), &aside).map_err(file_error(dir.meta()))?;
+    Ok(Some((aside, why)))
+}
+
+/// Whether people say the same about both.
+fn same_words(a: &Restored, b: &Restored) -> bool {
+    let words = |run: &Restored| {
+        (
+            run.tags.clone(),
+            run.note.clone(),
+            run.priority,
+            run.pinned,
+            run.archived,
+            run.experiments.clone(),
+        )
+    };
+    words(a) == words(b)
 }
 
 /// Whether the run log can be kept. One that is not there can; one of another program or of a newer version is not
 /// ours to judge.
 async fn is_sound(home: &Home) -> Result<bool, StoreError> {
     let sound = match Store::open_readonly(home).await {
-        Ok(store) => store.check().await.map(|found| found.is_empty()),
+        Ok(store) => match store.check().await {
+            // Every value makes sense, too: SQLite only watches over its own structure.
+            Ok(found) if found.is_empty() => legible(&store).await.map(|()| true),
+            done => done.map(|_| false),
+        },
         Err(StoreError::Missing { .. }) => return Ok(true),
         Err(why) => Err(why),
     };
     match sound {
-        Err(StoreError::Damaged | StoreError::NotADatabase { .. }) => Ok(false),
+        Err(
+            StoreError::Damaged | StoreError::NotADatabase { .. } | StoreError::Nonsense { .. },
+        ) => Ok(false),
         other => other,
     }
+}
+
+async fn legible(store: &Store) -> Result<(), StoreError> {
+    store.experiments().await?;
+    for run in store.runs().await? {
+        store.history(&run.id).await?;
+        store.attempts(&run.id).await?;
+    }
+    Ok(())
 }
 
 fn refuse_workers(home: &Home) -> Result<(), QueueError> {
@@ -128,12 +217,12 @@ fn directories(folder: &Path) -> Result<Vec<PathBuf>, QueueError> {
 }
 
 /// A run as its directory tells of it.
-fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
+pub(super) fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
     let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let dir = home.run(&id);
     let spec: RunSpec = serde_json::from_slice(&fs::read(dir.spec())?)?;
     let meta = Meta::read(&dir)?;
-    let slot = if lives(&dir)? { Some(slot(&dir)?.to_string()) } else { None };
+    let slot = if is_held(&dir.lock())? { Some(slot(&dir)?.to_string()) } else { None };
     Ok(Restored {
         id,
         fingerprint: fingerprint(&spec),
@@ -145,21 +234,9 @@ fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
         pinned: meta.pinned,
         archived: meta.archived,
         queued_at: meta.queued_at,
+        wish: meta.wish,
         slot,
     })
-}
-
-/// A trainer holds `run.lock` for its whole life.
-fn lives(dir: &RunDir) -> io::Result<bool> {
-    let file = match File::open(dir.lock()) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(why)) => Err(why),
-    }
 }
 
 /// Where a living trainer is looked for by the next worker. Which place on its device it had is not known any more: the

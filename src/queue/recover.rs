@@ -3,6 +3,7 @@
 use super::attend::{Attempt, followed};
 use super::launcher::Ending;
 use super::worker::{Worker, WorkerError};
+use crate::journal::process::boot_id;
 
 impl Worker {
     /// A trainer that still lives is adopted and attended to; a run without one is settled by what its journal says.
@@ -15,6 +16,8 @@ impl Worker {
             let mut attempt = Attempt::new(id.clone(), number, 0);
             let known = self.store.attempts(&id).await?.into_iter().find(|it| it.attempt == number);
             let known = known.and_then(|it| it.process);
+            let restarted =
+                known.as_ref().is_some_and(|it| boot_id().is_ok_and(|now| now != it.boot_id));
             let adopted = self.launcher.adopt(&self.home.run(&id), known.as_ref());
             let adopted = followed(&id, adopted)?;
             match adopted {
@@ -23,9 +26,10 @@ impl Worker {
                     self.attend(attempt, trainer).await?;
                 }
                 None => {
-                    self.follow(&mut attempt).await?;
+                    self.hear(&mut attempt).await?;
                     self.note_request(&attempt).await?;
-                    self.settle(&attempt, Ending::Unseen).await?;
+                    let ending = if restarted { Ending::Restarted } else { Ending::Unseen };
+                    self.settle(&attempt, ending).await?;
                 }
             }
         }

@@ -1,28 +1,158 @@
-//! `rm`: takes a run away, row and directory. A run that a process works on is refused.
+//! `rm`: takes a run out of the lab, row and directory, and lays the directory into the trash; `rm --undo` takes it out
+//! again, `rm --forever` deletes. A run that a process works on is refused.
 
+use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use super::desk::{Answer, Desk, QueueError, file_error};
-use super::meta::sync_parent;
-use crate::store::StoreError;
+use super::meta::{Meta, sync_parent};
+use super::rebuild::describe;
+use crate::lab::RunDir;
+use crate::store::{Change, RunRow, State, StoreError, Wish, Wished};
 
 impl Desk {
-    /// The row goes first, which refuses a live run; what a crash leaves of the directory has a name that nobody reads.
+    /// Into the trash, within the change that takes its row away: whatever dies in between, the row is still there, and
+    /// removing can be repeated.
     pub async fn remove(&self, id: &str) -> Result<Answer, QueueError> {
-        match self.store.remove(id).await {
-            Ok(()) => {}
-            Err(StoreError::StillActive { state, .. }) => {
-                return Ok(Answer::Refused(format!("is {state}: cancel it first")));
+        let run = self.store.run(id).await?;
+        self.note_state(&run);
+        let mut had_directory = false;
+        let removed = self.store.remove(id, || {
+            had_directory = self.put_away(id)?;
+            Ok(())
+        });
+        match removed.await {
+            Ok(()) if had_directory => {
+                Ok(Answer::Done("is in the trash: `rm --undo` brings it back".into()))
             }
-            Err(why) => return Err(why.into()),
+            Ok(()) => Ok(Answer::Done("is removed; it had no directory".into())),
+            Err(QueueError::Store(StoreError::StillActive { state, .. })) => {
+                Ok(Answer::Refused(format!("is {state}: cancel it first")))
+            }
+            Err(why) => {
+                // Not committed, so it is not removed; a process that is killed here leaves that to the next `rm`.
+                if had_directory && self.store.run(id).await.is_ok() {
+                    self.take_back(id)?;
+                }
+                Err(why)
+            }
         }
+    }
+
+    fn take_back(&self, id: &str) -> Result<(), QueueError> {
+        let dir = self.home.run(id);
+        match self.newest(id)? {
+            Some(place) if !dir.path().exists() => {
+                fs::rename(&place, dir.path()).map_err(file_error(place))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there was a directory to lay into the trash.
+    fn put_away(&self, id: &str) -> Result<bool, QueueError> {
         let dir = self.home.run(id).path().to_owned();
-        let gone = self.home.runs().join(format!(".tmp-removed-{id}"));
-        match std::fs::rename(&dir, &gone).and_then(|()| sync_parent(&dir)) {
-            Ok(()) => std::fs::remove_dir_all(&gone).map_err(file_error(gone))?,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {}
-            Err(why) => return Err(file_error(dir)(why)),
+        let trash = self.home.trash();
+        fs::create_dir_all(&trash).map_err(file_error(&trash))?;
+        let place = self.place(id);
+        match fs::rename(&dir, &place).and_then(|()| sync_parent(&dir)) {
+            Ok(()) => sync_parent(&place).map_err(file_error(place)).map(|()| true),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(why) => Err(file_error(dir)(why)),
         }
-        Ok(Answer::Done("is removed".into()))
+    }
+
+    /// Out of the trash, as it was: with its curves, tags and note, and in the state it had.
+    pub async fn unremove(&self, id: &str) -> Result<Answer, QueueError> {
+        let Some(place) = self.newest(id)? else {
+            let answer = if self.store.run(id).await.is_ok() {
+                Answer::Already("is not removed".into())
+            } else {
+                Answer::Refused("is not in the trash".into())
+            };
+            return Ok(answer);
+        };
+        let dir = self.home.run(id);
+        if dir.path().exists() {
+            return Ok(Answer::Refused(
+                "is there again, as another run: remove that one first".into(),
+            ));
+        }
+        let back = fs::rename(&place, dir.path()).and_then(|()| sync_parent(dir.path()));
+        back.map_err(file_error(&place))?;
+        let run = describe(&self.home, dir.path()).map_err(file_error(dir.path()))?;
+        let reason = Some("taken out of the trash".to_owned());
+        let change = Change { at: self.now(), reason, by: self.by.clone() };
+        let state = self.store.restore(&run, &dir, change).await?;
+        let state = state.map_or_else(String::new, |state| format!(": it is {state}"));
+        Ok(Answer::Done(format!("is back{state}")))
+    }
+
+    /// Deletes a run with everything it wrote, whether it lies in the trash already or not.
+    pub async fn remove_forever(&self, id: &str) -> Result<Answer, QueueError> {
+        match self.remove(id).await {
+            Ok(Answer::Refused(words)) => return Ok(Answer::Refused(words)),
+            Ok(_) | Err(QueueError::Store(StoreError::UnknownRun { .. })) => {}
+            Err(why) => return Err(why),
+        }
+        let mut n_deleted = 0;
+        while let Some(place) = self.newest(id)? {
+            fs::remove_dir_all(&place).map_err(file_error(place))?;
+            n_deleted += 1;
+        }
+        Ok(match n_deleted {
+            0 => Answer::Refused("is not there, nor in the trash".into()),
+            _ => Answer::Done("is deleted".into()),
+        })
+    }
+
+    /// What lies in the trash, by name.
+    pub fn trash(&self) -> Result<Vec<String>, QueueError> {
+        let folder = self.home.trash();
+        let entries = match fs::read_dir(&folder) {
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(file_error(&folder))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(file_error(&folder))?.file_name();
+            names.push(name.to_string_lossy().into_owned());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// What a person decided is kept in the directory; that a queued run waited or a paused one stood still is not a
+    /// matter of its journal, and is to be so again when it comes back.
+    fn note_state(&self, run: &RunRow) {
+        let what = match run.state {
+            State::Queued => Wished::Queue,
+            State::Paused => Wished::Pause,
+            State::Cancelled => Wished::Cancel,
+            _ => return,
+        };
+        let wish = Wish { what, attempt: run.attempt, fresh: false };
+        let keep =
+            |old: Option<Wish>| old.filter(|old| old.what == what && old.attempt == run.attempt);
+        let _ = self.edit(&run.id, |meta: &mut Meta| meta.wish = keep(meta.wish).or(Some(wish)));
+    }
+
+    /// A free place in the trash: the same id may have been removed before.
+    fn place(&self, id: &str) -> PathBuf {
+        let mut names = (1..).map(|n| if n == 1 { id.to_owned() } else { format!("{id}~{n}") });
+        let free = names.find(|name| !self.home.trash().join(name).exists());
+        self.home.trash().join(free.unwrap_or_else(|| id.to_owned()))
+    }
+
+    /// Where the run that was removed last under this id lies.
+    fn newest(&self, id: &str) -> Result<Option<PathBuf>, QueueError> {
+        let number = |name: &str| match name.strip_prefix(id)? {
+            "" => Some(1),
+            rest => rest.strip_prefix('~')?.parse::<u32>().ok(),
+        };
+        let newest =
+            self.trash()?.into_iter().filter_map(|name| Some((number(&name)?, name))).max();
+        Ok(newest.map(|(_, name)| RunDir::new(self.home.trash().join(name)).path().to_owned()))
     }
 }

@@ -1,7 +1,7 @@
 //! `resume` and `retry`: back into the queue, to go on from the last checkpoint.
 
 use super::desk::{Answer, Desk, QueueError, was_first};
-use crate::store::{RunRow, State};
+use crate::store::{RunRow, State, Wished};
 
 impl Desk {
     /// A paused run goes back into the queue.
@@ -37,6 +37,7 @@ impl Desk {
     }
 
     pub(super) async fn requeue(&self, run: &RunRow, fresh: bool) -> Result<Answer, QueueError> {
+        self.wish(run, Wished::Queue, fresh);
         let done = self.store.requeue(&run.id, run.state, fresh, self.change(None)).await;
         let words = match (was_first(done)?, fresh) {
             (false, _) => {

@@ -4,6 +4,7 @@
 //! none that could be read. Pure: the worker carries the verdict out.
 
 use super::launcher::Ending;
+use crate::journal::cause::Cause;
 use crate::journal::event::EndState;
 use crate::store::{Ending as EndRecord, Request, State};
 
@@ -45,18 +46,45 @@ pub fn judge(
         // panic. Trying again would not help, so a person should look.
         (None, asked_for) => match (ending, asked_for) {
             (Ending::Exited(code), _) if code != STOPPED => {
-                let mut why = format!("{ending} and left no end record");
-                if let Some(words) = last_words {
-                    why.push_str(": ");
-                    why.push_str(words);
-                }
-                verdict(State::Failed, Some(why))
+                verdict(State::Failed, Some(silent(ending, last_words)))
+            }
+            // Nor where there is too little memory: it would die of the same again.
+            (Ending::OutOfMemory, None) => {
+                verdict(State::Failed, Some(Cause::OutOfMemory.reason(ending)))
+            }
+            (Ending::Signalled(_), None)
+                if last_words.and_then(Cause::behind) == Some(Cause::OutOfMemory) =>
+            {
+                verdict(State::Failed, Some(silent(ending, last_words)))
             }
             (ending, Some(state)) => {
                 verdict(state, Some(format!("{ending} before it had written its last checkpoint")))
             }
-            (ending, None) => verdict(State::Lost, Some(ending.to_string())),
+            (ending, None) => {
+                let cause = match ending {
+                    Ending::Signalled(_) => Cause::Signal,
+                    Ending::Restarted => Cause::Machine,
+                    _ => Cause::Crash,
+                };
+                verdict(State::Lost, Some(cause.reason(ending)))
+            }
         },
+    }
+}
+
+/// Why a trainer ended that left nothing in its journal, as far as its standard error tells: a disk that was full for
+/// the journal too, a missing library.
+fn silent(ending: Ending, last_words: Option<&str>) -> String {
+    let Some(words) = last_words else {
+        return Cause::Crash.reason(format!("{ending} and left no end record"));
+    };
+    let said = words.strip_prefix("instdisc-train: ").unwrap_or(words);
+    match Cause::of(said) {
+        Some(_) => said.to_owned(),
+        None => {
+            let cause = Cause::behind(said).unwrap_or(Cause::Crash);
+            cause.reason(format!("{ending} and left no end record: {said}"))
+        }
     }
 }
 
@@ -103,7 +131,22 @@ mod tests {
         assert_eq!(silent.state, State::Failed);
         assert_eq!(
             silent.reason.unwrap(),
-            "the trainer exited with 127 and left no end record: no libtorch.so"
+            "crash: the trainer exited with 127 and left no end record: no libtorch.so"
         );
+        let full =
+            judge(Ending::Exited(1), None, None, Some("instdisc-train: disk full: cannot write x"));
+        assert_eq!(full.reason.unwrap(), "disk full: cannot write x");
+    }
+
+    #[test]
+    fn want_of_memory_is_named_and_not_tried_again() {
+        let killed = judge(Ending::OutOfMemory, None, None, None);
+        assert_eq!(killed.state, State::Failed);
+        assert!(killed.reason.unwrap().starts_with("out of memory: "));
+        let aborted =
+            judge(Ending::Signalled(6), None, None, Some("memory allocation of 8 bytes failed"));
+        assert_eq!(aborted.state, State::Failed);
+        assert!(aborted.reason.unwrap().starts_with("out of memory: "));
+        assert_eq!(state(Ending::OutOfMemory, None, Some(Request::Cancel)), State::Cancelled);
     }
 }

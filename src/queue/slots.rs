@@ -9,6 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::locks::is_held;
 use crate::lab::Home;
 
 /// Place `index` on `device`; reads `cpu-0`, `cuda:1-0`.
@@ -82,18 +83,9 @@ pub fn acquire(home: &Home, slot: &Slot, patience: Duration) -> io::Result<Optio
     Ok(Some(Held { slot: slot.clone(), _file: file }))
 }
 
-/// Whether nobody works this slot. The look itself takes the lock shared, so that two looks never disturb each other.
+/// Whether nobody works this slot.
 pub fn is_free(home: &Home, slot: &Slot) -> io::Result<bool> {
-    let file = match File::open(slot.lock(home)) {
-        Ok(file) => file,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(why) => return Err(why),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(why)) => Err(why),
-    }
+    Ok(!is_held(&slot.lock(home))?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `pause` and `cancel`: settled at once where no process works on the run, else left as a request for its worker.
 
 use super::desk::{Answer, Desk, QueueError, was_first};
-use crate::store::{Request, RunRow, State, StoreError};
+use crate::store::{Request, RunRow, State, StoreError, Wished};
 
 /// Times a verb looks again when the run changes under its hands.
 const LOOKS: usize = 20;
@@ -34,17 +34,19 @@ impl Desk {
         request: Request,
     ) -> Result<Option<Answer>, QueueError> {
         use State::{Cancelled, Failed, Finished, Lost, Paused, Queued};
-        let (goal, wish) = match request {
-            Request::Pause => (Paused, "pause"),
-            Request::Cancel => (Cancelled, "cancel"),
+        let (goal, wish, wished) = match request {
+            Request::Pause => (Paused, "pause", Wished::Pause),
+            Request::Cancel => (Cancelled, "cancel", Wished::Cancel),
         };
         match (run.state, request) {
             (state, _) if state == goal => Ok(Some(Answer::Already(format!("is already {goal}")))),
             (Queued, _) | (Paused | Lost, Request::Cancel) => {
+                self.wish(run, wished, false);
                 let done = self.store.transition(&run.id, run.state, goal, self.change(None)).await;
                 Ok(was_first(done)?.then(|| Answer::Done(format!("is {goal}"))))
             }
             (state, _) if state.is_active() => {
+                self.wish(run, wished, false);
                 let at = self.now();
                 match self.store.request(&run.id, request, at, &self.by).await {
                     Ok(()) => {}

@@ -6,9 +6,10 @@
 use std::io;
 use std::time::Duration;
 
-use super::attend::Attempt;
+use super::attend::{Attempt, TROUBLED};
 use super::launcher::{Launcher, Order};
 use super::slots::{self, Held, Slot};
+use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
 use crate::journal::writer::Clock;
 use crate::lab::Home;
@@ -56,10 +57,19 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
+    /// Whether a person can do something about it.
+    pub fn is_curable(&self) -> bool {
+        match self {
+            WorkerError::Store(why) => why.is_curable(),
+            WorkerError::Slot { .. } => true,
+            WorkerError::Process { .. } => false,
+        }
+    }
+
     /// Whether trying again later may help.
     pub(super) fn may_pass(&self) -> bool {
-        use StoreError::{Busy, DiskFull};
-        matches!(self, WorkerError::Store(Busy | DiskFull))
+        use StoreError::{Busy, DiskFailed, DiskFull};
+        matches!(self, WorkerError::Store(Busy | DiskFull | DiskFailed { .. }))
     }
 }
 
@@ -82,20 +92,17 @@ impl Worker {
     /// What makes working impossible; a run's own failure is none.
     pub async fn work(&self, stay: Stay) -> Result<Left, WorkerError> {
         let Some(mut held) = self.take_slot()? else { return Ok(Left::SlotTaken) };
-        self.register().await?;
+        self.patiently(async || self.register().await).await?;
         loop {
-            self.recover().await?;
-            while stay != Stay::AdoptOnly && !self.is_draining().await? {
-                let Some(claim) = self.claim().await? else { break };
-                self.carry_out(claim).await?;
-            }
-            if self.is_draining().await? {
+            // Whatever trouble cut short, the next round finds as it would find what a dead worker left behind.
+            let drained = self.patiently(async || self.round(stay).await).await?;
+            if drained {
                 self.sign_off().await?;
                 return Ok(Left::Drained);
             }
             held = match stay {
                 Stay::Forever => {
-                    self.wait_for_change().await?;
+                    self.patiently(async || self.wait_for_change().await).await?;
                     held
                 }
                 Stay::UntilEmpty | Stay::AdoptOnly => match self.look_twice(held, stay).await? {
@@ -106,10 +113,37 @@ impl Worker {
         }
     }
 
+    /// Takes over what is active on the slot, then works the queue down. Whether the worker was asked to leave.
+    async fn round(&self, stay: Stay) -> Result<bool, WorkerError> {
+        self.recover().await?;
+        while stay != Stay::AdoptOnly && !self.is_draining().await? {
+            let Some(claim) = self.claim().await? else { break };
+            self.carry_out(claim).await?;
+        }
+        self.is_draining().await
+    }
+
+    /// Tries again for as long as what is in the way may pass: a full disk, somebody who keeps the run log busy.
+    async fn patiently<T>(
+        &self,
+        work: impl AsyncFn() -> Result<T, WorkerError>,
+    ) -> Result<T, WorkerError> {
+        let mut said = String::new();
+        loop {
+            match work().await {
+                Err(trouble) if trouble.may_pass() => {
+                    self.say_once(&mut said, format!("{}: {trouble}", self.slot));
+                    tokio::time::sleep(TROUBLED).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     /// Who queues a run looks at the slots after it is committed, and starts no worker where one is at work. So the
     /// slot is let go first and the queue looked at once more: one of the two sees the other.
     async fn look_twice(&self, held: Held, stay: Stay) -> Result<Option<Held>, WorkerError> {
-        self.sign_off().await?;
+        self.patiently(async || self.sign_off().await).await?;
         drop(held);
         let runs = self.store.runs().await?;
         let waiting = runs.iter().any(|run| run.state == State::Queued);
@@ -121,6 +155,14 @@ impl Worker {
             self.register().await?;
         }
         Ok(held)
+    }
+
+    /// Trouble may last for days, and the log lies on the disk that is full.
+    pub(super) fn say_once(&self, said: &mut String, words: String) {
+        if *said != words {
+            (self.say)(&words);
+            *said = words;
+        }
     }
 
     fn take_slot(&self) -> Result<Option<Held>, WorkerError> {
@@ -173,7 +215,9 @@ impl Worker {
             }
             Err(why) => {
                 (self.say)(&format!("{id} cannot start: {why}"));
-                let change = self.change(Some(why.to_string()));
+                let words = why.to_string();
+                let cause = Cause::behind(&words);
+                let change = self.change(Some(cause.map_or(words.clone(), |it| it.reason(words))));
                 Ok(self.store.settle(&id, attempt, State::Starting, State::Failed, change).await?)
             }
         }

@@ -1,5 +1,7 @@
 //! What people attach to runs: tags, a note, priority, a pin; and taking runs away. Each is safe to repeat.
 
+use sqlx::{Sqlite, Transaction};
+
 use super::transition::Found;
 use super::{Durability, Result, Store, StoreError, key_of};
 
@@ -55,17 +57,35 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Takes a run out of the log with all that belongs to it. Its directory is the caller's to delete, afterwards.
+    /// Takes a run out of the log with all that belongs to it. `put_away` does so with its directory, once it is sure
+    /// that no process works on the run and none can claim it: when the change is not committed after all, the row is
+    /// still there, and removing can be repeated.
     ///
     /// # Errors
-    /// [`StoreError::StillActive`] while a process works on it.
-    pub async fn remove(&self, id: &str) -> Result<()> {
+    /// [`StoreError::StillActive`] while a process works on it; what `put_away` says.
+    pub async fn remove<E: From<StoreError>>(
+        &self,
+        id: &str,
+        put_away: impl FnOnce() -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let tx = self.take_out(id).await?;
+        put_away()?;
+        Ok(tx.commit().await.map_err(StoreError::from)?)
+    }
+
+    async fn take_out(&self, id: &str) -> Result<Transaction<'static, Sqlite>> {
         let mut tx = self.begin(Durability::Power).await?;
         let found = Found::by_id(&mut tx, id).await?;
         if found.state.is_active() {
             return Err(StoreError::StillActive { run: id.to_owned(), state: found.state });
         }
+        // Only places of the grid as it was last queued are counted; a run of an earlier one may lie beyond them.
+        let query = sqlx::query(
+            "UPDATE experiment SET removed = removed + 1
+              WHERE key IN (SELECT experiment FROM run_experiment WHERE run = ? AND ordinal < planned)",
+        );
+        query.bind(found.key).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM run WHERE key = ?").bind(found.key).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        Ok(tx)
     }
 }

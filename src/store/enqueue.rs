@@ -54,26 +54,30 @@ pub enum Outcome {
 
 impl Store {
     /// Takes an experiment in, all of it or nothing. A run whose specification is there already is shared, whatever its
-    /// state and whichever experiment asked for it first, unless `again`. `make` is called for every new run, before it
-    /// is recorded, to make its directory: what it leaves behind when the change is not committed is found again by the
-    /// same id the next time.
+    /// state and whichever experiment asked for it first, unless `again`. `make` is called for every run before it is
+    /// recorded, to make the directory of a new one and to note in that of a shared one who else asks for it: what it
+    /// leaves behind when the change is not committed is found again by the same id the next time.
     ///
     /// # Errors
     /// What `make` says, else as any change.
     pub async fn enqueue<E: From<StoreError>>(
         &self,
         submission: &Submission,
-        mut make: impl FnMut(&RunId, &NewRun) -> std::result::Result<(), E>,
+        mut make: impl FnMut(&RunId, &NewRun, Outcome) -> std::result::Result<(), E>,
     ) -> std::result::Result<Vec<Enqueued>, E> {
         let mut tx = self.begin(Durability::Power).await?;
         let experiment = record_experiment(&mut tx, submission).await?;
         let mut all = Vec::with_capacity(submission.runs.len());
         for (ordinal, new) in submission.runs.iter().enumerate() {
             let (key, enqueued) = match existing(&mut tx, submission, new).await? {
-                Some((key, id, state)) => (key, Enqueued { id, outcome: Outcome::Reused(state) }),
+                Some((key, id, state)) => {
+                    let outcome = Outcome::Reused(state);
+                    make(&id, new, outcome)?;
+                    (key, Enqueued { id, outcome })
+                }
                 None => {
                     let id = free_id(&mut tx, &submission.name, &new.fingerprint).await?;
-                    make(&id, new)?;
+                    make(&id, new, Outcome::New)?;
                     let key = insert(&mut tx, submission, new, &id).await?;
                     (key, Enqueued { id, outcome: Outcome::New })
                 }
@@ -88,14 +92,15 @@ impl Store {
 
 async fn record_experiment(tx: &mut SqliteConnection, new: &Submission) -> Result<i64> {
     let query = sqlx::query_scalar(
-        "INSERT INTO experiment (name, question, text, factors, refs, queued_at) VALUES (?, ?, ?, ?, ?, ?)
+        "INSERT INTO experiment (name, question, text, factors, refs, queued_at, planned) VALUES (?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (name) DO UPDATE SET question = excluded.question, text = excluded.text,
-           factors = excluded.factors, refs = excluded.refs, queued_at = excluded.queued_at
+           factors = excluded.factors, refs = excluded.refs, queued_at = excluded.queued_at,
+           planned = excluded.planned, removed = 0
          RETURNING key",
     );
     let query = query.bind(&new.name).bind(&new.question).bind(&new.text);
     let query = query.bind(json(&new.factors)?).bind(json(&new.references)?).bind(new.at);
-    Ok(query.fetch_one(tx).await?)
+    Ok(query.bind(new.runs.len() as i64).fetch_one(tx).await?)
 }
 
 /// The newest run with this specification. Under `again` only one made by this very submission counts.

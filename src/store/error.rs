@@ -47,6 +47,12 @@ pub enum StoreError {
     #[error("the disk of the run log is full: free some space and try again")]
     DiskFull,
 
+    #[error(
+        "the disk of the run log failed ({detail}): see whether it is full or broken (df, dmesg), then try again; \
+         what was acknowledged before is there"
+    )]
+    DiskFailed { detail: String },
+
     #[error("the run log has been in use by another program for {BUSY_SECONDS} s: try again")]
     Busy,
 
@@ -106,6 +112,7 @@ pub(super) const BUSY_SECONDS: u64 = 30;
 const BUSY: i32 = 5;
 const LOCKED: i32 = 6;
 const READONLY: i32 = 8;
+const IOERR: i32 = 10;
 const CORRUPT: i32 = 11;
 const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
@@ -124,6 +131,9 @@ impl From<sqlx::Error> for StoreError {
             READONLY => Self::LookingOnly,
             CORRUPT => Self::Damaged,
             FULL => Self::DiskFull,
+            IOERR => Self::DiskFailed {
+                detail: format!("{}, {}", inside.message(), inside.code().unwrap_or_default()),
+            },
             code => Self::Fault { detail: format!("{} (code {code})", inside.message()) },
         }
     }

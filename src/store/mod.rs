@@ -7,12 +7,14 @@
 //! caller's: there is no clock in here.
 
 mod apply;
+mod audit;
 mod browse;
 mod curve;
 mod edit;
 mod enqueue;
 mod error;
 mod ingest;
+mod migrate;
 pub mod model;
 mod open;
 mod points;
@@ -28,6 +30,7 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 use tokio::sync::Mutex;
 
+pub use audit::{Custody, Grid, Tally};
 pub use enqueue::{Enqueued, NewRun, Outcome, Submission};
 pub use error::StoreError;
 pub use ingest::{Ingested, catch_up};
@@ -35,7 +38,7 @@ pub use model::{IllegalTransition, Progress, RunId, RunRow, State, Summary};
 pub use open::location;
 pub use records::{
     Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
-    Member, Membership, Request, Requested, StateChange, WarningRow, WorkerRow,
+    Member, Membership, Request, Requested, StateChange, WarningRow, Wish, Wished, WorkerRow,
 };
 
 pub use restore::Restored;
@@ -45,7 +48,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The whole schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// `user_version` of [`SCHEMA`].
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 /// An open run log. Cheap to clone; all clones share its connections.
 #[derive(Clone)]
@@ -123,6 +126,11 @@ impl Store {
         let mut found: Vec<String> =
             sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.0.readers).await?;
         found.retain(|line| line != "ok");
+        let page_size = sqlx::query_scalar("PRAGMA page_size").fetch_one(&self.0.readers).await?;
+        let len = std::fs::metadata(&self.0.path).map_or(0, |file| file.len());
+        if !len.is_multiple_of(page_size) {
+            found.push(format!("the file was cut off: {len} bytes are no whole pages"));
+        }
         let orphans = sqlx::query("PRAGMA foreign_key_check").fetch_all(&self.0.readers).await?;
         if !orphans.is_empty() {
             found.push(format!("{} rows belong to nothing", orphans.len()));
@@ -146,7 +154,15 @@ impl Store {
             Durability::Power => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
             Durability::Process => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
         };
-        Ok(writer.begin_with(statement).await?)
+        match writer.begin_with(statement).await {
+            // A full disk makes SQLite roll back by itself. sqlx then counts a transaction that is no more, and would
+            // refuse every other one: such a connection is let go, and the pool makes another.
+            Err(sqlx::Error::InvalidSavePointStatement | sqlx::Error::BeginFailed) => {
+                drop(writer.acquire().await?.detach());
+                Ok(writer.begin_with(statement).await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// One consistent view for several queries; never held while waiting for anything else, as it pins the

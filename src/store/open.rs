@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::error::{BUSY_SECONDS, StoreError};
+use super::migrate::migrate;
 use super::{Result, SCHEMA, SCHEMA_VERSION};
 use crate::lab::Home;
 
@@ -57,7 +59,7 @@ pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
     let path = location(home)?;
     let folder = path.parent().unwrap_or(home.root()).to_path_buf();
     for dir in [home.root(), &folder] {
-        fs::create_dir_all(dir).map_err(|error| StoreError::from_io(dir, "create", error))?;
+        make_private(dir).map_err(|error| StoreError::from_io(dir, "create", error))?;
     }
     refuse_network_disk(&folder)?;
     let guard = lock(&path).await?;
@@ -75,6 +77,12 @@ pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
     let writer = writer.map_err(|error| StoreError::opening(&path, error))?;
     drop(guard);
     Ok((path, writer))
+}
+
+/// A folder that is nobody else's to look into: runs tell of unpublished work, and a stranger's hand on a lock would
+/// stop the queue. One that is there already keeps the mode that somebody gave it.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// Readers of the run log at `path`.
@@ -98,7 +106,8 @@ pub(super) async fn check_readable(path: &Path) -> Result<()> {
     let mut connection = watcher(path).await?;
     let stamp = Stamp::read(&mut connection, path).await?;
     match stamp.judge(path)? {
-        Kind::Ours => Ok(()),
+        // Looking needs nothing that the first schema lacks.
+        Kind::Ours | Kind::Older(_) => Ok(()),
         Kind::Empty => Err(StoreError::Missing { path: path.to_path_buf() }),
     }
 }
@@ -154,15 +163,19 @@ async fn lock(path: &Path) -> Result<File> {
     taken.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(failed)
 }
 
-/// Under the lock: refuses what is not ours, and makes the schema in an empty file.
+/// Under the lock: refuses what is not ours, makes the schema in an empty file, and brings an older one up to date.
 async fn prepare(path: &Path) -> Result<()> {
     let failed = |error| StoreError::opening(path, error);
     let mut connection = options(path).create_if_missing(true).connect().await.map_err(failed)?;
     let stamp = Stamp::read(&mut connection, path).await?;
-    if stamp.judge(path)? == Kind::Empty {
-        let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        sqlx::raw_sql(SCHEMA).execute(&mut *change).await.map_err(failed)?;
-        change.commit().await.map_err(failed)?;
+    match stamp.judge(path)? {
+        Kind::Ours => {}
+        Kind::Empty => {
+            let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+            sqlx::raw_sql(SCHEMA).execute(&mut *change).await.map_err(failed)?;
+            change.commit().await.map_err(failed)?;
+        }
+        Kind::Older(found) => migrate(&mut connection, path, found).await?,
     }
     connection.close().await.map_err(failed)
 }
@@ -171,6 +184,8 @@ async fn prepare(path: &Path) -> Result<()> {
 enum Kind {
     Empty,
     Ours,
+    /// Ours, of this earlier schema.
+    Older(i64),
 }
 
 /// What a file says about itself.
@@ -208,6 +223,7 @@ impl Stamp {
                 Err(StoreError::Newer { path, found, known: SCHEMA_VERSION })
             }
             (APPLICATION, SCHEMA_VERSION, _) => Ok(Kind::Ours),
+            (APPLICATION, found @ 1.., _) => Ok(Kind::Older(found)),
             _ => Err(StoreError::Foreign { path }),
         }
     }

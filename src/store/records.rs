@@ -46,6 +46,9 @@ pub struct Membership {
     pub references: Vec<Reference>,
     /// The TOML as written.
     pub text: String,
+    /// Runs that the grid asks for; 0 where a program wrote this that did not note it.
+    #[serde(default)]
+    pub planned: u64,
 }
 
 /// One measurement. `value` may be NaN or infinite.
@@ -138,6 +141,26 @@ pub struct Requested {
     pub request: Request,
     pub at: i64,
     pub by: String,
+}
+
+/// What a person last wanted of a run. Kept in the run's directory, so that a run log made anew from the directories
+/// neither starts what was cancelled nor forgets what was put back into the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub what: Wished,
+    /// Starts of the run so far. A later start in the journal means that the wish was granted, and is past.
+    pub attempt: u32,
+    /// With `Queue`: the next start ignores checkpoints.
+    #[serde(default)]
+    pub fresh: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wished {
+    Queue,
+    Pause,
+    Cancel,
 }
 
 /// A worker that said hello. Whether it still lives is for its lock file to say.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 
 use super::model::{RunId, State};
-use super::records::{Change, Ending, Membership};
+use super::records::{Change, Ending, Membership, Wish, Wished};
 use super::transition::record;
 use super::{Durability, Result, Store, catch_up, json};
 use crate::journal::event::{EndState, Event};
@@ -28,15 +28,17 @@ pub struct Restored {
     pub pinned: bool,
     pub archived: bool,
     pub queued_at: i64,
+    pub wish: Option<Wish>,
     /// The slot whose worker is to look after it: its trainer lives.
     pub slot: Option<String>,
 }
 
 impl Store {
-    /// Takes a run in from its directory, with all that its journal says, unless it is there already: then only the
-    /// rest of the journal is read. Returns the state of a run that was not there: running while a trainer lives, else
-    /// as its last attempt ended, and lost where that ended without a word. What was asked of it is not known any more,
-    /// so a run that stopped on request is paused.
+    /// Takes a run in from its directory, with all that its journal says, unless it is there already: then what people
+    /// said about it is brought up to date, and the rest of the journal is read. A row that knows of fewer starts than
+    /// the journal is of an older copy of the run log, and gives way. Returns the state of a run that was taken in:
+    /// running while a trainer lives, else as a person last wanted it, else as its last attempt ended, and lost where
+    /// that ended without a word.
     ///
     /// # Errors
     /// When the journal cannot be read, or as any change.
@@ -46,27 +48,62 @@ impl Store {
         dir: &RunDir,
         change: Change,
     ) -> Result<Option<State>> {
-        let outline = Outline::read(&dir.journal())?;
-        let state = outline.state(run.slot.is_some());
-        let mut tx = self.begin(Durability::Power).await?;
-        let known =
-            sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM run WHERE id = ?)").bind(&run.id);
-        let known: bool = known.fetch_one(&mut *tx).await?;
-        if !known {
-            let key = insert(&mut tx, run, &outline, state, &change).await?;
-            for membership in &run.experiments {
-                join(&mut tx, key, membership, run.queued_at).await?;
-            }
-            for tag in &run.tags {
-                let query = sqlx::query("INSERT OR IGNORE INTO tag (run, tag) VALUES (?, ?)");
-                query.bind(key).bind(tag).execute(&mut *tx).await?;
-            }
-            record(&mut tx, key, outline.attempt, None, state, &change).await?;
+        let mut outline = Outline::read(&dir.journal())?;
+        // A person knew of a later start than the journal: that one ended before it could say anything.
+        if let Some(wish) = run.wish.filter(|wish| outline.attempt < wish.attempt) {
+            (outline.attempt, outline.ending) = (wish.attempt, None);
         }
+        let state = outline.state(run.slot.is_some(), run.wish);
+        let mut tx = self.begin(Durability::Power).await?;
+        let row = sqlx::query_as("SELECT key, attempt FROM run WHERE id = ?").bind(&run.id);
+        let row: Option<(i64, u32)> = row.fetch_optional(&mut *tx).await?;
+        let known = row.filter(|(_, attempt)| outline.attempt <= *attempt).map(|(key, _)| key);
+        if let (Some((key, _)), None) = (row, known) {
+            sqlx::query("DELETE FROM run WHERE key = ?").bind(key).execute(&mut *tx).await?;
+        }
+        let key = match known {
+            Some(key) => key,
+            None => {
+                let key = insert(&mut tx, run, &outline, state, &change).await?;
+                record(&mut tx, key, outline.attempt, None, state, &change).await?;
+                key
+            }
+        };
+        describe(&mut tx, key, run).await?;
         tx.commit().await?;
         catch_up(self, &run.id, dir).await?;
-        Ok((!known).then_some(state))
+        Ok(known.is_none().then_some(state))
     }
+
+    /// Takes note, after the run log was made anew, that every place of a grid without a run is one that `rm` took: no
+    /// directory tells of it any more.
+    pub async fn accept_grids(&self) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let query = sqlx::query(
+            "UPDATE experiment SET removed = max(0, planned - (SELECT count(DISTINCT ordinal) FROM run_experiment
+               WHERE run_experiment.experiment = experiment.key AND ordinal < planned))",
+        );
+        query.execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+}
+
+/// What people say about a run, as its directory has it.
+async fn describe(tx: &mut SqliteConnection, key: i64, run: &Restored) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE run SET note = ?, priority = ?, pinned = ?, archived = ? WHERE key = ?",
+    );
+    let query = query.bind(&run.note).bind(run.priority).bind(run.pinned).bind(run.archived);
+    query.bind(key).execute(&mut *tx).await?;
+    for membership in &run.experiments {
+        join(tx, key, membership, run.queued_at).await?;
+    }
+    sqlx::query("DELETE FROM tag WHERE run = ?").bind(key).execute(&mut *tx).await?;
+    for tag in &run.tags {
+        let query = sqlx::query("INSERT OR IGNORE INTO tag (run, tag) VALUES (?, ?)");
+        query.bind(key).bind(tag).execute(&mut *tx).await?;
+    }
+    Ok(())
 }
 
 /// What a journal says about the run as a whole.
@@ -104,9 +141,9 @@ impl Outline {
         Ok(outline)
     }
 
-    fn state(&self, lives: bool) -> State {
-        match &self.ending {
-            _ if lives => State::Running,
+    fn state(&self, lives: bool, wish: Option<Wish>) -> State {
+        let ended = match &self.ending {
+            _ if lives => return State::Running,
             None if self.attempt == 0 => State::Queued,
             None => State::Lost,
             Some(ending) => match ending.state {
@@ -114,6 +151,14 @@ impl Outline {
                 EndState::Stopped => State::Paused,
                 EndState::Failed => State::Failed,
             },
+        };
+        let wish = wish.filter(|wish| self.attempt <= wish.attempt).map(|wish| wish.what);
+        match (ended, wish) {
+            (State::Finished, _) | (_, None) => ended,
+            (_, Some(Wished::Queue)) => State::Queued,
+            (State::Failed, Some(_)) => State::Failed,
+            (_, Some(Wished::Pause)) => State::Paused,
+            (_, Some(Wished::Cancel)) => State::Cancelled,
         }
     }
 }
@@ -125,31 +170,37 @@ async fn insert(
     state: State,
     change: &Change,
 ) -> Result<i64> {
-    let is_over = matches!(state, State::Finished | State::Failed | State::Lost);
+    let is_over = matches!(state, State::Finished | State::Failed | State::Cancelled | State::Lost);
     let ended_at = is_over.then(|| outline.ending.as_ref().map_or(change.at, |ending| ending.at));
-    let reason = outline.ending.as_ref().filter(|ending| ending.state == EndState::Failed);
+    let reason = outline.ending.as_ref().filter(|_| state == State::Failed);
+    let fresh = run.wish.is_some_and(|wish| wish.fresh && state == State::Queued);
     let query = sqlx::query_scalar(
-        "INSERT INTO run (id, fingerprint, spec, state, reason, attempt, slot, priority, pinned, archived, note,
-                          queued_at, started_at, ended_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
+        "INSERT INTO run (id, fingerprint, spec, state, reason, attempt, fresh, slot, queued_at, started_at, ended_at)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
     );
     let query = query.bind(&run.id).bind(&run.fingerprint).bind(json(&run.spec)?);
     let query = query.bind(state.as_str()).bind(reason.map(|ending| &ending.reason));
-    let query = query.bind(outline.attempt).bind(&run.slot).bind(run.priority).bind(run.pinned);
-    let query = query.bind(run.archived).bind(&run.note).bind(run.queued_at);
+    let query = query.bind(outline.attempt).bind(fresh).bind(&run.slot).bind(run.queued_at);
     Ok(query.bind(outline.started_at).bind(ended_at).fetch_one(tx).await?)
 }
 
 /// The experiment as it is known, else as this run knows it.
 async fn join(tx: &mut SqliteConnection, run: i64, new: &Membership, queued_at: i64) -> Result<()> {
     let query = sqlx::query(
-        "INSERT OR IGNORE INTO experiment (name, question, text, factors, refs, queued_at) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO experiment (name, question, text, factors, refs, queued_at, planned)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     );
     let query = query.bind(&new.name).bind(&new.question).bind(&new.text);
     let query = query.bind(json(&new.factors)?).bind(json(&new.references)?).bind(queued_at);
-    query.execute(&mut *tx).await?;
+    query.bind(new.planned.cast_signed()).execute(&mut *tx).await?;
+    // A place that was empty has its run back.
     let query = sqlx::query(
-        "INSERT INTO run_experiment (experiment, run, ordinal, varied, variant)
+        "UPDATE experiment SET removed = max(0, removed - 1) WHERE name = ?1 AND ?2 < planned
+           AND NOT EXISTS (SELECT 1 FROM run_experiment WHERE run_experiment.experiment = experiment.key AND ordinal = ?2)",
+    );
+    query.bind(&new.name).bind(new.ordinal.cast_signed()).execute(&mut *tx).await?;
+    let query = sqlx::query(
+        "INSERT OR REPLACE INTO run_experiment (experiment, run, ordinal, varied, variant)
          SELECT key, ?, ?, ?, ? FROM experiment WHERE name = ?",
     );
     let query = query.bind(run).bind(new.ordinal.cast_signed()).bind(json(&new.varied)?);

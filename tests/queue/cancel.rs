@@ -10,8 +10,8 @@ fn deaf() -> (Lab, String) {
     lab.behave("deaf");
     let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
     lab.wait_for_start(&id, 1);
-    // The trainer, a helper in its group and one in a session of its own.
-    wait_for("the helpers", || 3 <= lab.processes_of(&id).len());
+    // The trainer, a helper in its group, one in a session of its own, and a daemon.
+    wait_for("the helpers", || 4 <= lab.processes_of(&id).len());
     (lab, id)
 }
 
@@ -51,6 +51,19 @@ fn helpers_do_not_outlive_a_trainer_that_dies() {
     lab.behave("finish");
     lab.wait_for_state(&id, State::Finished);
     assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+}
+
+/// Orphans fall to the worker then, which knows them for what they are.
+#[test]
+fn helpers_do_not_outlive_a_trainer_that_is_killed() {
+    let (lab, id) = deaf();
+    let first = lab.processes_of(&id);
+    lab.behave("hold");
+    kill(lab.starts(&id)[0].pid);
+    lab.wait_for_start(&id, 2);
+    assert!(first.iter().all(|&pid| !crate::support::is_alive(pid)), "{first:?}");
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
 }
 
 #[test]

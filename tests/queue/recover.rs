@@ -92,7 +92,7 @@ fn a_run_that_is_lost_too_often_waits_for_a_person() {
     wait_for("the worker to leave", || !lab.ok(&["workers"]).contains("cpu-0"));
     let run = lab.run(&id);
     assert_eq!((run.state, run.attempt), (State::Lost, 4));
-    assert_eq!(run.reason.unwrap(), "the trainer was killed by signal 9");
+    assert_eq!(run.reason.unwrap(), "signal: the trainer was killed by signal 9 (KILL)");
     lab.behave("finish");
     lab.ok(&["retry", &id]);
     lab.wait_for_state(&id, State::Finished);
@@ -105,7 +105,7 @@ fn a_trainer_that_exits_without_a_word_has_failed() {
     let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
     lab.wait_for_state(&id, State::Failed);
     let why = lab.run(&id).reason.unwrap();
-    assert_eq!(why, "the trainer exited with 3 and left no end record: the sky fell");
+    assert_eq!(why, "crash: the trainer exited with 3 and left no end record: the sky fell");
 }
 
 #[test]

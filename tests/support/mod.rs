@@ -3,7 +3,6 @@
 pub mod standin;
 pub mod terminal;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -29,7 +28,7 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 /// A lab with nothing in it. Dropped, it takes every process that works for it along.
 pub struct Lab {
     dir: tempfile::TempDir,
-    trainer: RefCell<PathBuf>,
+    trainer: PathBuf,
 }
 
 impl Lab {
@@ -38,15 +37,27 @@ impl Lab {
         let dir = tempfile::Builder::new().prefix("instdisc-lab-test-").tempdir().unwrap();
         let trainer = standin::install(dir.path());
         fs::create_dir(dir.path().join("home")).unwrap();
-        let lab = Self { dir, trainer: RefCell::new(trainer) };
+        let lab = Self { dir, trainer };
         fs::write(lab.home().settings(), "[workers]\ngrace = 0.25\n").unwrap();
         lab
     }
 
     /// The same lab with the trainer that was built.
-    pub fn with_real_trainer(self) -> Self {
-        *self.trainer.borrow_mut() = env!("CARGO_BIN_EXE_instdisc-train").into();
+    pub fn with_real_trainer(mut self) -> Self {
+        self.trainer = env!("CARGO_BIN_EXE_instdisc-train").into();
         self
+    }
+
+    /// Another lab with the same home, while no process is at work in it.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        fs::remove_dir_all(copy.home().root()).unwrap();
+        copy_all(self.home().root(), copy.home().root());
+        let behaviour = self.path().join(standin::BEHAVIOUR);
+        if behaviour.exists() {
+            fs::copy(behaviour, copy.path().join(standin::BEHAVIOUR)).unwrap();
+        }
+        copy
     }
 
     pub fn path(&self) -> &Path {
@@ -86,7 +97,7 @@ impl Lab {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_instdisc-lab"));
         command.env("INSTDISC_LAB_HOME", self.home().root());
-        command.env("INSTDISC_TRAIN", self.trainer.borrow().as_path());
+        command.env("INSTDISC_TRAIN", &self.trainer);
         command.current_dir(self.path()).stdin(Stdio::null()).args(args);
         command
     }
@@ -117,6 +128,14 @@ impl Lab {
             let store = Store::open_readonly(&self.home()).await.unwrap();
             question(&store).await.unwrap()
         })
+    }
+
+    /// As [`Lab::ask`], where the answer may be a refusal.
+    pub fn try_ask<T>(
+        &self,
+        question: impl AsyncFn(&Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.block_on(async { question(&Store::open_readonly(&self.home()).await?).await })
     }
 
     fn block_on<T>(&self, question: impl Future<Output = T>) -> T {
@@ -177,6 +196,20 @@ impl Lab {
     /// Every living process of one run, whatever its group and session.
     pub fn processes_of(&self, id: &str) -> Vec<u32> {
         processes_that_mention(self.dir_of(id).path())
+    }
+}
+
+/// A folder with everything in it.
+pub fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_all(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! nothing otherwise. A word in the file `behaviour` of the lab's folder says what it does:
 //!
 //! - `hold` (as without the file): trains until told otherwise or stopped,
+//! - `until N`: trains until step N and ends as finished,
 //! - `finish`: ends as finished, `fail`: ends with a named failure,
 //! - `crash`: exits with 3 and no word, `quit` as 75 but without an end record,
-//! - `deaf`: like `hold`, but ignores TERM, and starts two helpers that ignore it too, one in a session of its own.
+//! - `deaf`: like `hold`, but ignores TERM, and starts three helpers that ignore it too: one in its group, one in a
+//!   session of its own, and a daemon whose parent is gone and whose environment is empty.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -91,7 +93,7 @@ fn train(args: &[&str]) -> ! {
     journal.write(Event::Start(start(&lab, resumed, after("--device").unwrap()))).unwrap();
     journal.sync().unwrap();
     if behaviour().contains("deaf") {
-        helpers();
+        helpers(dir.path());
     }
     let line = format!("{attempt} {} {resumed} {}\n", std::process::id(), u8::from(fresh));
     let mut log =
@@ -107,7 +109,17 @@ fn train(args: &[&str]) -> ! {
             .unwrap();
         let end = |state| End { state, step, reason: format!("{state:?}").to_lowercase() };
         let asked = stop.load(Ordering::Relaxed);
-        match behaviour().trim() {
+        let wish = behaviour();
+        tell_now(dir.path(), step);
+        match wish.trim() {
+            _ if wish
+                .trim()
+                .strip_prefix("until ")
+                .is_some_and(|n| n.parse::<u64>().unwrap() <= step) =>
+            {
+                journal.finish(end(EndState::Finished)).unwrap();
+                exit(0)
+            }
             "finish" => {
                 journal.finish(end(EndState::Finished)).unwrap();
                 exit(0)
@@ -135,10 +147,32 @@ fn train(args: &[&str]) -> ! {
     }
 }
 
-/// Two processes that only KILL ends; one leaves the group and the session.
+/// How far it is, past the journal: what a killed one had measured can be held against what its journal has.
+fn tell_now(run: &Path, step: u64) {
+    let at = system_clock()();
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(run.join("now"));
+    let _ = std::os::unix::fs::FileExt::write_all_at(
+        &file.unwrap(),
+        format!("{step:>20} {at:>20}").as_bytes(),
+        0,
+    );
+}
+
+/// Step and time of the last step that a stand-in made.
+pub fn now(run: &Path) -> Option<(u64, i64)> {
+    let text = fs::read_to_string(run.join("now")).ok()?;
+    let (step, at) = text.trim().split_once(' ')?;
+    Some((step.parse().ok()?, at.trim().parse().ok()?))
+}
+
+/// Three processes that only KILL ends; one leaves the group and the session, one also its parent and its environment.
+/// That one is known to the tests by its arguments alone.
 #[expect(clippy::zombie_processes, reason = "they are there to be left behind")]
-fn helpers() {
+fn helpers(run: &Path) {
     let deaf = "trap '' TERM; while :; do sleep 1; done";
+    let daemon = format!("setsid env -i sh -c \"$0\" {} &", run.display());
+    let status = Command::new("sh").args(["-c", &daemon, deaf]).stdin(Stdio::null()).status();
+    assert!(status.unwrap().success());
     for program in ["sh", "setsid"] {
         let args: &[&str] = if program == "sh" { &["-c", deaf] } else { &["sh", "-c", deaf] };
         let null = || Stdio::null();

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Finding;
 use crate::lab::Home;
+use crate::queue::audit::{Grade, audit};
 use crate::store::{Store, StoreError};
 
 const GIB: f64 = (1u64 << 30) as f64;
@@ -12,7 +13,11 @@ const GIB: f64 = (1u64 << 30) as f64;
 pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
     // What does not exist yet is made in the nearest folder that does.
     let nearest = home.root().ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
-    vec![folder(home.root(), nearest), run_log(home, thorough).await, sqlite(), disk(nearest)]
+    let mut findings = vec![folder(home.root(), nearest)];
+    findings.extend(run_log(home, thorough).await);
+    findings.extend(write_ahead_log(home));
+    findings.extend([sqlite(), disk(nearest)]);
+    findings
 }
 
 fn folder(root: &Path, nearest: &Path) -> Finding {
@@ -20,6 +25,11 @@ fn folder(root: &Path, nearest: &Path) -> Finding {
     let writable = rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).is_ok();
     let name = root.display();
     match (root == nearest, writable) {
+        (true, true) if is_open_to_others(root) => Finding::warn(
+            what,
+            format!("{name}, where other people can write"),
+            format!("chmod go-w {name}"),
+        ),
         (true, true) => Finding::ok(what, name.to_string()),
         (false, true) => Finding::ok(what, format!("{name}, made by the first run")),
         (_, false) => {
@@ -29,31 +39,81 @@ fn folder(root: &Path, nearest: &Path) -> Finding {
     }
 }
 
-async fn run_log(home: &Home, thorough: bool) -> Finding {
+/// Whoever may write here could take a lock or plant a run directory.
+fn is_open_to_others(root: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(root).is_ok_and(|home| home.permissions().mode() & 0o022 != 0)
+}
+
+/// What the run log is, and with `thorough` everything that does not hold in it.
+async fn run_log(home: &Home, thorough: bool) -> Vec<Finding> {
+    const REPAIR: &str = "`instdisc-lab doctor --repair` makes it anew from the run directories";
     let what = "run log";
+    let broken = |error: String| vec![Finding::broken(what, error, REPAIR)];
     let store = match Store::open_readonly(home).await {
         Ok(store) => store,
-        Err(StoreError::Missing { .. }) => return Finding::ok(what, "none yet"),
-        Err(error) => return Finding::missing(what, error.to_string(), "see what it says"),
+        Err(StoreError::Missing { .. }) => return none_yet(home),
+        Err(error @ (StoreError::Damaged | StoreError::NotADatabase { .. })) => {
+            return broken(error.to_string());
+        }
+        Err(error) => {
+            return vec![Finding::missing(what, error.to_string(), "see what it says")];
+        }
     };
     let runs = match store.runs().await {
         Ok(runs) => runs.len(),
-        Err(error) => return Finding::missing(what, error.to_string(), "restore a copy"),
+        Err(error) => return broken(error.to_string()),
     };
     let found = format!("{}, {runs} run(s)", store.path().display());
     if !thorough {
-        return Finding::ok(what, found);
+        return vec![Finding::ok(what, found)];
     }
-    match store.check().await {
-        Ok(problems) if problems.is_empty() => {
-            Finding::ok(what, format!("{found}, all of it sound"))
+    let problems = match audit(home, &store).await {
+        Ok(problems) => problems,
+        Err(error) => return broken(error.to_string()),
+    };
+    let n_flaws = problems.iter().filter(|problem| problem.grade == Grade::Flaw).count();
+    let mut findings = vec![match n_flaws {
+        0 => Finding::ok(what, format!("{found}, all of it sound")),
+        n => Finding::warn(what, format!("{found}, {n} thing(s) do not hold"), "see below"),
+    }];
+    findings.extend(problems.into_iter().map(|problem| {
+        let found = match problem.run {
+            Some(run) => format!("{run} {}", problem.found),
+            None => problem.found,
+        };
+        match problem.grade {
+            Grade::Flaw => Finding::broken(problem.what, found, problem.cure),
+            Grade::Leftover => Finding::warn(problem.what, found, problem.cure),
         }
-        Ok(problems) => {
-            let cure = "keep the file and move it away; each run's journal still has its numbers";
-            Finding::missing(what, format!("{found}: {}", problems.join("; ")), cure)
-        }
-        Err(error) => Finding::missing(what, error.to_string(), "restore a copy"),
-    }
+    }));
+    findings
+}
+
+/// Fine in a new lab; where there are run directories somebody lost it.
+fn none_yet(home: &Home) -> Vec<Finding> {
+    let runs = std::fs::read_dir(home.runs()).into_iter().flatten().flatten();
+    let n = runs.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count();
+    vec![match n {
+        0 => Finding::ok("run log", "none yet"),
+        n => Finding::broken(
+            "run log",
+            format!("there is none, but {n} run director(ies) in {}", home.runs().display()),
+            "`instdisc-lab doctor --repair` makes it anew from them",
+        ),
+    }]
+}
+
+/// It is folded into the database again and again, unless a reader holds on to what it saw.
+fn write_ahead_log(home: &Home) -> Option<Finding> {
+    const LARGE: u64 = 256 << 20;
+    let mut path = crate::store::location(home).ok()?.into_os_string();
+    path.push("-wal");
+    let len = std::fs::metadata(&path).ok()?.len();
+    let found = format!("{} holds {} MiB", Path::new(&path).display(), len >> 20);
+    let cure =
+        "end or continue stopped screens and other readers of the file: it shrinks by itself then";
+    (LARGE < len).then(|| Finding::warn("run log", found, cure))
 }
 
 fn sqlite() -> Finding {
@@ -106,8 +166,8 @@ mod tests {
         let home = Home::new(dir.path());
         std::fs::write(home.database(), "this is no database, but it is long enough for a header")
             .unwrap();
-        let finding = run_log(&home, false).await;
-        assert_eq!(finding.state, State::Missing);
+        let finding = run_log(&home, false).await.remove(0);
+        assert_eq!(finding.state, State::Broken);
         assert!(finding.found.contains("lab.db"), "{finding:?}");
     }
 }

@@ -11,10 +11,11 @@ use crate::report::table::Table;
 /// Say what works on this machine, what is missing, and how to cure it.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit status with --check: 0 nothing to cure, 2 something is missing.\n\nExample: instdisc-lab doctor --check"
+    after_help = "Exit status with --check: 0 nothing to cure, 2 something is missing or broken.\n\nExample: instdisc-lab doctor --check"
 )]
 pub struct Args {
-    /// Also read the whole run log, and fail if anything is missing.
+    /// Also hold the whole run log against run directories, journals, checkpoints and processes, and fail if anything
+    /// is missing or does not hold.
     #[arg(long)]
     check: bool,
     /// First make the run log whole again from the run directories. A damaged one is set aside, not deleted.
@@ -31,6 +32,8 @@ enum State {
     Warn,
     /// Something that is needed does not work.
     Missing,
+    /// Something that the lab says is not so.
+    Broken,
 }
 
 /// One thing that was looked at.
@@ -52,6 +55,10 @@ impl Finding {
         Self { what, state: State::Warn, found: found.into(), cure: cure.into() }
     }
 
+    fn broken(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { what, state: State::Broken, found: found.into(), cure: cure.into() }
+    }
+
     fn missing(what: &'static str, found: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what, state: State::Missing, found: found.into(), cure: cure.into() }
     }
@@ -67,7 +74,8 @@ impl Args {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         findings.extend(terminal::look(&environment));
         super::print(&table(&findings).render(self.format.format))?;
-        let n_missing = findings.iter().filter(|finding| finding.state == State::Missing).count();
+        let is_bad = |finding: &&Finding| matches!(finding.state, State::Missing | State::Broken);
+        let n_missing = findings.iter().filter(is_bad).count();
         if self.check && 0 < n_missing {
             return Err(bad_input(format!("{n_missing} of {} lines need a cure", findings.len())));
         }
@@ -82,6 +90,7 @@ fn table(findings: &[Finding]) -> Table {
             State::Ok => "ok",
             State::Warn => "warn",
             State::Missing => "missing",
+            State::Broken => "broken",
         };
         table.push([state, finding.what, &finding.found, &finding.cure]);
     }

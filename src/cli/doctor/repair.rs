@@ -16,6 +16,12 @@ pub(super) async fn repair(home: &Home) -> Result<(), QueueError> {
     for (path, why) in &rebuilt.skipped {
         eprintln!("{} was passed over, as it is no whole run: {why}", path.display());
     }
+    for (path, why) in &rebuilt.damaged {
+        eprintln!("A file could not be read ({why}); it lies in {} now.", path.display());
+    }
+    for path in &rebuilt.swept {
+        eprintln!("{} was left behind by a crash and is removed.", path.display());
+    }
     if rebuilt.set_aside.is_none() && rebuilt.restored.is_empty() {
         eprintln!("The run log lacks nothing.");
     }

@@ -1,25 +1,26 @@
 //! Trainers as child processes of this worker, each leading its own session and process group.
 //!
 //! Every process of a run carries the run's directory in its environment ([`MARK`]). That mark, read through a pidfd
-//! that was opened first, is how a trainer is found again after its worker died and how helpers that left the group
-//! are found at a cancel; a process number alone is never trusted, because numbers are reused.
+//! that was opened first, is how a trainer is found again after its worker died; helpers that left the group are found
+//! at a cancel by it or by their parents (see [`family`](super::family)). A process number alone is never trusted,
+//! because numbers are reused.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group,
-    pidfd_open, pidfd_send_signal, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpgid, kill_process, kill_process_group,
+    pidfd_send_signal, waitid,
 };
 
+use super::family::{family, reap_orphans};
 use super::{Ask, Ending, LaunchError, Launcher, Order, Trainer};
 use crate::journal::process::Identity;
 use crate::lab::RunDir;
+use crate::queue::locks::is_held;
 
 /// Environment variable that marks every process of a run with its directory.
 pub const MARK: &str = "INSTDISC_LAB_RUN";
@@ -73,7 +74,8 @@ impl Launcher for Local {
         });
         let child = child.map_err(|why| LaunchError::Start { path, why })?;
         let leader = Identity::of(child.id()).ok();
-        Ok(Box::new(Started { dir, leader, child: Some(child), ending: None }))
+        let starved = starved();
+        Ok(Box::new(Started { dir, leader, child: Some(child), starved, ending: None }))
     }
 
     fn adopt(
@@ -84,12 +86,12 @@ impl Launcher for Local {
         let dir = canonical(dir);
         // A worker that died right after starting it could not note it. Its helpers are younger.
         let eldest = || -> io::Result<Option<Identity>> {
-            let marked = marked(&dir)?;
-            let known = marked.iter().filter_map(|it| Identity::of(it.number()).ok());
+            let family = family(&dir)?;
+            let known = family.iter().filter_map(|it| Identity::of(it.number()).ok());
             Ok(known.min_by_key(|process| process.start_ticks))
         };
         let leader = known.cloned().map_or_else(eldest, |known| Ok(Some(known)))?;
-        let mut adopted = Started { dir, leader, child: None, ending: None };
+        let mut adopted = Started { dir, leader, child: None, starved: None, ending: None };
         if adopted.lives()? {
             return Ok(Some(Box::new(adopted)));
         }
@@ -105,6 +107,8 @@ struct Started {
     leader: Option<Identity>,
     /// Absent when adopted, and once reaped.
     child: Option<Child>,
+    /// Processes that the kernel had killed for want of memory when it was started.
+    starved: Option<u64>,
     ending: Option<Ending>,
 }
 
@@ -123,7 +127,7 @@ impl Trainer for Started {
                 ignore_gone(kill_process(child, signal))?;
             }
         }
-        for process in marked(&self.dir)? {
+        for process in family(&self.dir)? {
             let leads = self.leader.as_ref().is_some_and(|leader| leader.pid == process.number());
             let reached = child == Some(process.pid)
                 || (group.is_some() && getpgid(Some(process.pid)).ok() == group);
@@ -141,7 +145,12 @@ impl Trainer for Started {
     fn ending(&mut self) -> io::Result<Option<Ending>> {
         if self.ending.is_none() {
             let ending = match &mut self.child {
-                Some(child) => exit_of(child)?,
+                Some(child) => match exit_of(child)? {
+                    Some(Ending::Signalled(KILL)) if self.starved < starved() => {
+                        Some(Ending::OutOfMemory)
+                    }
+                    ending => ending,
+                },
                 None => (!self.lives()?).then_some(Ending::Unseen),
             };
             if ending.is_some() {
@@ -167,12 +176,32 @@ impl Started {
         if let Some(mut child) = self.child.take() {
             child.wait()?;
         }
-        while !marked(&self.dir)?.is_empty() && Instant::now() < deadline {
+        reap_orphans();
+        while !family(&self.dir)?.is_empty() && Instant::now() < deadline {
             self.ask(Ask::Kill)?;
             std::thread::sleep(Duration::from_millis(5));
+            reap_orphans();
         }
         Ok(())
     }
+}
+
+/// The signal that the kernel ends a process with when memory is short.
+const KILL: i32 = 9;
+
+/// How many processes the kernel has killed so far for want of memory: in this process's control group where it has
+/// one of its own (memory.events, cgroup-v2), else on the whole machine.
+fn starved() -> Option<u64> {
+    let number = |text: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+        line.trim().parse().ok()
+    };
+    let group = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = group.lines().find_map(|line| line.strip_prefix("0::/"));
+    let events = group.map(|group| Path::new("/sys/fs/cgroup").join(group).join("memory.events"));
+    let events = events.and_then(|path| std::fs::read_to_string(path).ok());
+    let here = events.as_deref().and_then(number);
+    here.or_else(|| number(&std::fs::read_to_string("/proc/vmstat").ok()?))
 }
 
 /// Looks without reaping, so that the child's process number stays taken until its group has been cleared.
@@ -187,50 +216,9 @@ fn exit_of(child: &Child) -> io::Result<Option<Ending>> {
     }))
 }
 
-/// A process of a run. The descriptor pins the process, so a signal through it can never hit a later one.
-struct Marked {
-    pid: Pid,
-    fd: OwnedFd,
-}
-
-impl Marked {
-    fn number(&self) -> u32 {
-        self.pid.as_raw_nonzero().get().cast_unsigned()
-    }
-}
-
-/// Every living process that carries the mark of `dir`.
-fn marked(dir: &Path) -> io::Result<Vec<Marked>> {
-    let wanted = [MARK.as_bytes(), b"=", dir.as_os_str().as_bytes()].concat();
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let Ok(entry) = entry else { continue };
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
-        // The descriptor first: what is read afterwards is about this process or, if it died meanwhile, a signal
-        // through the descriptor goes nowhere.
-        let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        // Unreadable: another user's. Empty: a zombie's.
-        let Ok(environ) = std::fs::read(entry.path().join("environ")) else { continue };
-        if environ.split(|&byte| byte == 0).any(|variable| variable == wanted) {
-            found.push(Marked { pid, fd });
-        }
-    }
-    Ok(found)
-}
-
-/// Whether a trainer holds the run. The look takes the lock shared for an instant, which trainers wait out.
+/// Whether a trainer holds the run.
 fn lock_is_held(dir: &Path) -> io::Result<bool> {
-    let file = match File::open(RunDir::new(dir).lock()) {
-        Ok(file) => file,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(why) => return Err(why),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(why)) => Err(why),
-    }
+    is_held(&RunDir::new(dir).lock())
 }
 
 fn append(path: PathBuf) -> io::Result<File> {

@@ -3,6 +3,7 @@
 //! On this machine a trainer is a child process ([`local`]); on a cluster it would be a job. A launcher knows run
 //! directories and processes, and nothing of the run log: what an ending means is decided by `settle`.
 
+pub mod family;
 pub mod local;
 
 use std::fmt;
@@ -41,6 +42,10 @@ pub enum Ending {
     Exited(i32),
     /// Killed by this signal.
     Signalled(i32),
+    /// Killed by the kernel, which had no memory left.
+    OutOfMemory,
+    /// The machine was started anew since.
+    Restarted,
     /// It was adopted: only its own parent could have read its exit status.
     Unseen,
 }
@@ -49,17 +54,41 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Ending::Exited(code) => write!(f, "the trainer exited with {code}"),
-            Ending::Signalled(signal) => write!(f, "the trainer was killed by signal {signal}"),
+            Ending::Signalled(signal) => {
+                write!(f, "the trainer was killed by signal {signal}")?;
+                named(*signal).map_or(Ok(()), |name| write!(f, " ({name})"))
+            }
+            Ending::OutOfMemory => {
+                f.write_str("the kernel had no memory left and killed the trainer")
+            }
+            Ending::Restarted => f.write_str("the machine was started anew under the trainer"),
             Ending::Unseen => f.write_str("the trainer is gone"),
         }
     }
+}
+
+/// The signals that people and kernels end processes with.
+fn named(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "HUP",
+        4 => "ILL",
+        6 => "ABRT",
+        7 => "BUS",
+        8 => "FPE",
+        9 => "KILL",
+        11 => "SEGV",
+        24 => "XCPU",
+        25 => "XFSZ",
+        31 => "SYS",
+        _ => return None,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     #[error("no trainer at {path}: build it (`make build`) or name it in INSTDISC_TRAIN")]
     Missing { path: PathBuf },
-    #[error("cannot start {path}: {why}")]
+    #[error("cannot start {}: {why}", .path.display())]
     Start { path: PathBuf, why: io::Error },
 }
 

@@ -1,0 +1,68 @@
+//! Bringing an older run log up to date: a copy first, then one step a version, each in one transaction.
+//!
+//! The caller holds the lock beside the database, so of eight programs that start at once after an upgrade one migrates
+//! and seven find it done. A step only adds: workers of the older program may still be at work on the file.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+
+use super::error::StoreError;
+use super::{Result, SCHEMA_VERSION};
+
+/// Step `i` leads from schema `i + 1` to `i + 2`, and says so in its last line (`PRAGMA user_version`).
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("migrations/2.sql")];
+
+/// Brings the database at `path` from schema `found` to today's.
+///
+/// # Errors
+/// When there is no room for the copy, or the database cannot be written. It is then as it was.
+pub(super) async fn migrate(
+    connection: &mut SqliteConnection,
+    path: &Path,
+    found: i64,
+) -> Result<()> {
+    let failed = |error| StoreError::opening(path, error);
+    back_up(connection, path, found).await?;
+    let done = usize::try_from(found - 1).unwrap_or_default();
+    for step in &STEPS[done..] {
+        let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        sqlx::raw_sql(*step).execute(&mut *change).await.map_err(failed)?;
+        change.commit().await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The copy of a run log of schema `version`, taken before it is migrated.
+pub(super) fn backup_of(path: &Path, version: i64) -> PathBuf {
+    beside(path, &format!(".schema-{version}"))
+}
+
+/// One whole copy, or none: it is made under another name and renamed once it is on the disk. A copy that is there
+/// already is of an upgrade that went no further, and is made again.
+async fn back_up(connection: &mut SqliteConnection, path: &Path, version: i64) -> Result<()> {
+    let copy = backup_of(path, version);
+    let partial = beside(&copy, ".partial");
+    let io = |error| StoreError::from_io(&copy, "write", error);
+    // VACUUM refuses a file that is there: a leftover of an upgrade that was cut short must not be in its way.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let query = sqlx::query("VACUUM INTO ?").bind(partial.display().to_string());
+    query.execute(connection).await.map_err(|error| StoreError::opening(path, error))?;
+    let sync = || {
+        File::open(&partial)?.sync_all()?;
+        fs::rename(&partial, &copy)?;
+        copy.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    sync().map_err(io)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,297 @@
+//! Input that is broken or means harm: whatever it is, it is refused or passed over, in words and in bounded memory.
+//!
+//! Real files are the corpus; each is mutated at random, again and again, from a printed seed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use instdisc_lab::config::experiment;
+use instdisc_lab::config::spec::RunSpec;
+use instdisc_lab::filter::Filter;
+use instdisc_lab::journal::reader::{Position, Reader};
+use instdisc_lab::lab::Home;
+use instdisc_lab::queue::Plan;
+use instdisc_lab::queue::meta::Meta;
+
+use super::{Chance, either};
+
+/// Flips, removes, repeats and inserts; what is inserted is what parsers trip over.
+fn mutate(chance: &mut Chance, bytes: &[u8]) -> Vec<u8> {
+    const NASTY: [&[u8]; 14] = [
+        b"\"",
+        b"[[",
+        b"{",
+        b"}",
+        b"\0",
+        b"\xff\xfe",
+        b"99999999999999999999",
+        b"-1e309",
+        b"\\ud800",
+        b"\n",
+        b"((((((((((((((((",
+        b"\"NaN\"",
+        b"= {",
+        b"..",
+    ];
+    let mut out = bytes.to_vec();
+    for _ in 0..=chance.below(6) {
+        let at = if out.is_empty() { 0 } else { chance.below(out.len()) };
+        let to = (at + chance.below(40)).min(out.len());
+        match chance.below(6) {
+            0 if !out.is_empty() => out[at] ^= 1 << chance.below(8),
+            1 => drop(out.drain(at..to)),
+            2 => {
+                let piece = out[at..to].to_vec();
+                let times = 1 + chance.below(50);
+                out.splice(at..at, piece.repeat(times));
+            }
+            3 => out.truncate(at),
+            4 => {
+                let nasty = NASTY[chance.below(NASTY.len())];
+                let times = 1 + chance.below(200);
+                out.splice(at..at, nasty.repeat(times));
+            }
+            _ => {
+                let random = chance.next().to_le_bytes();
+                out.splice(at..at, random);
+            }
+        }
+    }
+    out
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn experiment_files() {
+    let mut chance = Chance::new("experiment_files");
+    let files = fs::read_dir(root().join("experiments")).unwrap();
+    let corpus: Vec<String> =
+        files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    let mut n_valid = 0;
+    for _ in 0..either(600, 60_000) {
+        let text = &corpus[chance.below(corpus.len())];
+        let text = String::from_utf8_lossy(&mutate(&mut chance, text.as_bytes())).into_owned();
+        match experiment::parse("x.toml", &text, &Default::default()) {
+            // The name becomes part of a path.
+            Ok(experiment) => {
+                n_valid += 1;
+                let name = &experiment.name;
+                assert!(!name.contains(['/', '\0']) && !name.starts_with('.'), "{name:?}");
+                if let Ok(plan) = Plan::new(experiment, Path::new("/")) {
+                    assert!(plan.runs.len() <= 10_000);
+                }
+            }
+            Err(why) => assert!(!why.to_string().is_empty()),
+        }
+    }
+    assert!(0 < n_valid, "the mutations leave nothing to look at");
+}
+
+#[test]
+fn filters() {
+    let mut chance = Chance::new("filters");
+    let corpus = [
+        "state:failed objective.lambda>=10 knn_top1.best>60",
+        "(seed:1 OR NOT \"a b\") AND loss.last<2.5 tag:keep",
+        "NOT (NOT (NOT x)) epoch>=3 archived:true",
+    ];
+    for _ in 0..either(5_000, 500_000) {
+        let text = corpus[chance.below(corpus.len())];
+        let text = mutate(&mut chance, text.as_bytes());
+        let text = String::from_utf8_lossy(&text).into_owned();
+        if let Err(why) = Filter::parse(&text) {
+            assert!(why.at <= text.chars().count(), "{text:?}: {why}");
+        }
+    }
+    // Deeper than any stack.
+    for deep in [
+        "(".repeat(200_000),
+        "NOT ".repeat(200_000),
+        format!("{}x{}", "(".repeat(100_000), ")".repeat(100_000)),
+    ] {
+        let _ = Filter::parse(&deep);
+    }
+}
+
+#[test]
+fn journals_and_what_else_lies_in_a_run_directory() {
+    let mut chance = Chance::new("journals");
+    let run = root().join("tests/fixtures/schema-1/runs/old-e6a0c12a");
+    let journal = fs::read(run.join("events.jsonl")).unwrap();
+    let (meta, spec) =
+        (fs::read(run.join("meta.json")).unwrap(), fs::read(run.join("spec.json")).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.jsonl");
+    for _ in 0..either(400, 40_000) {
+        let bytes = mutate(&mut chance, &journal);
+        fs::write(&path, &bytes).unwrap();
+        let mut reader = Reader::new(&path, Position::default());
+        let (mut lines, mut end) = (0, 0);
+        while let Some(batch) = reader.next_batch().unwrap() {
+            lines += batch.lines.len() + batch.garbled.len();
+            end = batch.to.bytes;
+        }
+        // All of it but a torn last line.
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        assert_eq!(end, whole as u64, "seed {}", chance.seed);
+        assert!(lines <= bytes.iter().filter(|&&byte| byte == b'\n').count());
+        let _ = serde_json::from_slice::<Meta>(&mutate(&mut chance, &meta));
+        let _ = serde_json::from_slice::<RunSpec>(&mutate(&mut chance, &spec));
+    }
+}
+
+/// A journal that anybody could have written is taken in, or the run is refused; the run log stays whole.
+#[test]
+fn a_repair_of_garbled_directories_makes_a_sound_run_log() {
+    let mut chance = Chance::new("garbled_directories");
+    let run = root().join("tests/fixtures/schema-1/runs/old-e6a0c12a");
+    let files = ["events.jsonl", "meta.json", "spec.json"];
+    for _ in 0..either(12, 600) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        for i in 0..4 {
+            let to = home.run(&format!("old-0000000{i}"));
+            fs::create_dir_all(to.path()).unwrap();
+            for file in files {
+                let bytes = fs::read(run.join(file)).unwrap();
+                let bytes = if chance.below(2) == 0 { mutate(&mut chance, &bytes) } else { bytes };
+                fs::write(to.path().join(file), bytes).unwrap();
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let clock: instdisc_lab::journal::writer::Clock = std::sync::Arc::new(|| 9_000);
+            instdisc_lab::queue::rebuild(&home, &clock).await.unwrap();
+            let store = instdisc_lab::store::Store::open(&home).await.unwrap();
+            assert_eq!(store.check().await.unwrap(), Vec::<String>::new(), "seed {}", chance.seed);
+            store.runs().await.unwrap();
+        });
+        assert_eq!(
+            super::problems(&home).iter().filter(|it| it.what == "journal").count(),
+            0,
+            "{:?}, seed {}",
+            super::problems(&home),
+            chance.seed
+        );
+    }
+}
+
+/// What claims to be larger than it is, read with 4 GB of addresses: a reader that believed it would not survive.
+#[test]
+fn bombs() {
+    let me = std::env::current_exe().unwrap();
+    let script = "ulimit -v 4000000; exec \"$0\" --exact faults::hostile::inside --nocapture";
+    let mut child = Command::new("sh");
+    child.args(["-c", script]).arg(me).env("HOSTILE", "1");
+    let output = child.stdin(Stdio::null()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}\n{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn inside() {
+    if std::env::var_os("HOSTILE").is_none() {
+        return;
+    }
+    let mut chance = Chance::new("bombs");
+    images(&mut chance);
+    #[cfg(feature = "engine")]
+    checkpoints(&mut chance);
+}
+
+/// A folder of images in which one claims 60,000 x 60,000 pixels and others are mutated.
+fn images(chance: &mut Chance) {
+    let dir = tempfile::tempdir().unwrap();
+    let png = {
+        let mut bytes = Vec::new();
+        let image = image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8, y as u8, 7]));
+        image.write_to(&mut std::io::Cursor::new(&mut bytes), image::ImageFormat::Png).unwrap();
+        bytes
+    };
+    let mut bomb = png.clone();
+    // Width and height of the header chunk, with a checksum that is right.
+    bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+    let crc = crc32(&bomb[12..29]);
+    bomb[29..33].copy_from_slice(&crc.to_be_bytes());
+    let place = |name: &str| -> PathBuf {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        path
+    };
+    for part in ["train", "test"] {
+        for class in ["a", "b"] {
+            for i in 0..4 {
+                fs::write(place(&format!("{part}/{class}/{i}.png")), &png).unwrap();
+            }
+        }
+    }
+    let text = format!(
+        "name = \"x\"\nquestion = \"?\"\n[base]\ndata.dataset = \"folder\"\ndata.root = \"{}\"\nobjective = {{ kind = \"nonparametric\" }}\n",
+        dir.path().display()
+    );
+    let experiment = experiment::parse("x.toml", &text, &Default::default()).unwrap();
+    let spec = Plan::new(experiment, Path::new("/")).unwrap().runs.remove(0).spec;
+    let home = Home::new(dir.path().join("home"));
+    let load = || instdisc_lab::data::load(&spec.data, &home).map(|data| data.train.len());
+    assert_eq!(load().unwrap(), 8);
+    let bad = place("train/a/0.png");
+    fs::write(&bad, &bomb).unwrap();
+    let why = load().unwrap_err().to_string();
+    assert!(why.contains("0.png"), "{why}");
+    for _ in 0..either(60, 6_000) {
+        fs::write(&bad, mutate(chance, &png)).unwrap();
+        let _ = load();
+    }
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+    !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
+}
+
+/// Tensors that somebody changed, with a commit whose hash was changed along: the hash guards against accidents, the
+/// reader against the rest.
+#[cfg(feature = "engine")]
+fn checkpoints(chance: &mut Chance) {
+    use instdisc_lab::engine::checkpoint;
+    use sha2::{Digest, Sha256};
+    let dir = tempfile::tempdir().unwrap();
+    let header = br#"{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
+    let mut whole = (header.len() as u64).to_le_bytes().to_vec();
+    whole.extend_from_slice(header);
+    whole.extend_from_slice(&[0; 16]);
+    let commit = |bytes: &[u8]| {
+        let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let meta = serde_json::json!({
+            "version": 1, "step": 1, "file": "step-1.safetensors", "hash": hash, "sec": 0.0,
+            "spec_fingerprint": "", "data_fingerprint": "", "objective": {},
+            "epoch_loss": {"values": {"n": 0, "mean": 0.0, "m2": 0.0},
+                           "differences": {"n": 0, "mean": 0.0, "m2": 0.0}, "last": null},
+        });
+        fs::write(dir.path().join("step-1.safetensors"), bytes).unwrap();
+        fs::write(dir.path().join("step-1.json"), meta.to_string()).unwrap();
+        checkpoint::load_newest(dir.path())
+    };
+    let (loaded, damaged) = commit(&whole);
+    assert!(loaded.is_some(), "{damaged:?}");
+    let mut claims = vec![u64::MAX.to_le_bytes().to_vec(), (1u64 << 40).to_le_bytes().to_vec()];
+    let shape = br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
+    let mut huge = (shape.len() as u64).to_le_bytes().to_vec();
+    huge.extend_from_slice(shape);
+    huge.extend_from_slice(&[0; 16]);
+    claims.push(huge);
+    for claim in claims {
+        let (loaded, damaged) = commit(&claim);
+        assert!(loaded.is_none() && damaged.len() == 1, "{damaged:?}");
+    }
+    for _ in 0..either(200, 20_000) {
+        let _ = commit(&mutate(chance, &whole));
+        let text = mutate(chance, br#"{"version":1,"step":1,"hash":"00"}"#);
+        fs::write(dir.path().join("step-1.json"), text).unwrap();
+        let _ = checkpoint::load_newest(dir.path());
+    }
+}
