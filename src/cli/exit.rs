@@ -12,6 +12,7 @@ use crate::filter::FilterError;
 use crate::queue::{QueueError, SettingsError};
 use crate::report::ablation::AblationError;
 use crate::store::StoreError;
+use crate::tui::TuiError;
 
 /// How a subcommand ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,7 @@ fn is_bad_input(report: &Report) -> bool {
             || cause.is::<SettingsError>()
             || cause.downcast_ref().is_some_and(QueueError::is_curable)
             || cause.downcast_ref().is_some_and(StoreError::is_curable)
+            || cause.downcast_ref().is_some_and(TuiError::is_curable)
     })
 }
 

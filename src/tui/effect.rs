@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::store::model::RunId;
 
 use super::curves::CurveId;
+use super::memory::Memory;
 
 /// What an update leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +24,11 @@ pub enum Effect {
 pub enum Ask {
     /// Keep these curves coming, each from after its last known step; no others.
     Watch(Vec<Watched>),
+    /// Keep sketches of a metric coming for these runs.
+    Sketch {
+        metric: String,
+        runs: Vec<RunId>,
+    },
     /// The last lines of a run's standard error.
     Tail {
         run: RunId,
@@ -35,6 +41,8 @@ pub enum Ask {
         file: PathBuf,
         size: Option<String>,
     },
+    /// Keep this for the next time.
+    Remember(Memory),
     Do(Request),
 }
 
@@ -55,4 +63,27 @@ pub enum Request {
     /// Resumes what is paused, retries what failed, was lost or cancelled.
     Resume(Vec<RunId>),
     Cancel(Vec<RunId>),
+    Archive {
+        runs: Vec<RunId>,
+        archived: bool,
+    },
+    Tag {
+        runs: Vec<RunId>,
+        add: Vec<String>,
+        remove: Vec<String>,
+    },
+    Note {
+        runs: Vec<RunId>,
+        text: String,
+    },
+    /// Takes runs away with their directories.
+    Remove(Vec<RunId>),
+    Undo(Undo),
+}
+
+/// Requests that take back what was done, with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undo {
+    pub what: String,
+    pub requests: Vec<Request>,
 }

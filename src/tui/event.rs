@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
 
+use crate::store::Sketch;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::CurveId;
+use super::memory::Memory;
 
 /// Everything that wakes the loop.
 #[derive(Clone, Debug)]
@@ -29,6 +31,11 @@ pub enum Data {
     /// All runs as they stand.
     Runs(Vec<RunRow>),
     Points(Points),
+    /// Curves in a few strokes.
+    Sketches {
+        metric: String,
+        sketches: Vec<Sketch>,
+    },
     /// The last lines of a run's standard error.
     Tail {
         run: RunId,
@@ -37,6 +44,8 @@ pub enum Data {
     },
     Experiments(Vec<Listed>),
     Plan(Plan),
+    /// What the lab remembers of its screens.
+    Memory(Memory),
     /// A request is done, or was refused; in words.
     Answer {
         done: bool,

@@ -50,6 +50,41 @@ pub fn percent(x: f64) -> String {
     if x.is_finite() { format!("{x:.1}") } else { value(x) }
 }
 
+/// A difference, with its sign.
+pub fn signed(x: f64) -> String {
+    if x > 0.0 { format!("+{}", value(x)) } else { value(x) }
+}
+
+/// One unit: `42s`, `3m`, `5h`, `2d`.
+pub fn brief_duration(seconds: f64) -> String {
+    let text = duration(seconds);
+    let end = text.find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |at| at + 1);
+    text.get(..end).unwrap_or(&text).to_owned()
+}
+
+/// A share in [0, 1] as a bar of `cells`, in eighths of a cell, so that slow runs are seen to move.
+pub fn bar(share: f64, cells: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (cells * 8) as f64).round() as usize;
+    let filled = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
+    let rest = cells - filled.chars().count();
+    format!("{filled}{}", "·".repeat(rest))
+}
+
+/// A curve as one line of blocks, its own range from bottom to top; what is not finite is a gap.
+pub fn strokes(values: &[f64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let finite = || values.iter().copied().filter(|x| x.is_finite());
+    let (low, high) =
+        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let block = |x: f64| match (x - low) / (high - low) {
+        _ if !x.is_finite() => ' ',
+        share if share.is_finite() => BLOCKS[((share * 8.0) as usize).min(7)],
+        _ => BLOCKS[3],
+    };
+    values.iter().map(|&x| block(x)).collect()
+}
+
 /// A position on an axis whose ticks lie `step` apart: as many decimals as the step needs, `12k`, `3.5M`.
 pub fn tick(x: f64, step: f64) -> String {
     let (scale, suffix) = match step.abs() * 10.0 {
@@ -161,6 +196,15 @@ mod tests {
         assert_eq!(duration(f64::NAN), "–");
         assert_eq!([value(8.31777), value(0.0312), value(1234.5)], ["8.32", "0.0312", "1234"]);
         assert_eq!([value(f64::NAN), value(f64::INFINITY), value(3e-5)], ["NaN", "∞", "3.0e-5"]);
+    }
+
+    #[test]
+    fn bars_and_sketches_are_as_wide_as_said() {
+        assert_eq!([bar(0.0, 4), bar(0.5, 4), bar(1.0, 4)], ["····", "██··", "████"]);
+        assert_eq!(bar(0.28, 4), "█▏··");
+        assert_eq!(strokes(&[0.0, 1.0, f64::NAN, 0.5]), "▁█ ▅");
+        assert_eq!(strokes(&[2.0, 2.0]), "▄▄");
+        assert_eq!([brief_duration(7500.0), signed(1.5), signed(-2.0)], ["2h", "+1.50", "-2.00"]);
     }
 
     #[test]

@@ -4,31 +4,6 @@ use crate::store::model::RunRow;
 
 use super::App;
 
-/// Where the keys for metrics and zoom go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Focus {
-    Table,
-    /// By index into [`App::charts`].
-    Chart(usize),
-}
-
-impl Focus {
-    const ORDER: [Focus; 3] = [Focus::Table, Focus::Chart(0), Focus::Chart(1)];
-
-    fn shifted(self, by: usize) -> Self {
-        let at = Self::ORDER.iter().position(|focus| *focus == self).unwrap_or(0);
-        Self::ORDER[(at + by) % Self::ORDER.len()]
-    }
-
-    pub fn next(self) -> Self {
-        self.shifted(1)
-    }
-
-    pub fn previous(self) -> Self {
-        self.shifted(Self::ORDER.len() - 1)
-    }
-}
-
 /// What runs along the bottom of the charts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
@@ -62,18 +37,6 @@ impl Axis {
     }
 }
 
-/// One chart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chart {
-    pub metric: String,
-}
-
-impl Chart {
-    pub fn new(metric: &str) -> Self {
-        Self { metric: metric.to_owned() }
-    }
-}
-
 /// A run in the charts.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {
@@ -103,22 +66,28 @@ impl App {
         names
     }
 
-    /// The focused chart's metric moves on; with the table focused the first chart's does.
+    /// Metrics whose curves are on screen.
+    pub fn metrics_on_screen(&self) -> &[String] {
+        &self.preview
+    }
+
+    /// Metrics that any run has.
+    pub fn all_metrics(&self) -> Vec<String> {
+        let names = self.rows.iter().flat_map(|row| row.metrics.keys());
+        names.cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The metric of the first chart beside the table moves on.
     pub(super) fn change_metric(&mut self, by: isize) {
         let metrics = self.metrics();
-        let at = match self.focus {
-            Focus::Table => 0,
-            Focus::Chart(at) => at,
-        };
         if metrics.is_empty() {
             return;
         }
-        let chart = &mut self.charts[at];
         let n = metrics.len() as isize;
-        let next = match metrics.iter().position(|name| *name == chart.metric) {
+        let next = match metrics.iter().position(|name| *name == self.preview[0]) {
             Some(now) => (now as isize + by).rem_euclid(n),
             None => 0,
         };
-        chart.metric.clone_from(&metrics[next as usize]);
+        self.preview[0].clone_from(&metrics[next as usize]);
     }
 }

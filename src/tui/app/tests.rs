@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::store::model::State;
-use crate::tui::action::key_named;
 use crate::tui::effect::Request;
 use crate::tui::event::{Listed, Plan, PlannedRun};
+use crate::tui::keys::key_named;
 use crate::tui::screens::{self, charts::Cache};
 
 fn run(id: &str, state: State, lambda: u32, seed: u64) -> RunRow {
@@ -55,7 +55,10 @@ impl Lab {
     }
 
     fn empty(width: u16, height: u16) -> Self {
-        Self { app: App::new("/lab".into(), false, (width, height)), asked: Vec::new() }
+        Self {
+            app: App::new("/lab".into(), false, (width, height), Keymap::default()),
+            asked: Vec::new(),
+        }
     }
 
     fn event(&mut self, event: Event) -> &mut Self {
@@ -137,7 +140,9 @@ fn every_size_draws_or_says_what_it_needs() {
             "{width}x{height}\n{screen}"
         );
         assert!(width < 80 || screen.contains("4 of 4"), "{width}x{height}\n{screen}");
-        for keys in ["?", "esc a", "esc /", "esc z", "z tab z", "space space ? G"] {
+        for keys in
+            ["?", "esc a", "esc /", "esc z", "z tab z", "1 space space ? G", "esc :", "esc c"]
+        {
             lab.keys(keys).screen();
         }
     }
@@ -214,9 +219,8 @@ fn a_new_attempt_reads_its_curves_afresh() {
     rows[0].attempt = 2;
     lab.event(Event::Data(Data::Runs(rows)));
     assert!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().is_empty());
-    assert!(
-        matches!(&lab.asked[..], [Effect::Ask(Ask::Watch(asks))] if asks.iter().all(|ask| ask.after.is_none()))
-    );
+    let afresh = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Watch(asks)) if asks.iter().all(|ask| ask.after.is_none()));
+    assert!(lab.asked.iter().any(afresh), "{:?}", lab.asked);
 }
 
 #[test]
@@ -236,6 +240,12 @@ fn the_filter_previews_keeps_and_takes_back() {
     assert!(lab.keys("/ z z").screen().contains("no run passes the filter"));
     lab.keys("backspace backspace q");
     assert_eq!(lab.app.table.filter(), "q", "q is a letter while a filter is typed");
+    lab.keys("ctrl-s");
+    assert_eq!(lab.app.memory.filters, ["q"]);
+    lab.keys("esc f");
+    assert!(lab.screen().contains("saved filters"));
+    lab.keys("enter");
+    assert_eq!(lab.app.table.filter(), "q");
 }
 
 #[test]
@@ -268,10 +278,11 @@ fn cancel_asks_first_and_names_the_runs() {
 fn read_only_refuses_in_words() {
     let mut lab = Lab::with(sweep(), 80, 24);
     lab.app.readonly = true;
-    for key in ["p", "r", "x", "a"] {
+    for key in ["p", "r", "x", "a", "t", "n", "A", "D", "u"] {
         assert!(lab.keys(key).screen().contains("! read only"), "{key}");
     }
-    assert!(lab.asked.iter().all(|effect| matches!(effect, Effect::Ask(Ask::Watch(_)))));
+    let looks = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Watch(_) | Ask::Sketch { .. }));
+    assert!(lab.asked.iter().all(looks), "{:?}", lab.asked);
 }
 
 #[test]
@@ -326,48 +337,212 @@ fn the_picker_previews_and_queues() {
 }
 
 #[test]
-fn sorting_goes_round_and_puts_missing_numbers_last() {
+fn any_column_sorts_and_missing_numbers_come_last() {
     let mut lab = Lab::with(sweep(), 120, 40);
-    let first = |lab: &Lab| lab.app.rows[lab.app.table.shown()[0]].id.clone();
-    lab.keys("s s s S");
-    assert_eq!(lab.app.table.sort(), (&SortKey::Factor("objective.lambda".into()), true));
-    assert_eq!(first(&lab), "demo-dddddddd");
+    let order = |lab: &Lab| -> Vec<String> {
+        let shown = lab.app.table.shown().iter();
+        shown.map(|&i| lab.app.rows[i].id[5..6].to_owned()).collect()
+    };
+    lab.keys("l l s S");
+    assert_eq!(lab.app.table.sort(), (Some(&Column::Factor("objective.lambda".into())), true));
+    assert_eq!(order(&lab), ["d", "c", "b", "a"]);
     assert!(lab.screen().contains("λ↓"));
-    lab.keys("s s");
-    assert_eq!(lab.app.table.sort().0, &SortKey::Last("knn_top1".into()));
-    let last = *lab.app.table.shown().last().unwrap();
-    assert_eq!(lab.app.rows[last].id, "demo-cccccccc");
+    let knn = Column::Last("knn_top1".into());
+    lab.keys(": s o r t space k n n _ t o p 1 . l a s t enter");
+    assert_eq!(lab.app.table.sort(), (Some(&knn), true), "the best come first");
+    assert_eq!(order(&lab)[3], "c");
     lab.keys("S");
-    let last = *lab.app.table.shown().last().unwrap();
-    assert_eq!(lab.app.rows[last].id, "demo-cccccccc");
+    assert_eq!(order(&lab)[3], "c");
+    // The same column once more turns the order round, and then lets go of it.
+    while lab.app.table.column() != Some(&knn) {
+        lab.keys("l");
+    }
+    lab.keys("s");
+    assert_eq!(lab.app.table.sort(), (None, false));
 }
 
 #[test]
-fn charts_change_metric_and_axis() {
+fn columns_are_chosen_moved_and_remembered() {
+    let mut lab = Lab::with(sweep(), 200, 40);
+    assert!(lab.screen().contains("progress"));
+    lab.keys("c j j j space");
+    assert!(!lab.screen().lines().nth(2).unwrap().contains("progress"));
+    lab.keys("g g J esc");
+    assert_eq!(lab.app.table.columns()[..2], [Column::Run, Column::State]);
+    let kept = lab.asked.iter().rev().find_map(|effect| match effect {
+        Effect::Ask(Ask::Remember(memory)) => Some(memory.columns.clone()),
+        _ => None,
+    });
+    let kept = kept.unwrap();
+    assert_eq!(kept[..3], ["run", "state", "factors"]);
+    let mut again = Lab::with(sweep(), 200, 40);
+    again.event(Event::Data(Data::Memory(Memory { columns: kept, ..Memory::default() })));
+    assert_eq!(again.app.table.columns(), lab.app.table.columns());
+    lab.keys(">");
+    assert_eq!(lab.app.table.columns()[..2], [Column::State, Column::Run]);
+}
+
+#[test]
+fn groups_have_heads_with_their_mean() {
+    let mut rows = sweep();
+    rows.push(run("demo-eeeeeeee", State::Finished, 10, 1));
+    rows[4].metrics.get_mut("knn_top1").unwrap().last.0 = 43.25;
+    let mut lab = Lab::with(rows, 120, 40);
+    lab.keys("o");
+    let screen = lab.screen();
+    assert!(screen.contains("λ = 10   knn_top1 42.2 ± 1.4 (2)"), "{screen}");
+    assert!(screen.contains("λ = 30   (0/1)"), "{screen}");
+    // The cursor steps over heads.
+    lab.keys("g g j j");
+    assert_eq!(lab.app.selected().unwrap().id, "demo-eeeeeeee");
+    lab.keys("esc");
+    assert!(!lab.screen().contains("λ = 10"));
+}
+
+#[test]
+fn the_baseline_is_marked_and_compared_with() {
+    let mut lab = Lab::with(sweep(), 200, 40);
+    lab.keys("j b");
+    assert_eq!(lab.app.baseline().unwrap().id, "demo-bbbbbbbb");
+    lab.keys(": c o l u m n s space r u n , l o s s . d e l t a enter");
+    let screen = lab.screen();
+    assert!(screen.contains("◎ demo-bbbbbbbb") && screen.contains("Δ loss"), "{screen}");
+    lab.keys("b");
+    assert!(lab.app.baseline().is_none());
+}
+
+#[test]
+fn sketches_are_asked_for_and_drawn() {
+    let mut lab = Lab::with(sweep(), 200, 40);
+    let asked = lab.asked.iter().any(|effect| {
+        matches!(effect, Effect::Ask(Ask::Sketch { metric, runs }) if metric == "loss" && runs.len() == 4)
+    });
+    assert!(asked, "{:?}", lab.asked);
+    let strokes = (0..10).map(f64::from).rev().collect();
+    let sketch =
+        crate::store::Sketch { run: "demo-aaaaaaaa".into(), strokes, recent: 0.5, last_step: 100 };
+    lab.event(Event::Data(Data::Sketches { metric: "loss".into(), sketches: vec![sketch] }));
+    assert!(lab.screen().contains("█▇▆▅▄"), "{}", lab.screen());
+}
+
+#[test]
+fn archiving_and_tagging_can_be_undone() {
     let mut lab = Lab::with(sweep(), 120, 40);
-    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
-    lab.keys("tab");
-    assert!(lab.screen().contains("> loss"));
-    lab.keys("l");
-    assert_eq!(lab.app.charts[0].metric, "knn_top1");
-    lab.keys("h e");
-    assert!(lab.screen().contains("epoch"), "{}", lab.screen());
-    lab.keys("z");
-    assert!(!lab.screen().contains("knn_top1 %"));
-    lab.keys("esc esc");
-    assert_eq!(lab.app.focus, Focus::Table);
+    lab.keys("j A");
+    let runs = vec!["demo-bbbbbbbb".to_owned()];
+    let archive = |archived: bool| Request::Archive { runs: runs.clone(), archived };
+    assert_eq!(lab.last_request(), Some(&archive(true)));
+    let back = |what: &str, request: Request| {
+        Request::Undo(Undo { what: what.into(), requests: vec![request] })
+    };
+    lab.keys("u");
+    assert_eq!(lab.last_request(), Some(&back("archive demo-bbbbbbbb", archive(false))));
+    lab.keys("t g o o d enter");
+    let tag = |add: &[&str], remove: &[&str]| Request::Tag {
+        runs: runs.clone(),
+        add: add.iter().map(|&tag| tag.to_owned()).collect(),
+        remove: remove.iter().map(|&tag| tag.to_owned()).collect(),
+    };
+    assert_eq!(lab.last_request(), Some(&tag(&["good"], &[])));
+    lab.keys("u");
+    let untag = tag(&[], &["good"]);
+    assert_eq!(lab.last_request(), Some(&back("tags of demo-bbbbbbbb", untag)));
+    assert!(lab.keys("u").screen().contains("nothing to undo"));
 }
 
 #[test]
-fn the_help_page_lists_the_key_table() {
-    let mut lab = Lab::with(sweep(), 120, 60);
+fn deleting_wants_the_name_and_refuses_a_live_run() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    assert!(lab.keys("D").screen().contains("nothing to delete: demo-aaaaaaaa is running"));
+    lab.keys("j D y enter");
+    assert_eq!(lab.last_request(), None);
+    assert!(lab.screen().contains("nothing was deleted"));
+    lab.keys("D");
+    assert!(lab.screen().contains("type demo-bbbbbbbb: there is no way back"), "{}", lab.screen());
+    lab.keys("d e m o - b b b b b b b b enter");
+    assert_eq!(lab.last_request(), Some(&Request::Remove(vec!["demo-bbbbbbbb".into()])));
+}
+
+#[test]
+fn tabs_turn_by_digit_and_by_tab() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    lab.keys("2");
+    assert_eq!(lab.app.tab, Tab::Charts);
+    lab.keys("tab");
+    assert_ne!(lab.app.tab, Tab::Charts);
+    lab.keys("shift-tab esc");
+    assert_eq!(lab.app.tab, Tab::Runs, "esc leads back to the runs");
+    for at in 0..Tab::ALL.len() {
+        lab.keys(&format!("{}", at + 1));
+        assert_eq!(lab.app.tab, Tab::ALL[at]);
+        let screen = lab.screen();
+        assert!(screen.lines().next().unwrap().contains(Tab::ALL[at].title()), "{screen}");
+    }
+}
+
+#[test]
+fn the_palette_finds_completes_and_recalls_commands() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    let screen = lab.keys(": b a s").screen();
+    assert!(screen.contains("pin as the baseline"), "{screen}");
+    lab.keys("enter");
+    assert!(lab.app.baseline().is_some());
+    // Words of the explanation find it too.
+    assert!(lab.keys(": c h e c k p o i n t").screen().contains("pause at a checkpoint"));
+    lab.keys("esc : g r o tab l a m tab enter");
+    assert_eq!(lab.app.table.group(), Some("objective.lambda"));
+    lab.keys(": up up");
+    let Layer::Palette(palette) = &lab.app.layer else { panic!("no palette") };
+    assert_eq!(palette.line.text(), "baseline");
+    lab.keys("esc : n o n s e n s e enter");
+    assert!(lab.screen().contains("nonsense is no command of the runs screen"));
+}
+
+#[test]
+fn the_help_page_lists_the_registry_and_is_searched() {
+    let mut lab = Lab::with(sweep(), 120, 80);
     let screen = lab.keys("?").screen();
-    for binding in
-        action::KEYS.iter().filter(|key| key.scope == Scope::Runs && !key.help.is_empty())
+    for binding in keys::KEYS.iter().filter(|key| key.scope == Scope::Runs && !key.help.is_empty())
     {
         assert!(screen.contains(binding.help), "{}\n{screen}", binding.help);
     }
-    assert!(!lab.keys("q").screen().contains("half a page down"));
+    let screen = lab.keys("c h e c k p o i n t").screen();
+    assert!(
+        screen.contains("pause at a checkpoint") && !screen.contains("half a page"),
+        "{screen}"
+    );
+    lab.keys("esc");
+    assert!(lab.screen().contains("half a page down"));
+    assert!(!lab.keys("esc").screen().contains("half a page down"));
+}
+
+#[test]
+fn a_begun_sequence_shows_how_it_may_go_on() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    assert!(lab.keys("g").screen().lines().last().unwrap().contains("g first"));
+}
+
+#[test]
+fn other_keys_are_shown_and_obeyed() {
+    let mut lab = Lab::with(sweep(), 120, 60);
+    lab.app.keymap = Keymap::remapped("keys.toml", "[runs]\npause = \"ctrl-p\"").unwrap();
+    lab.keys("p");
+    assert_eq!(lab.last_request(), None);
+    lab.keys("ctrl-p");
+    assert_eq!(lab.last_request(), Some(&Request::Pause(vec!["demo-aaaaaaaa".into()])));
+    assert!(lab.keys("?").screen().contains("ctrl-p            pause at a checkpoint"));
+}
+
+#[test]
+fn a_frozen_screen_says_so_and_catches_up() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    lab.keys("F");
+    lab.event(Event::Data(Data::Runs(Vec::new())));
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
+    assert!(lab.screen().contains("FROZEN +2"));
+    assert_eq!(lab.app.rows.len(), 4);
+    lab.keys("F");
+    assert!(lab.app.rows.is_empty() && !lab.screen().contains("FROZEN"));
 }
 
 #[test]
@@ -408,7 +583,7 @@ proptest::proptest! {
 }
 
 fn action_keys() -> Vec<&'static str> {
-    let keys = action::KEYS.iter().flat_map(|binding| binding.keys.iter());
+    let keys = keys::KEYS.iter().flat_map(|binding| binding.keys.iter());
     let mut keys: Vec<&str> =
         keys.flat_map(|keys| keys.split(' ')).chain(["λ", "5", "-"]).collect();
     keys.sort_unstable();

@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lab::Home;
-use crate::store::{Store, StoreError};
+use crate::store::{RunId, Store, StoreError};
 
 use super::Options;
 use super::curves::CurveId;
 use super::effect::{Ask, Watched};
 use super::event::{Data, Event, Points};
+use super::memory::Memory;
 
 /// Time between two looks at whether anything has changed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -58,6 +59,8 @@ impl Feed {
                 told: None,
                 watched: Vec::new(),
                 last_steps: HashMap::new(),
+                sketched: HashMap::new(),
+                drawn: HashMap::new(),
             };
             runtime.block_on(server.serve(asked));
             drop(over);
@@ -90,10 +93,15 @@ struct Server {
     watched: Vec<Watched>,
     /// Newest step of every curve, as of the last look.
     last_steps: HashMap<CurveId, u64>,
+    /// Metric → runs whose sketches are wanted.
+    sketched: HashMap<String, Vec<RunId>>,
+    /// Newest step of each sketch that was told.
+    drawn: HashMap<CurveId, u64>,
 }
 
 impl Server {
     async fn serve(mut self, mut asked: UnboundedReceiver<Ask>) {
+        self.tell(Data::Memory(Memory::load(&self.home)));
         let mut next = Instant::now();
         loop {
             tokio::select! {
@@ -172,6 +180,7 @@ impl Server {
         self.told = None;
         // Remembered last: what failed half-way is read again.
         self.read_points(&store).await?;
+        self.read_sketches(&store).await?;
         self.version = Some(version);
         Ok(())
     }
@@ -199,8 +208,43 @@ impl Server {
         Ok(())
     }
 
+    /// Sketches of curves that have grown by so much that it could be seen.
+    async fn read_sketches(&mut self, store: &Store) -> Result<(), StoreError> {
+        for (metric, runs) in &self.sketched {
+            let curve = |run: &RunId| CurveId { run: run.clone(), metric: metric.clone() };
+            let has_grown = |run: &&RunId| {
+                let newest = self.last_steps.get(&curve(run));
+                let drawn = self.drawn.get(&curve(run));
+                newest.is_some_and(|&now| drawn.is_none_or(|&then| now != then && seen(then, now)))
+            };
+            let grown: Vec<RunId> = runs.iter().filter(has_grown).cloned().collect();
+            if grown.is_empty() {
+                continue;
+            }
+            let sketches = store.sketches(metric, &grown).await?;
+            for sketch in &sketches {
+                self.drawn.insert(curve(&sketch.run), sketch.last_step);
+            }
+            let metric = metric.clone();
+            drop(self.events.send(Event::Data(Data::Sketches { metric, sketches })));
+        }
+        Ok(())
+    }
+
     async fn answer(&mut self, ask: Ask) {
         match ask {
+            Ask::Sketch { metric, runs } => {
+                self.sketched.insert(metric, runs);
+                if let Some(store) = self.store.clone()
+                    && let Err(error) = self.read_sketches(&store).await
+                {
+                    self.trouble(&error);
+                }
+            }
+            Ask::Remember(memory) => {
+                // Convenience: a home that cannot be written has been complained about elsewhere.
+                drop(memory.save(&self.home));
+            }
             Ask::Watch(watched) => {
                 self.watched = watched;
                 if let Some(store) = self.store.clone()
@@ -231,4 +275,9 @@ impl Server {
             }
         }
     }
+}
+
+/// Whether growth from one newest step to another shows in a sketch: a curve that fell back always does.
+fn seen(then: u64, now: u64) -> bool {
+    now < then || now - then >= (then / 64).max(1)
 }

@@ -67,6 +67,34 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             }
             summed_up("cancel", answers)
         }
+        Request::Archive { runs, archived } => {
+            let word = if archived { "archived" } else { "no longer archived" };
+            each(&runs, word, async |id| desk.archive(id, archived).await).await
+        }
+        Request::Tag { runs, add, remove } => {
+            each(&runs, "tagged", async |id| desk.tag(id, &add, &remove).await).await
+        }
+        Request::Note { runs, text } => {
+            each(&runs, "noted", async |id| desk.note(id, &text).await).await
+        }
+        Request::Remove(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = desk.remove(&id).await;
+                answers.push((id, answer));
+            }
+            summed_up("delete", answers)
+        }
+        Request::Undo(undo) => {
+            for request in undo.requests {
+                let store = desk.store.clone();
+                let told = Box::pin(carry_out(home, store, cwd, request)).await;
+                if !told.done {
+                    return told;
+                }
+            }
+            Told::yes(format!("undone: {}", undo.what))
+        }
         Request::Resume(ids) => {
             let mut answers = Vec::new();
             for id in ids {
@@ -75,6 +103,25 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             }
             with_workers(home, summed_up("resume", answers))
         }
+    }
+}
+
+/// An edit of each run: all are tried, the first that fails is quoted.
+async fn each(
+    ids: &[RunId],
+    word: &str,
+    edit: impl AsyncFn(&str) -> Result<(), QueueError>,
+) -> Told {
+    let mut refused = None;
+    for id in ids {
+        if let Err(error) = edit(id).await {
+            refused.get_or_insert(format!("{id}: {error}"));
+        }
+    }
+    match (refused, ids) {
+        (Some(why), _) => Told::no(why),
+        (None, [one]) => Told::yes(format!("{one} is {word}")),
+        (None, many) => Told::yes(format!("{} runs are {word}", many.len())),
     }
 }
 

@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, Chart, Focus, Shown};
+use crate::tui::app::{App, Shown};
 use crate::tui::curves::{Series, Span};
 use crate::tui::figures;
 use crate::tui::theme;
@@ -67,9 +67,9 @@ impl Cache {
 pub fn draw(app: &App, areas: [Rect; 2], buf: &mut Buffer, cache: &mut Cache) {
     cache.frame += 1;
     let shown = app.shown();
-    for (at, (chart, area)) in app.charts.iter().zip(areas).enumerate() {
+    for (metric, area) in app.preview.iter().zip(areas) {
         if area.height >= 3 && area.width >= 16 {
-            draw_chart(app, chart, app.focus == Focus::Chart(at), &shown, area, buf, cache);
+            draw_chart(app, metric, &shown, area, buf, cache);
         }
     }
     let frame = cache.frame;
@@ -78,8 +78,7 @@ pub fn draw(app: &App, areas: [Rect; 2], buf: &mut Buffer, cache: &mut Cache) {
 
 fn draw_chart(
     app: &App,
-    chart: &Chart,
-    focused: bool,
+    metric: &str,
     shown: &[Shown],
     area: Rect,
     buf: &mut Buffer,
@@ -87,7 +86,7 @@ fn draw_chart(
 ) {
     let drawn: Vec<(&Shown, &Series)> = shown
         .iter()
-        .filter_map(|run| Some((run, app.series(&run.row.id, &chart.metric)?)))
+        .filter_map(|run| Some((run, app.series(&run.row.id, metric)?)))
         .filter(|(_, series)| !series.is_empty())
         .collect();
     let points = drawn.iter().map(|(_, series)| series.len()).sum::<usize>();
@@ -96,7 +95,7 @@ fn draw_chart(
         0 => Vec::new(),
         _ => counts(points, gaps),
     };
-    title(app, chart, focused, &counted, area, buf);
+    title(app, metric, &counted, area, buf);
     let area = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let Some(axes) = axes(app, &drawn) else {
         let text = if shown.is_empty() { "no run chosen" } else { "no points yet" };
@@ -113,7 +112,7 @@ fn draw_chart(
     for (run, series) in &drawn {
         let per_step = app.axis.per_step(run.row);
         let window = (axes.x.0 / per_step, axes.x.1 / per_step);
-        cache.refresh(&run.row.id, &chart.metric, series, window, columns);
+        cache.refresh(&run.row.id, metric, series, window, columns);
     }
     let several = drawn.len() > 1;
     let lines: Vec<Line> = drawn
@@ -121,10 +120,10 @@ fn draw_chart(
         .map(|(run, _)| {
             let (ink, marker) = theme::series(run.slot);
             let dash = if several { Dash::ALL[run.slot % Dash::ALL.len()] } else { Dash::Solid };
-            Line { spans: cache.get(&run.row.id, &chart.metric), ink, marker, dash }
+            Line { spans: cache.get(&run.row.id, metric), ink, marker, dash }
         })
         .collect();
-    let levels: Vec<Level> = chance(&chart.metric, &drawn).into_iter().collect();
+    let levels: Vec<Level> = chance(metric, &drawn).into_iter().collect();
     (&Plot { axes, levels: &levels, lines: &lines }).render(area, buf);
 }
 
@@ -144,19 +143,11 @@ fn counts(points: usize, gaps: usize) -> Vec<String> {
     }
 }
 
-fn title(
-    app: &App,
-    chart: &Chart,
-    focused: bool,
-    counted: &[String],
-    area: Rect,
-    buf: &mut Buffer,
-) {
-    let unit = app.rows.iter().find_map(|row| row.metrics.get(&chart.metric));
+fn title(app: &App, metric: &str, counted: &[String], area: Rect, buf: &mut Buffer) {
+    let unit = app.rows.iter().find_map(|row| row.metrics.get(metric));
     let unit = unit.map_or("", |summary| summary.unit.as_str());
-    let name = if focused { format!("> {}", chart.metric) } else { chart.metric.clone() };
     let (x, y) =
-        buf.set_stringn(area.x + 1, area.y, name, area.width.into(), theme::title(focused));
+        buf.set_stringn(area.x + 1, area.y, metric, area.width.into(), theme::title(false));
     let (x, _) =
         buf.set_stringn(x + 1, y, unit, area.right().saturating_sub(x + 1).into(), theme::faint());
     let room = usize::from(area.right().saturating_sub(x + 1));

@@ -4,12 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, factor, factors, last};
+use crate::tui::app::{App, factor, factors, last, short};
 use crate::tui::figures;
 use crate::tui::theme;
 use crate::tui::widgets::plot::Dash;
-
-use super::table::short;
 
 /// Rows that the legend wants: one a run when several are shown.
 pub fn height(app: &App) -> u16 {
@@ -49,10 +47,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let selected = app.selected().is_some_and(|row| row.id == run.row.id);
         let style = if selected { theme::bold() } else { Default::default() };
         let mut numbers = String::new();
-        for chart in &app.charts {
-            let value = last(run.row, &chart.metric);
+        for metric in app.metrics_on_screen() {
+            let value = last(run.row, metric);
             if !value.is_nan() {
-                numbers.push_str(&format!("  {} {:>6}", chart.metric, figures::value(value)));
+                numbers.push_str(&format!("  {metric} {:>6}", figures::value(value)));
             }
         }
         let space = usize::from(area.right().saturating_sub(x + 2));
