@@ -256,7 +256,7 @@ pub fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
 }
 
 /// Whether every run of a row has what the reference was measured with.
-fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
+pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
     let same = |a: &Value, b: &Value| a == b || (a.is_number() && a.as_f64() == b.as_f64());
     reference.where_.iter().all(|(key, wanted)| {
         group.iter().all(|run| setting(run, key).is_some_and(|value| same(&value, wanted)))

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use crossterm::event::KeyEvent;
 
-use crate::store::Sketch;
 use crate::store::model::{RunId, RunRow};
+use crate::store::{ExperimentRecord, Sketch};
 
-use super::curves::CurveId;
+use super::curves::{CurveId, Sample};
 use super::memory::Memory;
 
 /// Everything that wakes the loop.
@@ -30,6 +30,8 @@ pub enum Event {
 pub enum Data {
     /// All runs as they stand.
     Runs(Vec<RunRow>),
+    /// All experiments as they were last queued.
+    Records(Vec<ExperimentRecord>),
     Points(Points),
     /// Curves in a few strokes.
     Sketches {
@@ -61,8 +63,8 @@ pub struct Points {
     pub curve: CurveId,
     /// The step that they come after; what does not fit to the end of the curve is of an older question.
     pub after: Option<u64>,
-    /// (step, value), steps rising.
-    pub points: Vec<(u64, f64)>,
+    /// Steps rising.
+    pub points: Vec<Sample>,
 }
 
 /// An experiment file that could be queued.

@@ -105,6 +105,27 @@ pub fn tick(x: f64, step: f64) -> String {
     format!("{x:.decimals$}{suffix}")
 }
 
+/// A round number on its own: `0.001`, `20`, `5k`, `1e-7`.
+pub fn short_number(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".into(),
+        m if m >= 1e6 => format!("{}M", x / 1e6),
+        m if m >= 1e4 => format!("{}k", x / 1e3),
+        m if m >= 1e-4 => {
+            let text = format!("{x:.6}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => format!("{x:.0e}"),
+    }
+}
+
+/// Seconds as a tick: `30s`, `5m`, `1h30m`.
+pub fn tick_duration(seconds: f64) -> String {
+    let text = duration(seconds);
+    let text = text.trim_end_matches("00s").trim_end_matches("00m").trim_end_matches("00h");
+    if text.is_empty() || text == "0s" { "0".into() } else { text.to_owned() }
+}
+
 /// A configured value as a cell: numbers as written, strings without quotes.
 pub fn setting(value: &Value) -> String {
     match value {
@@ -213,6 +234,20 @@ mod tests {
         assert_eq!([tick(12_000.0, 2000.0), tick(500.0, 100.0)], ["12k", "500"]);
         assert_eq!([tick(3_500_000.0, 500_000.0), tick(7.5, 2.5)], ["3500k", "7.5"]);
         assert_eq!(tick(4_000_000.0, 2_000_000.0), "4M");
+    }
+
+    #[test]
+    fn round_numbers_and_times_have_no_zeros_to_spare() {
+        assert_eq!(
+            [short_number(0.001), short_number(20.0), short_number(50_000.0)],
+            ["0.001", "20", "50k"]
+        );
+        assert_eq!([short_number(1e-7), short_number(0.0)], ["1e-7", "0"]);
+        assert_eq!(
+            [tick_duration(0.0), tick_duration(30.0), tick_duration(300.0)],
+            ["0", "30s", "5m"]
+        );
+        assert_eq!([tick_duration(5400.0), tick_duration(7200.0)], ["1h30m", "2h"]);
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub enum Purpose {
     Note(Vec<RunId>),
     /// Deletes once the name is typed.
     Remove(Vec<RunId>),
+    /// Which charts are shown, seen as one types; `before` is what `esc` goes back to.
+    Metrics {
+        before: String,
+    },
 }
 
 /// The experiment picker.
@@ -129,11 +133,16 @@ impl App {
             Layer::Filter { before, line } => self.act_in_filter(action, before, line, effects),
             Layer::Palette(palette) => self.act_in_palette(action, palette, effects),
             Layer::Typed(mut typed) => match action {
-                Action::Back => {}
+                Action::Back => {
+                    if let Purpose::Metrics { before } = typed.purpose {
+                        self.charts.filter = before;
+                    }
+                }
                 Action::Accept => self.take_typed(typed, effects),
                 edit => {
                     typed.line.act(edit);
                     self.layer = Layer::Typed(typed);
+                    self.preview_typed();
                 }
             },
             Layer::Choose(choose) => self.act_in_choose(action, choose, effects),
@@ -157,12 +166,22 @@ impl App {
                 self.table.set_filter(&line.text().to_owned(), &self.rows);
             }
             Layer::Palette(palette) => palette.insert(c),
-            Layer::Typed(typed) => typed.line.insert(c),
+            Layer::Typed(typed) => {
+                typed.line.insert(c);
+                self.preview_typed();
+            }
             Layer::Help { search, scroll } => {
                 search.insert(c);
                 *scroll = 0;
             }
             _ => {}
+        }
+    }
+
+    /// What is seen while it is typed.
+    fn preview_typed(&mut self) {
+        if let Layer::Typed(Typed { purpose: Purpose::Metrics { .. }, line }) = &self.layer {
+            self.charts.filter = line.text().to_owned();
         }
     }
 

@@ -3,6 +3,7 @@
 //! [`App::update`] is pure: no I/O, and the time of day comes as an argument. Screens read this state and never change
 //! it, so that what is drawn is a function of what happened.
 
+mod charts;
 mod choose;
 mod column;
 mod layer;
@@ -13,12 +14,13 @@ mod tab;
 mod table;
 mod verbs;
 
+pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
 pub use layer::{Layer, Picker, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
-pub use shown::{Axis, Shown};
+pub use shown::{Axis, Shown, groups};
 pub use tab::Tab;
 pub use table::{Line as TableLine, Table, factors};
 pub use verbs::{named, to_type};
@@ -27,6 +29,7 @@ use std::collections::HashMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
@@ -78,7 +81,11 @@ pub struct App {
     pub table: Table,
     /// Metrics of the two charts beside the run table.
     pub preview: [String; 2],
-    pub axis: Axis,
+    pub charts: Charts,
+    /// How curves are seen where no keys change it.
+    pub plain: Charts,
+    /// Experiments with what they vary and what was published.
+    pub records: Vec<ExperimentRecord>,
     /// The run table fills its screen.
     pub zoomed: bool,
     pub layer: Layer,
@@ -120,7 +127,9 @@ impl App {
             trouble: None,
             table: Table::default(),
             preview: ["loss".to_owned(), "knn_top1".to_owned()],
-            axis: Axis::Step,
+            charts: Charts::default(),
+            plain: Charts::default(),
+            records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
             toast: None,
@@ -306,12 +315,6 @@ impl App {
         }
     }
 
-    fn act_in_charts(&mut self, action: Action) {
-        if action == Action::Back {
-            self.tab = Tab::Runs;
-        }
-    }
-
     /// `esc`: one layer out.
     fn step_out(&mut self) {
         if self.zoomed {
@@ -371,6 +374,7 @@ impl App {
                 self.trouble = None;
                 self.table.refresh(&self.rows);
             }
+            Data::Records(records) => self.records = records,
             Data::Points(points) => self.add_points(points),
             Data::Sketches { metric, sketches } => {
                 self.table.take_sketches(&metric, sketches, &self.rows);
@@ -396,9 +400,7 @@ impl App {
         let Some(held) = self.curves.get_mut(&new.curve) else { return };
         // Points that answer an older question would leave a hole or stand twice.
         if held.series.last_step() == new.after {
-            for (step, value) in new.points {
-                held.series.push(step, value);
-            }
+            new.points.into_iter().for_each(|sample| held.series.push(sample));
         }
     }
 
@@ -428,8 +430,8 @@ impl App {
         let mut wanted: Vec<(CurveId, u32)> = Vec::new();
         for run in &shown {
             for metric in self.metrics_on_screen() {
-                if run.row.metrics.contains_key(metric) {
-                    let id = CurveId { run: run.row.id.clone(), metric: metric.clone() };
+                if run.row.metrics.contains_key(&metric) {
+                    let id = CurveId { run: run.row.id.clone(), metric };
                     wanted.push((id, run.row.attempt));
                 }
             }

@@ -1,21 +1,28 @@
 //! What the charts show: which runs, in which colours, over which axis.
 
-use crate::store::model::RunRow;
+use std::collections::BTreeSet;
 
-use super::App;
+use crate::store::model::RunRow;
+use crate::tui::curves::Along;
+
+use super::{App, Tab};
 
 /// What runs along the bottom of the charts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Axis {
+    #[default]
     Step,
     Epoch,
+    /// Active seconds: pauses do not count.
+    Time,
 }
 
 impl Axis {
-    pub fn other(self) -> Self {
+    pub fn next(self) -> Self {
         match self {
             Axis::Step => Axis::Epoch,
-            Axis::Epoch => Axis::Step,
+            Axis::Epoch => Axis::Time,
+            Axis::Time => Axis::Step,
         }
     }
 
@@ -23,16 +30,19 @@ impl Axis {
         match self {
             Axis::Step => "step",
             Axis::Epoch => "epoch",
+            Axis::Time => "active time",
         }
     }
 
-    /// How much of the axis one step of this run is.
-    pub fn per_step(self, row: &RunRow) -> f64 {
+    /// How this run's points lie along the axis.
+    pub fn along(self, row: &RunRow) -> Along {
         match self {
+            Axis::Time => Along::Seconds,
             Axis::Epoch if row.progress.steps > 0 => {
-                f64::from(row.progress.epochs) / row.progress.steps as f64
+                let each = f64::from(row.progress.epochs) / row.progress.steps as f64;
+                Along::Steps { each }
             }
-            _ => 1.0,
+            _ => Along::Steps { each: 1.0 },
         }
     }
 }
@@ -56,30 +66,25 @@ impl App {
         shown
     }
 
-    /// Metrics that any shown run has, in alphabetical order.
-    fn metrics(&self) -> Vec<String> {
-        let shown = self.shown();
-        let names = shown.iter().flat_map(|run| run.row.metrics.keys());
-        let mut names: Vec<String> = names.cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
     /// Metrics whose curves are on screen.
-    pub fn metrics_on_screen(&self) -> &[String] {
-        &self.preview
+    pub fn metrics_on_screen(&self) -> Vec<String> {
+        match self.tab {
+            Tab::Runs => self.preview.to_vec(),
+            Tab::Charts => self.page_of_charts(),
+        }
     }
 
     /// Metrics that any run has.
     pub fn all_metrics(&self) -> Vec<String> {
         let names = self.rows.iter().flat_map(|row| row.metrics.keys());
-        names.cloned().collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        names.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    /// The metric of the first chart beside the table moves on.
+    /// The metric of the first chart beside the table moves on, among those that shown runs have.
     pub(super) fn change_metric(&mut self, by: isize) {
-        let metrics = self.metrics();
+        let shown = self.shown();
+        let names = shown.iter().flat_map(|run| run.row.metrics.keys().cloned());
+        let metrics: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
         if metrics.is_empty() {
             return;
         }
@@ -90,4 +95,22 @@ impl App {
         };
         self.preview[0].clone_from(&metrics[next as usize]);
     }
+}
+
+/// Runs that differ in their seed alone, as indices into `rows`, in the order in which they first appear.
+pub fn groups(rows: &[&RunRow]) -> Vec<Vec<usize>> {
+    let without_seed = |row: &RunRow| {
+        let mut spec = row.spec.clone();
+        spec.as_object_mut().map(|spec| spec.remove("seed"));
+        (spec, row.varied.clone())
+    };
+    let mut groups: Vec<(_, Vec<usize>)> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let key = without_seed(row);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(at),
+            None => groups.push((key, vec![at])),
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::store::model::State;
+use crate::tui::curves::Sample;
 use crate::tui::effect::Request;
 use crate::tui::event::{Listed, Plan, PlannedRun};
 use crate::tui::keys::key_named;
@@ -77,7 +78,10 @@ impl Lab {
 
     fn points(&mut self, run: &str, metric: &str, values: &[f64]) -> &mut Self {
         let curve = CurveId { run: run.into(), metric: metric.into() };
-        let points = values.iter().enumerate().map(|(i, &value)| (10 * (i as u64 + 1), value));
+        let points = values.iter().enumerate().map(|(i, &value)| {
+            let step = 10 * (i as u64 + 1);
+            Sample { step, sec: step as f64 * 3.0, value }
+        });
         let points = Points { curve, after: None, points: points.collect() };
         self.event(Event::Data(Data::Points(points)))
     }
@@ -205,7 +209,8 @@ fn points_that_do_not_fit_are_not_taken() {
     lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0]);
     assert_eq!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().len(), 2);
     let curve = CurveId { run: "demo-aaaaaaaa".into(), metric: "loss".into() };
-    let next = Points { curve, after: Some(20), points: vec![(30, 6.5)] };
+    let next =
+        Points { curve, after: Some(20), points: vec![Sample { step: 30, sec: 90.0, value: 6.5 }] };
     lab.event(Event::Data(Data::Points(next)));
     assert_eq!(lab.app.series("demo-aaaaaaaa", "loss").unwrap().len(), 3);
 }
@@ -543,6 +548,114 @@ fn a_frozen_screen_says_so_and_catches_up() {
     assert_eq!(lab.app.rows.len(), 4);
     lab.keys("F");
     assert!(lab.app.rows.is_empty() && !lab.screen().contains("FROZEN"));
+}
+
+/// Two marked runs with curves, on the chart screen.
+fn charted(width: u16, height: u16) -> Lab {
+    let mut rows = sweep();
+    rows[1].varied = rows[0].varied.clone();
+    rows[1].seed = 1;
+    rows[0].spec = json!({"data": {"dataset": "shapes"}, "seed": 0});
+    rows[1].spec = json!({"data": {"dataset": "shapes"}, "seed": 1});
+    let mut lab = Lab::with(rows, width, height);
+    lab.keys("space space 2");
+    lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0, f64::NAN, 6.0, 9.0, 5.0]);
+    lab.points("demo-bbbbbbbb", "loss", &[8.0, 7.5, 7.25, 7.0, 6.5, 6.0]);
+    lab.points("demo-aaaaaaaa", "knn_top1", &[20.0, 30.0, 41.25]);
+    lab
+}
+
+#[test]
+fn the_crosshair_shows_every_curve_in_every_chart() {
+    let mut lab = charted(120, 40);
+    assert!(lab.screen().contains("12 of 12 points, 1 not finite"), "{}", lab.screen());
+    lab.keys("h");
+    let screen = lab.screen();
+    assert!(screen.contains("● 5.00") && screen.contains("▲ 6.00"), "{screen}");
+    assert!(screen.contains("● 41.25"), "the chart beside it too\n{screen}");
+    lab.keys("g M");
+    assert!(lab.screen().contains("● 9.00"), "{}", lab.screen());
+    lab.keys("g b");
+    assert!(lab.screen().contains("● 5.00"));
+    lab.keys("g n");
+    assert!(lab.screen().contains("● NaN") && lab.screen().contains(" 30 "), "{}", lab.screen());
+    lab.keys("j g n");
+    assert!(lab.screen().contains("no curve of knn_top1 has such a point"));
+    lab.keys("esc");
+    assert_eq!(lab.app.charts.cursor, None);
+}
+
+#[test]
+fn zoom_and_pan_keep_inside_the_curve() {
+    let mut lab = charted(120, 40);
+    lab.keys("+");
+    assert_eq!(lab.app.charts.window, Some((30.0, 60.0)));
+    assert!(lab.screen().contains("8 of 12 points"), "{}", lab.screen());
+    lab.keys("> > >");
+    assert_eq!(lab.app.charts.window, Some((30.0, 60.0)));
+    lab.keys("< < < < < < < <");
+    assert_eq!(lab.app.charts.window, Some((0.0, 30.0)));
+    lab.keys("- -");
+    assert_eq!(lab.app.charts.window, None);
+    for _ in 0..60 {
+        lab.keys("+");
+        lab.screen();
+    }
+    lab.keys("0");
+    assert_eq!(lab.app.charts.window, None);
+}
+
+#[test]
+fn axes_smoothing_and_seeds_are_switched() {
+    let mut lab = charted(120, 40);
+    lab.keys("e");
+    assert!(lab.screen().contains("epoch"));
+    lab.keys("e");
+    assert!(
+        lab.screen().contains("active time") && lab.screen().contains("1m"),
+        "{}",
+        lab.screen()
+    );
+    lab.keys("e y ] ]");
+    assert!(lab.screen().contains("loss nats log ~0.8"), "{}", lab.screen());
+    lab.keys("x");
+    assert!(lab.screen().contains("step"));
+    lab.keys("x y [ [ b");
+    let banded = lab.screen();
+    lab.keys("b");
+    assert_ne!(banded, lab.screen());
+    // A pair of seeds is one line with its mean.
+    assert_eq!(groups(&lab.app.rows.iter().take(2).collect::<Vec<_>>()), [[0, 1]]);
+}
+
+#[test]
+fn one_chart_fills_the_screen_and_names_filter_the_others() {
+    let mut lab = charted(120, 40);
+    lab.keys("j z");
+    let screen = lab.screen();
+    assert!(screen.contains("knn_top1 %") && !screen.contains("loss nats"), "{screen}");
+    lab.keys("esc / l o s s");
+    assert!(!lab.screen().contains("knn_top1 %"));
+    lab.keys("esc");
+    assert!(lab.screen().contains("knn_top1 %"));
+    lab.keys("/ z z enter");
+    assert!(lab.screen().contains("no metric contains \"zz\""));
+    lab.keys("esc esc");
+    assert_eq!(lab.app.tab, Tab::Runs);
+}
+
+#[test]
+fn chance_and_the_paper_stand_in_the_chart() {
+    let mut lab = charted(120, 40);
+    lab.points("demo-bbbbbbbb", "knn_top1", &[5.0, 30.0, 41.25]);
+    assert!(lab.screen().contains("╌chance"), "{}", lab.screen());
+    let reference = json!({"where": {}, "metric": "knn_top1", "value": 80.4, "source": "Wu et al.", "status": "verified"});
+    let record = json!({
+        "name": "demo", "question": "", "text": "", "factors": [], "references": [reference], "members": [],
+    });
+    lab.event(Event::Data(Data::Records(vec![serde_json::from_value(record).unwrap()])));
+    assert!(lab.screen().contains("paper 80.40 ↑"), "{}", lab.screen());
+    assert!(!lab.keys("r").screen().contains("paper"));
 }
 
 #[test]

@@ -110,6 +110,7 @@ impl App {
                 self.can_undo(format!("note on {}", named(&runs)), back);
                 ask(Request::Note { runs, text }, effects);
             }
+            Purpose::Metrics { .. } => self.charts.filter = text,
             Purpose::Remove(runs) if text == to_type(&runs) => {
                 ask(Request::Remove(runs), effects);
             }

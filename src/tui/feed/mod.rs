@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lab::Home;
-use crate::store::{RunId, Store, StoreError};
+use crate::store::{CurvePoint, ExperimentRecord, RunId, Store, StoreError};
 
 use super::Options;
-use super::curves::CurveId;
+use super::curves::{CurveId, Sample};
 use super::effect::{Ask, Watched};
 use super::event::{Data, Event, Points};
 use super::memory::Memory;
@@ -59,6 +59,7 @@ impl Feed {
                 told: None,
                 watched: Vec::new(),
                 last_steps: HashMap::new(),
+                records: Vec::new(),
                 sketched: HashMap::new(),
                 drawn: HashMap::new(),
             };
@@ -93,6 +94,8 @@ struct Server {
     watched: Vec<Watched>,
     /// Newest step of every curve, as of the last look.
     last_steps: HashMap<CurveId, u64>,
+    /// Experiments as they were told last.
+    records: Vec<ExperimentRecord>,
     /// Metric → runs whose sketches are wanted.
     sketched: HashMap<String, Vec<RunId>>,
     /// Newest step of each sketch that was told.
@@ -178,6 +181,11 @@ impl Server {
         }
         self.tell(Data::Runs(rows));
         self.told = None;
+        let records = store.experiments().await?;
+        if records != self.records {
+            self.records.clone_from(&records);
+            self.tell(Data::Records(records));
+        }
         // Remembered last: what failed half-way is read again.
         self.read_points(&store).await?;
         self.read_sketches(&store).await?;
@@ -200,7 +208,12 @@ impl Server {
                 Err(error) => return Err(error),
             };
             let Some(last) = points.last().map(|point| point.step) else { continue };
-            let points = points.iter().map(|point| (point.step, point.value)).collect();
+            let sample = |point: &CurvePoint| Sample {
+                step: point.step,
+                sec: point.sec,
+                value: point.value,
+            };
+            let points = points.iter().map(sample).collect();
             let points = Points { curve: watched.curve.clone(), after: watched.after, points };
             drop(self.events.send(Event::Data(Data::Points(points))));
             watched.after = Some(last);

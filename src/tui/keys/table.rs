@@ -32,7 +32,7 @@ const fn plain(scope: Scope, keys: &'static [&'static str], action: Action) -> B
 /// The registry.
 pub const KEYS: &[Binding] = &{
     use Action::*;
-    use Scope::{Anywhere, Choose, Confirm, Filter, Palette, Picker, Runs, Screen, Typing};
+    use Scope::{Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Runs, Screen, Typing};
     [
         // Runs.
         key(Runs, &["enter"], Open, "open", "charts", "charts of the marked runs, or of this one"),
@@ -80,6 +80,71 @@ pub const KEYS: &[Binding] = &{
         verb(Runs, &["n"], Note, "note", "", "write a note"),
         verb(Runs, &["A"], Archive, "archive", "", "archive, or bring back"),
         verb(Runs, &["D"], Remove, "delete", "", "delete with all files, after you typed the name"),
+        // Charts.
+        key(
+            Charts,
+            &["h", "left"],
+            Left,
+            "crosshair-left",
+            "crosshair",
+            "crosshair to the left, in every chart",
+        ),
+        key(Charts, &["l", "right"], Right, "crosshair-right", "", "crosshair to the right"),
+        key(Charts, &["H"], FarLeft, "crosshair-far-left", "", "ten cells to the left"),
+        key(Charts, &["L"], FarRight, "crosshair-far-right", "", "ten cells to the right"),
+        key(Charts, &["+", "="], ZoomIn, "zoom-in", "zoom", "zoom in, around the crosshair"),
+        key(Charts, &["-"], ZoomOut, "zoom-out", "", "zoom out"),
+        key(Charts, &["0"], ZoomAll, "zoom-all", "", "all of the axis"),
+        key(Charts, &["<", ","], PanLeft, "pan-left", "", "move the window to the left"),
+        key(Charts, &[">", "."], PanRight, "pan-right", "", "move the window to the right"),
+        key(
+            Charts,
+            &["]"],
+            Smoother,
+            "smoother",
+            "smooth",
+            "smooth more; the raw line stays behind",
+        ),
+        key(Charts, &["["], Rougher, "rougher", "", "smooth less"),
+        key(
+            Charts,
+            &["e"],
+            Action::Axis,
+            "axis",
+            "x axis",
+            "steps, epochs or active time along the axis",
+        ),
+        key(Charts, &["y"], LogY, "log-y", "log", "logarithmic y axis of this chart"),
+        key(Charts, &["x"], LogX, "log-x", "", "logarithmic x axis"),
+        key(Charts, &["b"], Band, "band", "seeds", "seeds as mean ± standard deviation"),
+        key(
+            Charts,
+            &["r"],
+            References,
+            "references",
+            "",
+            "chance, the paper's value, the baseline: show or hide",
+        ),
+        key(Charts, &["g b"], ToBest, "to-best", "", "crosshair to the best point"),
+        key(Charts, &["g m"], ToLowest, "to-lowest", "", "crosshair to the lowest point"),
+        key(Charts, &["g M"], ToHighest, "to-highest", "", "crosshair to the highest point"),
+        key(Charts, &["g n"], ToGap, "to-gap", "", "crosshair to the next NaN or infinity"),
+        key(
+            Charts,
+            &["/"],
+            Action::Filter,
+            "chart-filter",
+            "filter",
+            "only charts whose names contain it",
+        ),
+        key(
+            Charts,
+            &["z", "enter"],
+            Zoom,
+            "full-chart",
+            "full",
+            "this chart on the whole screen, and back",
+        ),
         // Every screen.
         key(Screen, &["1"], Tab(0), "runs", "", "the run table"),
         key(Screen, &["2"], Tab(1), "charts", "", "curves of the marked runs"),
@@ -87,7 +152,7 @@ pub const KEYS: &[Binding] = &{
         key(Screen, &["shift-tab"], PreviousTab, "previous-screen", "", "previous screen"),
         key(Screen, &["j", "down"], Down, "down", "", "down"),
         key(Screen, &["k", "up"], Up, "up", "", "up"),
-        key(Screen, &["h", "left"], Left, "left", "", "left: column, crosshair"),
+        key(Screen, &["h", "left"], Left, "left", "", "left"),
         key(Screen, &["l", "right"], Right, "right", "", "right"),
         key(Screen, &["g g", "home"], First, "first", "", "to the first"),
         key(Screen, &["G", "end"], Last, "last", "", "to the last"),

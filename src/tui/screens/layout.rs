@@ -98,16 +98,51 @@ fn below(app: &App, body: Rect, areas: &mut Runs) {
         Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(charts);
 }
 
-/// The chart screen: charts above, legend below.
-pub fn charts(app: &App, body: Rect) -> Runs {
+/// The smallest chart of a grid, and most charts side by side or on top of each other.
+const CHART: (u16, u16) = (38, 8);
+const GRID: u16 = 4;
+
+/// The chart screen: a grid of charts above, the legend below.
+pub fn charts(app: &App, body: Rect, n: usize) -> (Vec<Rect>, Rect) {
     let legend = legend::height(app).min(body.height / 4);
     let [charts, legend] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(legend)]).areas(body);
-    let charts = match body.width >= WIDE {
-        true => Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(charts),
-        false => Layout::vertical([Constraint::Fill(1); 2]).areas(charts),
-    };
-    Runs { charts, legend, ..Runs::default() }
+    let (columns, rows) = grid(charts, n);
+    let lines = Layout::vertical(vec![Constraint::Fill(1); rows]).split(charts);
+    let places = lines.iter().flat_map(|line| {
+        let across = Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(1).split(*line);
+        across.to_vec()
+    });
+    (places.take(n).collect(), legend)
+}
+
+/// Columns and rows for up to `n` charts.
+fn grid(area: Rect, n: usize) -> (usize, usize) {
+    let columns = usize::from((area.width / CHART.0).clamp(1, GRID)).min(n.max(1));
+    let rows = usize::from((area.height / CHART.1).clamp(1, GRID)).min(n.div_ceil(columns).max(1));
+    // Fewer columns where that leaves no hole: four charts are two by two, six three by two.
+    let columns = n.clamp(1, columns * rows).div_ceil(rows);
+    (columns, rows)
+}
+
+fn chart_area(app: &App) -> Rect {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    let body = frame(screen).map_or(Rect::ZERO, |frame| frame.body);
+    let legend = legend::height(app).min(body.height / 4);
+    Rect { height: body.height - legend, ..body }
+}
+
+/// Charts of `n` that fit on screen.
+pub fn charts_per_page(app: &App, n: usize) -> usize {
+    let (columns, rows) = grid(chart_area(app), n);
+    columns * rows
+}
+
+/// Columns of one chart's canvas, about.
+pub fn chart_width(app: &App) -> u16 {
+    let area = chart_area(app);
+    let (columns, _) = grid(area, app.page_of_charts().len());
+    (area.width / columns as u16).saturating_sub(6)
 }
 
 /// Lines of the run table that fit on screen.

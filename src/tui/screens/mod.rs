@@ -53,15 +53,26 @@ fn runs(app: &App, body: Rect, buf: &mut Buffer, cache: &mut Cache) {
             buf.set_string(x, y, line, theme::faint());
         }
     }
-    charts::draw(app, areas.charts, buf, cache);
+    let places: Vec<_> = app.preview.iter().cloned().zip(areas.charts).collect();
+    charts::draw(app, &places, buf, cache);
     legend::draw(app, areas.legend, buf);
     details::draw(app, areas.details, buf);
 }
 
 fn charts(app: &App, body: Rect, buf: &mut Buffer, cache: &mut Cache) {
-    let areas = layout::charts(app, body);
-    charts::draw(app, areas.charts, buf, cache);
-    legend::draw(app, areas.legend, buf);
+    let metrics = app.page_of_charts();
+    if metrics.is_empty() {
+        let text = match app.charts.filter.as_str() {
+            "" => "nothing measured yet: mark runs in the run table (space), or wait".to_owned(),
+            filter => format!("no metric contains {filter:?}"),
+        };
+        put(buf, body, body.x + 2, body.y + body.height / 3, &text, theme::faint());
+        return;
+    }
+    let (places, legend) = layout::charts(app, body, metrics.len());
+    let places: Vec<_> = metrics.into_iter().zip(places).collect();
+    charts::draw(app, &places, buf, cache);
+    legend::draw(app, legend, buf);
 }
 
 fn too_small(area: Rect, buf: &mut Buffer) {

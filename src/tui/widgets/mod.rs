@@ -2,3 +2,4 @@
 
 pub mod axes;
 pub mod plot;
+pub mod range;
