@@ -16,6 +16,8 @@ pub enum Effect {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Hand this to the clipboard of whoever sits at the terminal.
+    Copy(String),
     Ask(Ask),
 }
 
@@ -40,6 +42,11 @@ pub enum Ask {
     Plan {
         file: PathBuf,
         size: Option<String>,
+    },
+    /// Write a file into the folder that the screens were started in.
+    Save {
+        file: String,
+        text: String,
     },
     /// Keep this for the next time.
     Remember(Memory),

@@ -137,6 +137,7 @@ fn attend(
                     Effect::Quit => return Ok(()),
                     Effect::Redraw => screen.forget()?,
                     Effect::Suspend => suspend(screen, app, events)?,
+                    Effect::Copy(text) => screen.copy(&text)?,
                     Effect::Ask(ask) => feed.ask(ask),
                 }
             }

@@ -91,7 +91,11 @@ impl App {
 
     /// How curves are looked at here: the chart screen as its keys have it, other screens plainly.
     pub fn view(&self) -> &Charts {
-        if self.tab == Tab::Charts { &self.charts } else { &self.plain }
+        match self.tab {
+            Tab::Charts => &self.charts,
+            Tab::Ablations => &self.of_row,
+            _ => &self.plain,
+        }
     }
 
     /// Whether the crosshair is on this screen.

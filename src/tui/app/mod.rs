@@ -3,6 +3,7 @@
 //! [`App::update`] is pure: no I/O, and the time of day comes as an argument. Screens read this state and never change
 //! it, so that what is drawn is a function of what happened.
 
+mod ablations;
 mod charts;
 mod choose;
 mod column;
@@ -14,6 +15,7 @@ mod tab;
 mod table;
 mod verbs;
 
+pub use ablations::Ablations;
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
@@ -84,6 +86,9 @@ pub struct App {
     pub charts: Charts,
     /// How curves are seen where no keys change it.
     pub plain: Charts,
+    /// The same for the runs of one row: seeds as one.
+    pub of_row: Charts,
+    pub ablations: Ablations,
     /// Experiments with what they vary and what was published.
     pub records: Vec<ExperimentRecord>,
     /// The run table fills its screen.
@@ -129,6 +134,8 @@ impl App {
             preview: ["loss".to_owned(), "knn_top1".to_owned()],
             charts: Charts::default(),
             plain: Charts::default(),
+            of_row: Charts { band: true, ..Charts::default() },
+            ablations: Ablations::default(),
             records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
@@ -252,6 +259,7 @@ impl App {
             _ => match self.tab {
                 Tab::Runs => self.act_in_runs(action, effects),
                 Tab::Charts => self.act_in_charts(action),
+                Tab::Ablations => self.act_in_ablations(action, effects),
             },
         }
     }

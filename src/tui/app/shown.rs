@@ -58,6 +58,10 @@ pub struct Shown<'a> {
 impl App {
     /// Runs in the charts in drawing order: the one under the cursor last, so that it lies on top.
     pub fn shown(&self) -> Vec<Shown<'_>> {
+        if self.tab == Tab::Ablations {
+            let runs = self.runs_of_row().into_iter().enumerate();
+            return runs.map(|(slot, row)| Shown { row, slot }).collect();
+        }
         let slot = |row: &RunRow| self.table.colour(&row.id).unwrap_or(0);
         let mut shown: Vec<_> =
             self.targets().into_iter().map(|row| Shown { row, slot: slot(row) }).collect();
@@ -71,6 +75,7 @@ impl App {
         match self.tab {
             Tab::Runs => self.preview.to_vec(),
             Tab::Charts => self.page_of_charts(),
+            Tab::Ablations => vec![self.ablations.metric.clone()],
         }
     }
 

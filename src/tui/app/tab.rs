@@ -7,15 +7,17 @@ pub enum Tab {
     #[default]
     Runs,
     Charts,
+    Ablations,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 2] = [Tab::Runs, Tab::Charts];
+    pub const ALL: [Tab; 3] = [Tab::Runs, Tab::Charts, Tab::Ablations];
 
     pub fn title(self) -> &'static str {
         match self {
             Tab::Runs => "Runs",
             Tab::Charts => "Charts",
+            Tab::Ablations => "Ablations",
         }
     }
 
@@ -23,6 +25,7 @@ impl Tab {
         match self {
             Tab::Runs => Scope::Runs,
             Tab::Charts => Scope::Charts,
+            Tab::Ablations => Scope::Ablations,
         }
     }
 

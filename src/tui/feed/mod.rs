@@ -254,6 +254,13 @@ impl Server {
                     self.trouble(&error);
                 }
             }
+            Ask::Save { file, text } => {
+                let (done, text) = match std::fs::write(self.cwd.join(&file), text) {
+                    Ok(()) => (true, format!("saved {file}")),
+                    Err(why) => (false, format!("cannot write {file}: {why}")),
+                };
+                self.tell(Data::Answer { done, text });
+            }
             Ask::Remember(memory) => {
                 // Convenience: a home that cannot be written has been complained about elsewhere.
                 drop(memory.save(&self.home));

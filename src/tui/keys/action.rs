@@ -1,5 +1,7 @@
 //! Everything that a key can mean, and where it is read.
 
+use crate::report::table::Format;
+
 /// What a person asks for. A screen takes those that mean something to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -57,6 +59,15 @@ pub enum Action {
     ToLowest,
     ToHighest,
     ToGap,
+    // Ablations.
+    NextExperiment,
+    PreviousExperiment,
+    LastOrBest,
+    Interim,
+    Across,
+    Slice,
+    Copy(Format),
+    Save(Format),
     // Doing something to runs.
     Queue,
     Pause,
@@ -98,6 +109,7 @@ pub enum Scope {
     Screen,
     Runs,
     Charts,
+    Ablations,
     /// A line of text.
     Typing,
     Filter,
@@ -109,11 +121,12 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Scope; 11] = [
+    pub const ALL: [Scope; 12] = [
         Scope::Anywhere,
         Scope::Screen,
         Scope::Runs,
         Scope::Charts,
+        Scope::Ablations,
         Scope::Typing,
         Scope::Filter,
         Scope::Palette,
@@ -127,7 +140,7 @@ impl Scope {
     pub fn inherits(self) -> &'static [Scope] {
         match self {
             Scope::Anywhere => &[],
-            Scope::Runs | Scope::Charts => &[Scope::Screen, Scope::Anywhere],
+            Scope::Runs | Scope::Charts | Scope::Ablations => &[Scope::Screen, Scope::Anywhere],
             Scope::Filter | Scope::Palette | Scope::Help => &[Scope::Typing, Scope::Anywhere],
             _ => &[Scope::Anywhere],
         }
@@ -140,6 +153,7 @@ impl Scope {
             Scope::Screen => "screens",
             Scope::Runs => "runs",
             Scope::Charts => "charts",
+            Scope::Ablations => "ablations",
             Scope::Typing => "typing",
             Scope::Filter => "filter",
             Scope::Palette => "palette",

@@ -1,6 +1,7 @@
 //! Every key of the program, in the order in which the help page lists them.
 
 use super::{Action, Binding, Scope};
+use crate::report::table::Format;
 
 const fn key(
     scope: Scope,
@@ -32,7 +33,10 @@ const fn plain(scope: Scope, keys: &'static [&'static str], action: Action) -> B
 /// The registry.
 pub const KEYS: &[Binding] = &{
     use Action::*;
-    use Scope::{Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Runs, Screen, Typing};
+    use Format::{Csv, Json, Md, Table, Tex};
+    use Scope::{
+        Ablations, Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Runs, Screen, Typing,
+    };
     [
         // Runs.
         key(Runs, &["enter"], Open, "open", "charts", "charts of the marked runs, or of this one"),
@@ -145,9 +149,58 @@ pub const KEYS: &[Binding] = &{
             "full",
             "this chart on the whole screen, and back",
         ),
+        // Ablations.
+        key(Ablations, &["]"], NextExperiment, "next-experiment", "experiment", "next experiment"),
+        key(
+            Ablations,
+            &["["],
+            PreviousExperiment,
+            "previous-experiment",
+            "",
+            "previous experiment",
+        ),
+        key(Ablations, &["m"], NextMetric, "metric", "metric", "next metric"),
+        key(Ablations, &["M"], PreviousMetric, "metric-back", "", "previous metric"),
+        key(Ablations, &["v"], LastOrBest, "best", "", "best values instead of the last, and back"),
+        key(
+            Ablations,
+            &["c"],
+            Across,
+            "across",
+            "across",
+            "the next factor goes across: a two-way table",
+        ),
+        key(Ablations, &["s"], Slice, "slice", "slice", "the next factor in the slice plot"),
+        key(
+            Ablations,
+            &["i"],
+            Interim,
+            "interim",
+            "interim",
+            "count unfinished runs at their latest value",
+        ),
+        key(
+            Ablations,
+            &["b"],
+            Baseline,
+            "baseline",
+            "baseline",
+            "compare with this row; again: with the first",
+        ),
+        key(Ablations, &["enter"], Open, "open", "", "charts of the row's runs"),
+        key(Ablations, &["y y"], Copy(Table), "copy-text", "", "copy as text"),
+        key(Ablations, &["y c"], Copy(Csv), "copy-csv", "", "copy as CSV"),
+        key(Ablations, &["y m"], Copy(Md), "copy-markdown", "", "copy as Markdown"),
+        key(Ablations, &["y l"], Copy(Tex), "copy-latex", "", "copy as LaTeX (booktabs)"),
+        key(Ablations, &["y j"], Copy(Json), "copy-json", "", "copy as JSON"),
+        key(Ablations, &["w c"], Save(Csv), "save-csv", "", "save as CSV in this folder"),
+        key(Ablations, &["w m"], Save(Md), "save-markdown", "", "save as Markdown"),
+        key(Ablations, &["w l"], Save(Tex), "save-latex", "", "save as LaTeX (booktabs)"),
+        key(Ablations, &["w j"], Save(Json), "save-json", "", "save as JSON"),
         // Every screen.
         key(Screen, &["1"], Tab(0), "runs", "", "the run table"),
         key(Screen, &["2"], Tab(1), "charts", "", "curves of the marked runs"),
+        key(Screen, &["3"], Tab(2), "ablations", "", "the ablation table"),
         key(Screen, &["tab"], NextTab, "next-screen", "", "next screen"),
         key(Screen, &["shift-tab"], PreviousTab, "previous-screen", "", "previous screen"),
         key(Screen, &["j", "down"], Down, "down", "", "down"),

@@ -1,5 +1,6 @@
 //! The screens: state in, cells out. They change nothing and ask nobody.
 
+pub mod ablations;
 pub mod charts;
 pub mod choose;
 pub mod details;
@@ -33,6 +34,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         _ if app.rows.is_empty() => welcome::draw(app, frame.body, buf),
         Tab::Runs => runs(app, frame.body, buf, cache),
         Tab::Charts => charts(app, frame.body, buf, cache),
+        Tab::Ablations => ablations::draw(app, frame.body, buf, cache),
     }
     match &app.layer {
         Layer::Help { search, scroll } => help::draw(app, search, *scroll, frame.body, buf),

@@ -20,6 +20,8 @@ pub struct Axes<'a> {
     pub x_unit: &'a str,
     /// The x axis counts seconds.
     pub seconds: bool,
+    /// Names of the places 0, 1, 2, … along the x axis, instead of numbers.
+    pub names: &'a [String],
 }
 
 /// A tick's label at values `step` apart; 0 = decades.
@@ -99,13 +101,18 @@ impl Axes<'_> {
         buf.set_stringn(unit_from, labels, self.x_unit, canvas.width.into(), theme::faint());
         let n = usize::from(canvas.width / 12).clamp(2, 10);
         let (values, step) = match self.seconds && !self.x.log {
+            _ if !self.names.is_empty() => {
+                ((0..self.names.len()).map(|at| at as f64).collect(), 1.0)
+            }
             true => time_ticks((self.x.from, self.x.to), n),
             false => self.x.ticks(n),
         };
         let mut free = canvas.x.saturating_sub(1);
         for value in values {
             let Some(x) = self.column(value, canvas) else { continue };
+            let name = self.names.get(value as usize);
             let label = match self.seconds {
+                _ if name.is_some() => name.cloned().unwrap_or_default(),
                 true => figures::tick_duration(value),
                 false => label(value, step),
             };
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn axes_frame_their_canvas() {
         let (x, y) = (Range::linear(0.0, 1000.0), Range::linear(0.0, 10.0));
-        let axes = Axes { x, y, x_unit: "step", seconds: false };
+        let axes = Axes { x, y, x_unit: "step", seconds: false, names: &[] };
         assert_eq!(axes.canvas(Rect::new(0, 0, 26, 8)), Rect::new(4, 0, 22, 6));
         assert_eq!(
             drawn(&axes, 26, 8),
@@ -155,7 +162,7 @@ mod tests {
     #[test]
     fn logarithms_and_times_have_their_own_ticks() {
         let (x, y) = (Range::linear(0.0, 600.0), Range { from: 0.1, to: 100.0, log: true });
-        let axes = Axes { x, y, x_unit: "", seconds: true };
+        let axes = Axes { x, y, x_unit: "", seconds: true, names: &[] };
         let shown = drawn(&axes, 40, 14).join("\n");
         for text in ["100 ┤", "10 ┤", "0.1 ┤", "5m"] {
             assert!(shown.contains(text), "{text} in\n{shown}");

@@ -3,3 +3,4 @@
 pub mod axes;
 pub mod plot;
 pub mod range;
+pub mod slice;

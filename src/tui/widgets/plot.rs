@@ -292,7 +292,7 @@ mod tests {
 
     fn plot<'a>(levels: &'a [Level], lines: &'a [Line<'a>]) -> Plot<'a> {
         let (x, y) = (Range::linear(0.0, 1.0), Range::linear(0.0, 2.0));
-        let axes = Axes { x, y, x_unit: "step", seconds: false };
+        let axes = Axes { x, y, x_unit: "step", seconds: false, names: &[] };
         Plot { axes, levels, veils: &[], behind: &[], lines, crosshair: None }
     }
 

@@ -171,7 +171,7 @@ impl Chart<'_> {
         let y = Range::around(low, high, positive, log)
             .or(Range::around(low, high, positive, false))?;
         let axis = self.app.view().axis;
-        Some(Axes { x: range?, y, x_unit: axis.unit(), seconds: axis == Axis::Time })
+        Some(Axes { x: range?, y, x_unit: axis.unit(), seconds: axis == Axis::Time, names: &[] })
     }
 
     /// Name, unit and what was done to the axis; at the right how many points are drawn, or what stands at the crosshair.
