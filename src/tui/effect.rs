@@ -36,6 +36,8 @@ pub enum Ask {
         run: RunId,
         attempt: u32,
     },
+    /// Keep everything about this run coming; of no run.
+    Inspect(Option<RunId>),
     /// Which experiment files are there?
     Experiments,
     /// Which runs would this make?

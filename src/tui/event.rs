@@ -8,6 +8,7 @@ use crate::store::model::{RunId, RunRow};
 use crate::store::{ExperimentRecord, Sketch};
 
 use super::curves::{CurveId, Sample};
+use super::inspect::{Detail, Log};
 use super::memory::Memory;
 
 /// Everything that wakes the loop.
@@ -44,6 +45,9 @@ pub enum Data {
         attempt: u32,
         lines: Vec<String>,
     },
+    /// One run whole.
+    Detail(Box<Detail>),
+    Log(Log),
     Experiments(Vec<Listed>),
     Plan(Plan),
     /// What the lab remembers of its screens.

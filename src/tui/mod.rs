@@ -17,6 +17,7 @@ pub mod effect;
 pub mod event;
 pub mod feed;
 pub mod figures;
+pub mod inspect;
 pub mod keys;
 pub mod memory;
 pub mod screens;

@@ -53,6 +53,8 @@ pub enum Purpose {
     Metrics {
         before: String,
     },
+    /// Looks for words in the log.
+    Search,
 }
 
 /// The experiment picker.

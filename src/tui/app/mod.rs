@@ -10,6 +10,7 @@ mod column;
 mod layer;
 mod line;
 mod palette;
+mod run;
 mod shown;
 mod tab;
 mod table;
@@ -22,6 +23,7 @@ pub use column::{Column, best, factor, last, share, short, time_left, written};
 pub use layer::{Layer, Picker, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
+pub use run::{Panel, RunView};
 pub use shown::{Axis, Shown, groups};
 pub use tab::Tab;
 pub use table::{Line as TableLine, Table, factors};
@@ -37,6 +39,7 @@ use crate::store::model::{RunId, RunRow};
 use super::curves::{CurveId, Series};
 use super::effect::{Ask, Effect, Undo, Watched};
 use super::event::{Data, Event, Points};
+use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
 use super::memory::Memory;
 use super::screens::layout;
@@ -89,6 +92,9 @@ pub struct App {
     /// The same for the runs of one row: seeds as one.
     pub of_row: Charts,
     pub ablations: Ablations,
+    pub run: RunView,
+    pub detail: Option<Box<Detail>>,
+    pub log: Option<Log>,
     /// Experiments with what they vary and what was published.
     pub records: Vec<ExperimentRecord>,
     /// The run table fills its screen.
@@ -108,6 +114,7 @@ pub struct App {
     watched: Vec<CurveId>,
     sketched: Vec<(String, Vec<RunId>)>,
     tail_asked: Option<(RunId, u32)>,
+    inspected: Option<RunId>,
 }
 
 /// A curve and the attempt that it belongs to.
@@ -136,6 +143,9 @@ impl App {
             plain: Charts::default(),
             of_row: Charts { band: true, ..Charts::default() },
             ablations: Ablations::default(),
+            run: RunView::default(),
+            detail: None,
+            log: None,
             records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
@@ -150,6 +160,7 @@ impl App {
             watched: Vec::new(),
             sketched: Vec::new(),
             tail_asked: None,
+            inspected: None,
         }
     }
 
@@ -189,6 +200,9 @@ impl App {
 
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
+        if self.tab == Tab::Run {
+            return self.selected().into_iter().collect();
+        }
         let marked: Vec<_> = self.rows.iter().filter(|row| self.table.is_marked(&row.id)).collect();
         if marked.is_empty() { self.selected().into_iter().collect() } else { marked }
     }
@@ -260,6 +274,7 @@ impl App {
                 Tab::Runs => self.act_in_runs(action, effects),
                 Tab::Charts => self.act_in_charts(action),
                 Tab::Ablations => self.act_in_ablations(action, effects),
+                Tab::Run => self.act_in_run(action, effects),
             },
         }
     }
@@ -277,6 +292,7 @@ impl App {
             Action::First => self.table.step(isize::MIN),
             Action::Last => self.table.step(isize::MAX),
             Action::Open => self.tab = Tab::Charts,
+            Action::Inspect => self.tab = Tab::Run,
             Action::Mark => {
                 if let Some(id) = self.selected().map(|row| row.id.clone()) {
                     self.table.toggle_mark(id);
@@ -388,6 +404,8 @@ impl App {
                 self.table.take_sketches(&metric, sketches, &self.rows);
             }
             Data::Tail { run, attempt, lines } => self.tail = Some(Tail { run, attempt, lines }),
+            Data::Detail(detail) => self.detail = Some(detail),
+            Data::Log(log) => self.log = Some(log),
             Data::Experiments(files) => self.list_experiments(files),
             Data::Plan(plan) => self.take_plan(plan),
             Data::Memory(memory) => self.recall_memory(memory),
@@ -458,6 +476,11 @@ impl App {
         }
         if self.tab == Tab::Runs {
             self.ask_for_sketches(effects);
+        }
+        let inspected = self.selected().filter(|_| self.tab == Tab::Run).map(|row| row.id.clone());
+        if inspected != self.inspected {
+            effects.push(Effect::Ask(Ask::Inspect(inspected.clone())));
+            self.inspected = inspected;
         }
     }
 

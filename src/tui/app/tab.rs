@@ -8,16 +8,18 @@ pub enum Tab {
     Runs,
     Charts,
     Ablations,
+    Run,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 3] = [Tab::Runs, Tab::Charts, Tab::Ablations];
+    pub const ALL: [Tab; 4] = [Tab::Runs, Tab::Charts, Tab::Ablations, Tab::Run];
 
     pub fn title(self) -> &'static str {
         match self {
             Tab::Runs => "Runs",
             Tab::Charts => "Charts",
             Tab::Ablations => "Ablations",
+            Tab::Run => "Run",
         }
     }
 
@@ -26,6 +28,7 @@ impl Tab {
             Tab::Runs => Scope::Runs,
             Tab::Charts => Scope::Charts,
             Tab::Ablations => Scope::Ablations,
+            Tab::Run => Scope::Run,
         }
     }
 

@@ -111,6 +111,7 @@ impl App {
                 ask(Request::Note { runs, text }, effects);
             }
             Purpose::Metrics { .. } => self.charts.filter = text,
+            Purpose::Search => self.search_log(text),
             Purpose::Remove(runs) if text == to_type(&runs) => {
                 ask(Request::Remove(runs), effects);
             }

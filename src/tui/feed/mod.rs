@@ -6,6 +6,7 @@
 //! share of a core.
 
 mod experiments;
+mod inspect;
 mod tail;
 mod verbs;
 
@@ -60,6 +61,7 @@ impl Feed {
                 watched: Vec::new(),
                 last_steps: HashMap::new(),
                 records: Vec::new(),
+                follower: inspect::Follower::default(),
                 sketched: HashMap::new(),
                 drawn: HashMap::new(),
             };
@@ -94,6 +96,7 @@ struct Server {
     watched: Vec<Watched>,
     /// Newest step of every curve, as of the last look.
     last_steps: HashMap<CurveId, u64>,
+    follower: inspect::Follower,
     /// Experiments as they were told last.
     records: Vec<ExperimentRecord>,
     /// Metric → runs whose sketches are wanted.
@@ -114,6 +117,9 @@ impl Server {
                 },
                 () = tokio::time::sleep_until(next.into()) => {
                     let began = Instant::now();
+                    if let Some(log) = self.follower.look(&self.home) {
+                        self.tell(Data::Log(log));
+                    }
                     let wait = match self.look().await {
                         Ok(()) => LOOK,
                         Err(error) => {
@@ -189,6 +195,7 @@ impl Server {
         // Remembered last: what failed half-way is read again.
         self.read_points(&store).await?;
         self.read_sketches(&store).await?;
+        self.read_detail(&store).await?;
         self.version = Some(version);
         Ok(())
     }
@@ -244,8 +251,30 @@ impl Server {
         Ok(())
     }
 
+    /// What is known of the run that is looked at.
+    async fn read_detail(&self, store: &Store) -> Result<(), StoreError> {
+        let Some(run) = self.follower.run() else { return Ok(()) };
+        match inspect::detail(&self.home, store, run).await {
+            Ok(detail) => self.tell(Data::Detail(Box::new(detail))),
+            Err(StoreError::UnknownRun { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     async fn answer(&mut self, ask: Ask) {
         match ask {
+            Ask::Inspect(run) => {
+                self.follower.follow(run);
+                if let Some(log) = self.follower.look(&self.home) {
+                    self.tell(Data::Log(log));
+                }
+                if let Some(store) = self.store.clone()
+                    && let Err(error) = self.read_detail(&store).await
+                {
+                    self.trouble(&error);
+                }
+            }
             Ask::Sketch { metric, runs } => {
                 self.sketched.insert(metric, runs);
                 if let Some(store) = self.store.clone()

@@ -68,6 +68,17 @@ pub enum Action {
     Slice,
     Copy(Format),
     Save(Format),
+    // One run.
+    Inspect,
+    NextRun,
+    PreviousRun,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Follow,
+    CopyCard,
+    CopyId,
+    CopyPath,
     // Doing something to runs.
     Queue,
     Pause,
@@ -110,6 +121,7 @@ pub enum Scope {
     Runs,
     Charts,
     Ablations,
+    Run,
     /// A line of text.
     Typing,
     Filter,
@@ -121,12 +133,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Scope; 12] = [
+    pub const ALL: [Scope; 13] = [
         Scope::Anywhere,
         Scope::Screen,
         Scope::Runs,
         Scope::Charts,
         Scope::Ablations,
+        Scope::Run,
         Scope::Typing,
         Scope::Filter,
         Scope::Palette,
@@ -140,7 +153,9 @@ impl Scope {
     pub fn inherits(self) -> &'static [Scope] {
         match self {
             Scope::Anywhere => &[],
-            Scope::Runs | Scope::Charts | Scope::Ablations => &[Scope::Screen, Scope::Anywhere],
+            Scope::Runs | Scope::Charts | Scope::Ablations | Scope::Run => {
+                &[Scope::Screen, Scope::Anywhere]
+            }
             Scope::Filter | Scope::Palette | Scope::Help => &[Scope::Typing, Scope::Anywhere],
             _ => &[Scope::Anywhere],
         }
@@ -154,6 +169,7 @@ impl Scope {
             Scope::Runs => "runs",
             Scope::Charts => "charts",
             Scope::Ablations => "ablations",
+            Scope::Run => "run",
             Scope::Typing => "typing",
             Scope::Filter => "filter",
             Scope::Palette => "palette",

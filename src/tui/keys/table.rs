@@ -35,11 +35,20 @@ pub const KEYS: &[Binding] = &{
     use Action::*;
     use Format::{Csv, Json, Md, Table, Tex};
     use Scope::{
-        Ablations, Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Runs, Screen, Typing,
+        Ablations, Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Run, Runs, Screen,
+        Typing,
     };
     [
         // Runs.
         key(Runs, &["enter"], Open, "open", "charts", "charts of the marked runs, or of this one"),
+        key(
+            Runs,
+            &["i"],
+            Inspect,
+            "inspect",
+            "inspect",
+            "this run whole: specification, history, log",
+        ),
         key(Runs, &["space"], Mark, "mark", "mark", "mark: marked runs share charts and verbs"),
         key(Runs, &["V"], MarkShown, "mark-shown", "", "mark every run that passes the filter"),
         key(Runs, &["*"], ClearMarks, "clear-marks", "", "clear all marks"),
@@ -197,10 +206,36 @@ pub const KEYS: &[Binding] = &{
         key(Ablations, &["w m"], Save(Md), "save-markdown", "", "save as Markdown"),
         key(Ablations, &["w l"], Save(Tex), "save-latex", "", "save as LaTeX (booktabs)"),
         key(Ablations, &["w j"], Save(Json), "save-json", "", "save as JSON"),
+        // One run.
+        key(Run, &["]"], NextRun, "next-run", "next", "next run of the table"),
+        key(Run, &["["], PreviousRun, "previous-run", "", "previous run of the table"),
+        key(Run, &["h", "left"], Left, "sheet", "", "keys go to what is known"),
+        key(Run, &["l", "right"], Right, "log", "log", "keys go to the log"),
+        key(Run, &["/"], Search, "search", "search", "search the log"),
+        key(Run, &["n"], NextMatch, "next-match", "", "next match"),
+        key(Run, &["N"], PreviousMatch, "previous-match", "", "previous match"),
+        key(Run, &["f"], Follow, "follow", "follow", "stay at the end of the log, or let go"),
+        key(
+            Run,
+            &["y"],
+            CopyCard,
+            "copy-card",
+            "copy card",
+            "copy the reproduction card: a run file with its command",
+        ),
+        key(Run, &["Y"], CopyId, "copy-id", "", "copy the run's name"),
+        key(Run, &["P"], CopyPath, "copy-path", "", "copy the path of its folder"),
+        key(Run, &["b"], Baseline, "baseline", "", "pin as the baseline; again lets go"),
+        verb(Run, &["e"], Note, "note", "note", "edit the note"),
+        verb(Run, &["t"], Tag, "tag", "tag", "add tags; -name takes one away"),
+        verb(Run, &["p"], Pause, "pause", "", "pause at a checkpoint"),
+        verb(Run, &["r"], Resume, "resume", "", "resume; retry what failed, was lost or cancelled"),
+        verb(Run, &["x"], Cancel, "cancel", "", "cancel, after asking"),
         // Every screen.
         key(Screen, &["1"], Tab(0), "runs", "", "the run table"),
         key(Screen, &["2"], Tab(1), "charts", "", "curves of the marked runs"),
         key(Screen, &["3"], Tab(2), "ablations", "", "the ablation table"),
+        key(Screen, &["4"], Tab(3), "run", "", "the run under the cursor, whole"),
         key(Screen, &["tab"], NextTab, "next-screen", "", "next screen"),
         key(Screen, &["shift-tab"], PreviousTab, "previous-screen", "", "previous screen"),
         key(Screen, &["j", "down"], Down, "down", "", "down"),

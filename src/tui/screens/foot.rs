@@ -84,6 +84,7 @@ fn typed_line(typed: &Typed, area: Rect, buf: &mut Buffer) {
     let (prompt, hint) = match &typed.purpose {
         Purpose::Tag(runs) => (format!("tag {}: ", named(runs)), "name adds, -name removes".into()),
         Purpose::Metrics { .. } => ("/".to_owned(), "charts whose names contain it".into()),
+        Purpose::Search => ("/".to_owned(), "words in the log".into()),
         Purpose::Note(runs) => (format!("note on {}: ", named(runs)), "enter keeps".into()),
         Purpose::Remove(runs) => {
             let prompt = format!("delete {} and its files? ", named(runs));
