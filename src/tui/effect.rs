@@ -87,6 +87,12 @@ pub enum Request {
     },
     /// Takes runs away with their directories.
     Remove(Vec<RunId>),
+    /// Other priorities: the order of what waits.
+    Order(Vec<(RunId, i64)>),
+    /// One more worker: for a slot of the lab that has none, else for a new one.
+    AddWorker,
+    /// The worker of a slot leaves after its run; without a slot: all of them.
+    Drain(Option<String>),
     Undo(Undo),
 }
 

@@ -45,6 +45,8 @@ pub enum Data {
         attempt: u32,
         lines: Vec<String>,
     },
+    /// Who works here.
+    Workers(Vec<Worker>),
     /// One run whole.
     Detail(Box<Detail>),
     Log(Log),
@@ -59,6 +61,26 @@ pub enum Data {
     },
     /// The run log cannot be read just now: why. It is tried again.
     Trouble(String),
+}
+
+/// A slot with its worker, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    pub slot: String,
+    pub state: Working,
+    pub run: Option<RunId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Working {
+    Working,
+    Idle,
+    /// Leaves after the run at hand.
+    Draining,
+    /// It said hello and died.
+    Gone,
+    /// The lab has the slot, and nobody works it.
+    None,
 }
 
 /// New points of one curve.

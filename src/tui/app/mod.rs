@@ -7,9 +7,11 @@ mod ablations;
 mod charts;
 mod choose;
 mod column;
+mod forecast;
 mod layer;
 mod line;
 mod palette;
+mod queue;
 mod run;
 mod shown;
 mod tab;
@@ -20,6 +22,7 @@ pub use ablations::Ablations;
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
+pub use forecast::Forecast;
 pub use layer::{Layer, Picker, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
@@ -38,7 +41,7 @@ use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
 use super::effect::{Ask, Effect, Undo, Watched};
-use super::event::{Data, Event, Points};
+use super::event::{Data, Event, Points, Worker};
 use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
 use super::memory::Memory;
@@ -92,6 +95,9 @@ pub struct App {
     /// The same for the runs of one row: seeds as one.
     pub of_row: Charts,
     pub ablations: Ablations,
+    pub workers: Vec<Worker>,
+    /// Line of the queue screen.
+    pub queue_cursor: usize,
     pub run: RunView,
     pub detail: Option<Box<Detail>>,
     pub log: Option<Log>,
@@ -143,6 +149,8 @@ impl App {
             plain: Charts::default(),
             of_row: Charts { band: true, ..Charts::default() },
             ablations: Ablations::default(),
+            workers: Vec::new(),
+            queue_cursor: 0,
             run: RunView::default(),
             detail: None,
             log: None,
@@ -200,8 +208,10 @@ impl App {
 
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
-        if self.tab == Tab::Run {
-            return self.selected().into_iter().collect();
+        match self.tab {
+            Tab::Run => return self.selected().into_iter().collect(),
+            Tab::Queue => return self.queued_here().into_iter().collect(),
+            _ => {}
         }
         let marked: Vec<_> = self.rows.iter().filter(|row| self.table.is_marked(&row.id)).collect();
         if marked.is_empty() { self.selected().into_iter().collect() } else { marked }
@@ -274,6 +284,7 @@ impl App {
                 Tab::Runs => self.act_in_runs(action, effects),
                 Tab::Charts => self.act_in_charts(action),
                 Tab::Ablations => self.act_in_ablations(action, effects),
+                Tab::Queue => self.act_in_queue(action, effects),
                 Tab::Run => self.act_in_run(action, effects),
             },
         }
@@ -324,10 +335,7 @@ impl App {
             Action::PreviousMetric => self.change_metric(-1),
             Action::Zoom => self.zoomed = !self.zoomed,
             Action::Back => self.step_out(),
-            Action::Queue => {
-                self.layer = Layer::Picker(Picker::default());
-                effects.push(Effect::Ask(Ask::Experiments));
-            }
+            Action::Queue => self.open_picker(effects),
             Action::Pause
             | Action::Resume
             | Action::Cancel
@@ -350,6 +358,11 @@ impl App {
         } else {
             self.table.set_group(None, &self.rows);
         }
+    }
+
+    fn open_picker(&mut self, effects: &mut Vec<Effect>) {
+        self.layer = Layer::Picker(Picker::default());
+        effects.push(Effect::Ask(Ask::Experiments));
     }
 
     fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {
@@ -404,6 +417,7 @@ impl App {
                 self.table.take_sketches(&metric, sketches, &self.rows);
             }
             Data::Tail { run, attempt, lines } => self.tail = Some(Tail { run, attempt, lines }),
+            Data::Workers(workers) => self.workers = workers,
             Data::Detail(detail) => self.detail = Some(detail),
             Data::Log(log) => self.log = Some(log),
             Data::Experiments(files) => self.list_experiments(files),

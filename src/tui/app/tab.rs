@@ -8,17 +8,19 @@ pub enum Tab {
     Runs,
     Charts,
     Ablations,
+    Queue,
     Run,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 4] = [Tab::Runs, Tab::Charts, Tab::Ablations, Tab::Run];
+    pub const ALL: [Tab; 5] = [Tab::Runs, Tab::Charts, Tab::Ablations, Tab::Queue, Tab::Run];
 
     pub fn title(self) -> &'static str {
         match self {
             Tab::Runs => "Runs",
             Tab::Charts => "Charts",
             Tab::Ablations => "Ablations",
+            Tab::Queue => "Queue",
             Tab::Run => "Run",
         }
     }
@@ -28,6 +30,7 @@ impl Tab {
             Tab::Runs => Scope::Runs,
             Tab::Charts => Scope::Charts,
             Tab::Ablations => Scope::Ablations,
+            Tab::Queue => Scope::Queue,
             Tab::Run => Scope::Run,
         }
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::store::model::State;
 use crate::tui::curves::Sample;
 use crate::tui::effect::Request;
-use crate::tui::event::{Listed, Plan, PlannedRun};
+use crate::tui::event::{Listed, Plan, PlannedRun, Worker, Working};
 use crate::tui::inspect::{Detail, Log};
 use crate::tui::keys::key_named;
 use crate::tui::screens::{self, charts::Cache};
@@ -767,7 +767,7 @@ fn the_table_is_copied_and_saved_in_every_format() {
 #[test]
 fn the_run_screen_shows_one_run_whole() {
     let mut lab = tabled(140, 60);
-    lab.keys("1 b j 4");
+    lab.keys("1 b j 5");
     assert!(lab.asked.contains(&Effect::Ask(Ask::Inspect(Some("demo-00000001".into())))));
     let history = crate::store::StateChange {
         at: 5000,
@@ -812,7 +812,7 @@ fn the_run_screen_shows_one_run_whole() {
 #[test]
 fn the_log_follows_and_is_searched() {
     let mut lab = tabled(80, 24);
-    lab.keys("4 l");
+    lab.keys("5 l");
     let mut lines: Vec<String> = (0..100).map(|i| format!("line {i}")).collect();
     lines[30].push_str(" ERROR: no space left");
     lab.event(Event::Data(Data::Log(Log { run: "demo-00000000".into(), lines: lines.clone() })));
@@ -828,6 +828,63 @@ fn the_log_follows_and_is_searched() {
     assert!(lab.screen().contains("line 100"));
     lab.keys("/ ctrl-u z z z enter");
     assert!(lab.screen().contains("no line of the log contains"));
+}
+
+#[test]
+fn the_queue_says_who_works_what_waits_and_why() {
+    let mut rows = tabled(80, 24).app.rows;
+    for (i, row) in rows.iter_mut().enumerate().skip(2) {
+        row.state = State::Queued;
+        row.queued_at = i as i64;
+        row.progress = Default::default();
+        row.spec["train"] = json!({"epochs": 20});
+    }
+    rows[0].state = State::Running;
+    rows[0].spec["train"] = json!({"epochs": 20});
+    let mut lab = Lab::with(rows, 140, 30);
+    let worker = |slot: &str, state: Working, run: Option<&str>| Worker {
+        slot: slot.into(),
+        state,
+        run: run.map(str::to_owned),
+    };
+    let workers = vec![
+        worker("cpu-0", Working::Working, Some("demo-00000000")),
+        worker("cpu-1", Working::None, None),
+    ];
+    lab.event(Event::Data(Data::Workers(workers)));
+    lab.keys("4");
+    let screen = lab.screen();
+    for text in [
+        "1 at work, 6 waiting · all done in about",
+        "● cpu-0 works",
+        "· cpu-1 no worker",
+        "running on cpu-0, 3m00s left",
+        "next, in about 3m00s",
+        "behind 1, in about 7m00s",
+        "now",
+        "░",
+    ] {
+        assert!(screen.contains(text), "{text} in\n{screen}");
+    }
+    // The last one goes one place earlier: those above are raised with it, and it can be taken back.
+    lab.keys("G K");
+    let raised: Vec<(String, i64)> =
+        [2, 3, 4, 5, 7].map(|i| (format!("demo-0000000{i}"), 1)).to_vec();
+    assert_eq!(lab.last_request(), Some(&Request::Order(raised)));
+    lab.keys("u");
+    assert!(
+        matches!(lab.last_request(), Some(Request::Undo(undo)) if undo.what == "place of demo-00000007")
+    );
+    lab.keys("g g K");
+    assert!(lab.screen().contains("only what waits"));
+    lab.keys("d");
+    assert_eq!(lab.last_request(), Some(&Request::Drain(Some("cpu-0".into()))));
+    lab.keys("+");
+    assert_eq!(lab.last_request(), Some(&Request::AddWorker));
+    lab.keys("j p");
+    assert_eq!(lab.last_request(), Some(&Request::Pause(vec!["demo-00000002".into()])));
+    lab.keys("i");
+    assert_eq!((lab.app.tab, lab.app.selected().unwrap().id.as_str()), (Tab::Run, "demo-00000002"));
 }
 
 #[test]

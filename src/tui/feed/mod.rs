@@ -9,6 +9,7 @@ mod experiments;
 mod inspect;
 mod tail;
 mod verbs;
+mod workers;
 
 use std::collections::HashMap;
 use std::io;
@@ -24,7 +25,7 @@ use crate::store::{CurvePoint, ExperimentRecord, RunId, Store, StoreError};
 use super::Options;
 use super::curves::{CurveId, Sample};
 use super::effect::{Ask, Watched};
-use super::event::{Data, Event, Points};
+use super::event::{Data, Event, Points, Worker};
 use super::memory::Memory;
 
 /// Time between two looks at whether anything has changed.
@@ -62,6 +63,8 @@ impl Feed {
                 last_steps: HashMap::new(),
                 records: Vec::new(),
                 follower: inspect::Follower::default(),
+                workers: Vec::new(),
+                looks: 0,
                 sketched: HashMap::new(),
                 drawn: HashMap::new(),
             };
@@ -97,6 +100,10 @@ struct Server {
     /// Newest step of every curve, as of the last look.
     last_steps: HashMap<CurveId, u64>,
     follower: inspect::Follower,
+    /// Workers as they were told last.
+    workers: Vec<Worker>,
+    /// Counts looks at the run log.
+    looks: u32,
     /// Experiments as they were told last.
     records: Vec<ExperimentRecord>,
     /// Metric → runs whose sketches are wanted.
@@ -173,6 +180,15 @@ impl Server {
             }
             opened => opened?,
         };
+        // A worker that dies commits nothing: its lock is looked at once a second, whatever the run log says.
+        if self.looks.is_multiple_of(5) {
+            let workers = workers::read(&self.home, &store).await?;
+            if workers != self.workers {
+                self.workers.clone_from(&workers);
+                self.tell(Data::Workers(workers));
+            }
+        }
+        self.looks = self.looks.wrapping_add(1);
         let version = store.data_version().await?;
         if self.version == Some(version) {
             return Ok(());

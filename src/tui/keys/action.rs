@@ -89,6 +89,13 @@ pub enum Action {
     Tag,
     Note,
     Undo,
+    // The queue.
+    Earlier,
+    Later,
+    ToFront,
+    AddWorker,
+    Drain,
+    DrainAll,
     // Layers.
     Yes,
     No,
@@ -121,6 +128,7 @@ pub enum Scope {
     Runs,
     Charts,
     Ablations,
+    Queue,
     Run,
     /// A line of text.
     Typing,
@@ -133,12 +141,13 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Scope; 13] = [
+    pub const ALL: [Scope; 14] = [
         Scope::Anywhere,
         Scope::Screen,
         Scope::Runs,
         Scope::Charts,
         Scope::Ablations,
+        Scope::Queue,
         Scope::Run,
         Scope::Typing,
         Scope::Filter,
@@ -153,7 +162,7 @@ impl Scope {
     pub fn inherits(self) -> &'static [Scope] {
         match self {
             Scope::Anywhere => &[],
-            Scope::Runs | Scope::Charts | Scope::Ablations | Scope::Run => {
+            Scope::Runs | Scope::Charts | Scope::Ablations | Scope::Queue | Scope::Run => {
                 &[Scope::Screen, Scope::Anywhere]
             }
             Scope::Filter | Scope::Palette | Scope::Help => &[Scope::Typing, Scope::Anywhere],
@@ -169,6 +178,7 @@ impl Scope {
             Scope::Runs => "runs",
             Scope::Charts => "charts",
             Scope::Ablations => "ablations",
+            Scope::Queue => "queue",
             Scope::Run => "run",
             Scope::Typing => "typing",
             Scope::Filter => "filter",

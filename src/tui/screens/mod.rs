@@ -11,6 +11,7 @@ pub mod layout;
 pub mod legend;
 pub mod palette;
 pub mod picker;
+pub mod queue;
 pub mod run;
 pub mod table;
 pub mod welcome;
@@ -36,6 +37,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         Tab::Runs => runs(app, frame.body, buf, cache),
         Tab::Charts => charts(app, frame.body, buf, cache),
         Tab::Ablations => ablations::draw(app, frame.body, buf, cache),
+        Tab::Queue => queue::draw(app, frame.body, buf),
         Tab::Run => run::draw(app, frame.body, buf),
     }
     match &app.layer {
