@@ -193,6 +193,27 @@ async fn the_story_is_told_as_it_happened() {
 }
 
 #[tokio::test]
+async fn a_sketch_shows_the_course_of_a_curve_and_its_latest_mean() {
+    let lab = lab().await;
+    let (id, dir) = lab.one().await;
+    let mut story = Story::default();
+    story.start(0);
+    (1..=1000).for_each(|step| story.point(step, &[("loss", 1001.0 - step as f64)]));
+    story.point(1001, &[("lr", f64::NAN)]);
+    std::fs::write(dir.journal(), &story.text).unwrap();
+    catch_up(&lab.store, &id, &dir).await.unwrap();
+    let runs = vec![id.clone(), "nobody".to_owned()];
+    let sketches = lab.store.sketches("loss", &runs).await.unwrap();
+    assert_eq!(sketches.len(), 1);
+    let sketch = &sketches[0];
+    assert_eq!((sketch.strokes.len(), sketch.last_step), (STROKES, 1000));
+    assert_eq!(sketch.strokes[0], 992.5, "the mean of the first sixteen");
+    assert!(sketch.strokes.is_sorted_by(|a, b| a > b), "{:?}", sketch.strokes);
+    assert_eq!(sketch.recent, 8.5, "the mean of the last sixteen");
+    assert!(lab.store.sketches("lr", &runs).await.unwrap()[0].recent.is_nan());
+}
+
+#[tokio::test]
 async fn a_resumed_attempt_takes_back_what_lies_beyond_its_checkpoint() {
     let text = eventful().text;
     let second_end = text

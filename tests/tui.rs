@@ -50,6 +50,38 @@ fn a_grid_is_queued_paused_resumed_and_cancelled_by_keyboard() {
 }
 
 #[test]
+fn a_key_file_is_obeyed_and_its_mistakes_are_named() {
+    let dir = folder();
+    let keys = dir.path().join("keys.toml");
+    let named = keys.to_str().unwrap();
+    fs::write(&keys, "[screens]\nquit = \"ctrl-q\"\n").unwrap();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[("INSTDISC_LAB_KEYS", named)]);
+    terminal.shows("ctrl-q quit").types("q?").shows("type to search");
+    terminal.types("\u{1b}").shows("This lab has no runs yet.");
+    assert_eq!(terminal.types("\u{11}").ends().exit_code(), 0);
+    fs::write(&keys, "[runs]\npause = \"r\"\n").unwrap();
+    let mut terminal = Terminal::start(dir.path(), 120, 24, &[], &[("INSTDISC_LAB_KEYS", named)]);
+    terminal.shows("keys.toml:2: runs.pause: found \"r\", allowed: a key that runs.resume");
+    assert_eq!(terminal.ends().exit_code(), 2);
+}
+
+#[test]
+fn screens_turn_and_commands_are_typed() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
+    terminal.shows("This lab has no runs yet.").types("a").shows("makes 3 runs");
+    terminal.types("\r").shows("○ 3 queued");
+    terminal.types(":group la\t\r").shows("λ = 30");
+    terminal.types("t").shows("tag sweep-").types("keep\r").shows("is tagged").shows("keep");
+    terminal.types("u").shows("undone: tags of");
+    terminal.types("D").shows("there is no way back").types("no\r").shows("nothing was deleted");
+    terminal.resize(70, 20);
+    terminal.types("2").types("1").shows("state");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    assert!(dir.path().join("home/screens.json").exists());
+}
+
+#[test]
 fn read_only_looks_and_asks_for_nothing() {
     let dir = folder();
     let mut terminal = Terminal::start(dir.path(), 80, 24, &["--readonly"], &[]);

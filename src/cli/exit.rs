@@ -13,6 +13,7 @@ use crate::queue::worker::WorkerError;
 use crate::queue::{QueueError, SettingsError};
 use crate::report::ablation::AblationError;
 use crate::store::StoreError;
+use crate::tui::TuiError;
 
 /// How a subcommand ended without an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,7 @@ fn is_bad_input(report: &Report) -> bool {
             || cause.downcast_ref().is_some_and(QueueError::is_curable)
             || cause.downcast_ref().is_some_and(StoreError::is_curable)
             || cause.downcast_ref().is_some_and(WorkerError::is_curable)
+            || cause.downcast_ref().is_some_and(TuiError::is_curable)
     })
 }
 

@@ -225,7 +225,7 @@ fn factors(
 }
 
 /// A key's value in a run where it means something.
-fn setting(run: &RunRow, key: &str) -> Option<Value> {
+pub fn setting(run: &RunRow, key: &str) -> Option<Value> {
     let known = keys::key(key)?;
     let mut under = Map::new();
     for condition in known.applies {
@@ -244,8 +244,8 @@ fn value(run: &RunRow, metric: &str, best: bool) -> Option<f64> {
     if best { summary.best } else { Some(summary.last.0) }
 }
 
-/// Mean and standard deviation of a sample (divisor n − 1).
-fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
+/// Mean and standard deviation of a sample (divisor n − 1); no mean of nothing, no deviation below two values.
+pub fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
     let n = values.len() as f64;
     if values.is_empty() {
         return (None, None);
@@ -256,7 +256,7 @@ fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
 }
 
 /// Whether every run of a row has what the reference was measured with.
-fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
+pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
     let same = |a: &Value, b: &Value| a == b || (a.is_number() && a.as_f64() == b.as_f64());
     reference.where_.iter().all(|(key, wanted)| {
         group.iter().all(|run| setting(run, key).is_some_and(|value| same(&value, wanted)))

@@ -14,10 +14,35 @@ impl Ablation {
             Format::Json => format!("{:#}\n", self.json()),
             Format::Csv => self.flat().render(format),
             Format::Table | Format::Md | Format::Tex => {
-                let table = if self.two_way { self.crossed() } else { self.listed() };
-                table.render(format) + &self.footnotes(format)
+                self.table().render(format) + &self.footnotes(format)
             }
         }
+    }
+
+    /// The cells that people read, without the footnotes.
+    pub fn table(&self) -> Table {
+        if self.two_way { self.crossed() } else { self.listed() }
+    }
+
+    /// Line and column of [`Ablation::table`] in which a row's value stands.
+    pub fn place(&self, row: usize) -> Option<(usize, usize)> {
+        let here = self.rows.get(row)?;
+        let Some((across, down)) = self.factors.split_last().filter(|_| self.two_way) else {
+            return Some((row, self.factors.len()));
+        };
+        let (mut columns, mut lines) = (Vec::new(), Vec::new());
+        for row in &self.rows {
+            let (column, line) = (row.factors.get(across), self.line(row, across));
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        let y = lines.iter().position(|line| *line == self.line(here, across))?;
+        let x = columns.iter().position(|column| *column == here.factors.get(across))?;
+        Some((y, down.len() + x))
     }
 
     /// The fixed form of `table --format json`.

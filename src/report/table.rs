@@ -74,6 +74,20 @@ impl Table {
         self.strong.push((row, column));
     }
 
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Cells, row by row.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
+    /// Whether a cell is set in bold.
+    pub fn is_strong(&self, row: usize, column: usize) -> bool {
+        self.strong.contains(&(row, column))
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

@@ -198,6 +198,11 @@ fn a_second_factor_can_go_across() {
      1  2.0 ± 1.4 (2)  3.0 ± 1.4 (2)
     10  4.0 ± 1.4 (2)  5.0 ± 1.4 (2)
     "#);
+    let cell = |row: usize| {
+        let (y, x) = crossed.place(row).unwrap();
+        crossed.table().rows()[y][x].clone()
+    };
+    assert_eq!([cell(1), cell(2)], ["3.0 ± 1.4 (2)", "4.0 ± 1.4 (2)"]);
     // Rows alone: what is not named is averaged over.
     let options = Options { rows: vec!["m".into()], ..Options::default() };
     let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;

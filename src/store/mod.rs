@@ -21,6 +21,7 @@ mod points;
 mod records;
 mod request;
 mod restore;
+mod sketch;
 mod transition;
 
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub use records::{
 };
 
 pub use restore::Restored;
+pub use sketch::{STROKES, Sketch};
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::store::model::RunId;
 
 use super::curves::CurveId;
+use super::memory::Memory;
 
 /// What an update leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +16,8 @@ pub enum Effect {
     Suspend,
     /// Draw every cell again.
     Redraw,
+    /// Hand this to the clipboard of whoever sits at the terminal.
+    Copy(String),
     Ask(Ask),
 }
 
@@ -23,11 +26,18 @@ pub enum Effect {
 pub enum Ask {
     /// Keep these curves coming, each from after its last known step; no others.
     Watch(Vec<Watched>),
+    /// Keep sketches of a metric coming for these runs.
+    Sketch {
+        metric: String,
+        runs: Vec<RunId>,
+    },
     /// The last lines of a run's standard error.
     Tail {
         run: RunId,
         attempt: u32,
     },
+    /// Keep everything about this run coming; of no run.
+    Inspect(Option<RunId>),
     /// Which experiment files are there?
     Experiments,
     /// Which runs would this make?
@@ -35,6 +45,13 @@ pub enum Ask {
         file: PathBuf,
         size: Option<String>,
     },
+    /// Write a file into the folder that the screens were started in.
+    Save {
+        file: String,
+        text: String,
+    },
+    /// Keep this for the next time.
+    Remember(Memory),
     Do(Request),
 }
 
@@ -55,4 +72,33 @@ pub enum Request {
     /// Resumes what is paused, retries what failed, was lost or cancelled.
     Resume(Vec<RunId>),
     Cancel(Vec<RunId>),
+    Archive {
+        runs: Vec<RunId>,
+        archived: bool,
+    },
+    Tag {
+        runs: Vec<RunId>,
+        add: Vec<String>,
+        remove: Vec<String>,
+    },
+    Note {
+        runs: Vec<RunId>,
+        text: String,
+    },
+    /// Takes runs away with their directories.
+    Remove(Vec<RunId>),
+    /// Other priorities: the order of what waits.
+    Order(Vec<(RunId, i64)>),
+    /// One more worker: for a slot of the lab that has none, else for a new one.
+    AddWorker,
+    /// The worker of a slot leaves after its run; without a slot: all of them.
+    Drain(Option<String>),
+    Undo(Undo),
+}
+
+/// Requests that take back what was done, with its name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undo {
+    pub what: String,
+    pub requests: Vec<Request>,
 }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use crossterm::event::KeyEvent;
 
 use crate::store::model::{RunId, RunRow};
+use crate::store::{ExperimentRecord, Sketch};
 
-use super::curves::CurveId;
+use super::curves::{CurveId, Sample};
+use super::inspect::{Detail, Log};
+use super::memory::Memory;
 
 /// Everything that wakes the loop.
 #[derive(Clone, Debug)]
@@ -28,15 +31,29 @@ pub enum Event {
 pub enum Data {
     /// All runs as they stand.
     Runs(Vec<RunRow>),
+    /// All experiments as they were last queued.
+    Records(Vec<ExperimentRecord>),
     Points(Points),
+    /// Curves in a few strokes.
+    Sketches {
+        metric: String,
+        sketches: Vec<Sketch>,
+    },
     /// The last lines of a run's standard error.
     Tail {
         run: RunId,
         attempt: u32,
         lines: Vec<String>,
     },
+    /// Who works here.
+    Workers(Vec<Worker>),
+    /// One run whole.
+    Detail(Box<Detail>),
+    Log(Log),
     Experiments(Vec<Listed>),
     Plan(Plan),
+    /// What the lab remembers of its screens.
+    Memory(Memory),
     /// A request is done, or was refused; in words.
     Answer {
         done: bool,
@@ -46,14 +63,34 @@ pub enum Data {
     Trouble(String),
 }
 
+/// A slot with its worker, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worker {
+    pub slot: String,
+    pub state: Working,
+    pub run: Option<RunId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Working {
+    Working,
+    Idle,
+    /// Leaves after the run at hand.
+    Draining,
+    /// It said hello and died.
+    Gone,
+    /// The lab has the slot, and nobody works it.
+    None,
+}
+
 /// New points of one curve.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Points {
     pub curve: CurveId,
     /// The step that they come after; what does not fit to the end of the curve is of an older question.
     pub after: Option<u64>,
-    /// (step, value), steps rising.
-    pub points: Vec<(u64, f64)>,
+    /// Steps rising.
+    pub points: Vec<Sample>,
 }
 
 /// An experiment file that could be queued.

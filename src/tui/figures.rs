@@ -50,6 +50,41 @@ pub fn percent(x: f64) -> String {
     if x.is_finite() { format!("{x:.1}") } else { value(x) }
 }
 
+/// A difference, with its sign.
+pub fn signed(x: f64) -> String {
+    if x > 0.0 { format!("+{}", value(x)) } else { value(x) }
+}
+
+/// One unit: `42s`, `3m`, `5h`, `2d`.
+pub fn brief_duration(seconds: f64) -> String {
+    let text = duration(seconds);
+    let end = text.find(|c: char| !c.is_ascii_digit()).map_or(text.len(), |at| at + 1);
+    text.get(..end).unwrap_or(&text).to_owned()
+}
+
+/// A share in [0, 1] as a bar of `cells`, in eighths of a cell, so that slow runs are seen to move.
+pub fn bar(share: f64, cells: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * (cells * 8) as f64).round() as usize;
+    let filled = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
+    let rest = cells - filled.chars().count();
+    format!("{filled}{}", "·".repeat(rest))
+}
+
+/// A curve as one line of blocks, its own range from bottom to top; what is not finite is a gap.
+pub fn strokes(values: &[f64]) -> String {
+    const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let finite = || values.iter().copied().filter(|x| x.is_finite());
+    let (low, high) =
+        (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
+    let block = |x: f64| match (x - low) / (high - low) {
+        _ if !x.is_finite() => ' ',
+        share if share.is_finite() => BLOCKS[((share * 8.0) as usize).min(7)],
+        _ => BLOCKS[3],
+    };
+    values.iter().map(|&x| block(x)).collect()
+}
+
 /// A position on an axis whose ticks lie `step` apart: as many decimals as the step needs, `12k`, `3.5M`.
 pub fn tick(x: f64, step: f64) -> String {
     let (scale, suffix) = match step.abs() * 10.0 {
@@ -68,6 +103,27 @@ pub fn tick(x: f64, step: f64) -> String {
     // A step of 2.5 or 0.25 needs one decimal more than its magnitude says.
     let decimals = decimals + usize::from((step * 10f64.powi(decimals as i32)).fract() > 1e-6);
     format!("{x:.decimals$}{suffix}")
+}
+
+/// A round number on its own: `0.001`, `20`, `5k`, `1e-7`.
+pub fn short_number(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0".into(),
+        m if m >= 1e6 => format!("{}M", x / 1e6),
+        m if m >= 1e4 => format!("{}k", x / 1e3),
+        m if m >= 1e-4 => {
+            let text = format!("{x:.6}");
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => format!("{x:.0e}"),
+    }
+}
+
+/// Seconds as a tick: `30s`, `5m`, `1h30m`.
+pub fn tick_duration(seconds: f64) -> String {
+    let text = duration(seconds);
+    let text = text.trim_end_matches("00s").trim_end_matches("00m").trim_end_matches("00h");
+    if text.is_empty() || text == "0s" { "0".into() } else { text.to_owned() }
 }
 
 /// A configured value as a cell: numbers as written, strings without quotes.
@@ -164,11 +220,34 @@ mod tests {
     }
 
     #[test]
+    fn bars_and_sketches_are_as_wide_as_said() {
+        assert_eq!([bar(0.0, 4), bar(0.5, 4), bar(1.0, 4)], ["····", "██··", "████"]);
+        assert_eq!(bar(0.28, 4), "█▏··");
+        assert_eq!(strokes(&[0.0, 1.0, f64::NAN, 0.5]), "▁█ ▅");
+        assert_eq!(strokes(&[2.0, 2.0]), "▄▄");
+        assert_eq!([brief_duration(7500.0), signed(1.5), signed(-2.0)], ["2h", "+1.50", "-2.00"]);
+    }
+
+    #[test]
     fn ticks_have_the_decimals_that_their_step_needs() {
         assert_eq!([tick(2.5, 0.5), tick(7.0, 1.0), tick(0.25, 0.25)], ["2.5", "7", "0.25"]);
         assert_eq!([tick(12_000.0, 2000.0), tick(500.0, 100.0)], ["12k", "500"]);
         assert_eq!([tick(3_500_000.0, 500_000.0), tick(7.5, 2.5)], ["3500k", "7.5"]);
         assert_eq!(tick(4_000_000.0, 2_000_000.0), "4M");
+    }
+
+    #[test]
+    fn round_numbers_and_times_have_no_zeros_to_spare() {
+        assert_eq!(
+            [short_number(0.001), short_number(20.0), short_number(50_000.0)],
+            ["0.001", "20", "50k"]
+        );
+        assert_eq!([short_number(1e-7), short_number(0.0)], ["1e-7", "0"]);
+        assert_eq!(
+            [tick_duration(0.0), tick_duration(30.0), tick_duration(300.0)],
+            ["0", "30s", "5m"]
+        );
+        assert_eq!([tick_duration(5400.0), tick_duration(7200.0)], ["1h30m", "2h"]);
     }
 
     #[test]

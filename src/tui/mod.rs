@@ -7,17 +7,19 @@
 //!        ^────────────────────────── Ask ─────────────────────────────┘
 //! ```
 //!
-//! [`event`] is everything that can happen, [`action`] everything that a person can ask for with its keys, [`app`] the
+//! [`event`] is everything that can happen, [`keys`] everything that a person can ask for with its keys, [`app`] the
 //! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw; [`feed`] is the only part that talks
 //! to the run log and the queue, [`terminal`] the only one that talks to the terminal.
 
-pub mod action;
 pub mod app;
 pub mod curves;
 pub mod effect;
 pub mod event;
 pub mod feed;
 pub mod figures;
+pub mod inspect;
+pub mod keys;
+pub mod memory;
 pub mod screens;
 pub mod terminal;
 pub mod theme;
@@ -33,6 +35,7 @@ use app::App;
 use effect::Effect;
 use event::Event;
 use feed::Feed;
+use keys::{Keymap, KeysError};
 use screens::charts::Cache;
 use terminal::Screen;
 
@@ -58,17 +61,27 @@ pub enum TuiError {
     Terminal(io::Error),
     #[error("a thread cannot be started: {0}")]
     Thread(io::Error),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+}
+
+impl TuiError {
+    /// Whether a person can do something about it.
+    pub fn is_curable(&self) -> bool {
+        matches!(self, TuiError::Keys(_))
+    }
 }
 
 /// Opens the screens on a lab and stays until `q`, a signal or the loss of the terminal; none of them stops a run.
 pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
+    let keymap = Keymap::load(keys::key_file(|name| std::env::var(name).ok()))?;
     let (sender, events) = mpsc::channel();
     terminal::install_panic_hook(sender.clone());
     terminal::listen(&sender).map_err(TuiError::Thread)?;
     let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
     let mut screen = Screen::enter().map_err(TuiError::Terminal)?;
     let size = screen.size().map_err(TuiError::Terminal)?;
-    let mut app = App::new(home.root().display().to_string(), options.readonly, size);
+    let mut app = App::new(home.root().display().to_string(), options.readonly, size, keymap);
     // A terminal that fails while it is drawn on is gone, and nobody is left to be told.
     let drawn = attend(&mut screen, &mut app, &events, &feed);
     drop(screen);
@@ -125,6 +138,7 @@ fn attend(
                     Effect::Quit => return Ok(()),
                     Effect::Redraw => screen.forget()?,
                     Effect::Suspend => suspend(screen, app, events)?,
+                    Effect::Copy(text) => screen.copy(&text)?,
                     Effect::Ask(ask) => feed.ask(ask),
                 }
             }

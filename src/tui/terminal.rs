@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Stdout, Write};
 use std::mem::ManuallyDrop;
 use std::sync::mpsc::Sender;
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::KeyEventKind;
 use crossterm::terminal::{
@@ -63,6 +64,15 @@ impl Screen {
         self.terminal.clear()
     }
 
+    /// Hands text to the clipboard of the terminal, also over ssh (OSC 52). Inside tmux, which may keep that sequence to
+    /// itself, tmux is asked to do it.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        if std::env::var_os("TMUX").is_some() && copy_by_tmux(text).is_ok() {
+            return Ok(());
+        }
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    }
+
     /// Gives the terminal to the shell until `fg`; the whole process group stops, so that a `make` above us does too.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
@@ -81,6 +91,18 @@ impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// `load-buffer -w` sets tmux's own buffer and passes it on to the terminal outside.
+fn copy_by_tmux(text: &str) -> io::Result<()> {
+    use std::process::{Command, Stdio};
+    let mut tmux = Command::new("tmux");
+    tmux.args(["load-buffer", "-w", "-"]).stdin(Stdio::piped());
+    let mut child = tmux.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(text.as_bytes())?;
+    }
+    if child.wait()?.success() { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
 }
 
 fn take() -> io::Result<()> {

@@ -1,13 +1,17 @@
-//! What lies over the run table: the filter line, the experiment picker, a question, the help page.
+//! What lies over a screen: a line being typed, the palette, a list, a question, the help page.
 
 use std::path::PathBuf;
 
 use crate::store::model::RunId;
-use crate::tui::action::Action;
 use crate::tui::effect::{Ask, Effect, Request};
 use crate::tui::event::{Listed, Plan};
+use crate::tui::keys::{Action, Scope};
+use crate::tui::screens::help;
 
 use super::App;
+use super::choose::Choose;
+use super::line::Line;
+use super::palette::Palette;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Layer {
@@ -16,15 +20,41 @@ pub enum Layer {
     /// The filter is being typed; `before` is what `esc` goes back to.
     Filter {
         before: String,
+        line: Line,
     },
+    Palette(Palette),
+    Typed(Typed),
+    Choose(Choose),
     Picker(Picker),
     /// Cancel these runs?
     Confirm {
         runs: Vec<RunId>,
     },
     Help {
+        search: Line,
         scroll: usize,
     },
+}
+
+/// A line that is typed for a purpose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Typed {
+    pub purpose: Purpose,
+    pub line: Line,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Purpose {
+    Tag(Vec<RunId>),
+    Note(Vec<RunId>),
+    /// Deletes once the name is typed.
+    Remove(Vec<RunId>),
+    /// Which charts are shown, seen as one types; `before` is what `esc` goes back to.
+    Metrics {
+        before: String,
+    },
+    /// Looks for words in the log.
+    Search,
 }
 
 /// The experiment picker.
@@ -39,6 +69,22 @@ pub struct Picker {
     pub plans: Vec<Plan>,
     /// Plans asked for.
     asked: Vec<(PathBuf, Option<String>)>,
+}
+
+impl Layer {
+    /// Where keys go; `None`: to the screen.
+    pub fn scope(&self) -> Option<Scope> {
+        match self {
+            Layer::None => None,
+            Layer::Filter { .. } => Some(Scope::Filter),
+            Layer::Palette(_) => Some(Scope::Palette),
+            Layer::Typed(_) => Some(Scope::Typing),
+            Layer::Choose(_) => Some(Scope::Choose),
+            Layer::Picker(_) => Some(Scope::Picker),
+            Layer::Confirm { .. } => Some(Scope::Confirm),
+            Layer::Help { .. } => Some(Scope::Help),
+        }
+    }
 }
 
 impl Picker {
@@ -86,7 +132,22 @@ impl App {
     pub(super) fn act_in_layer(&mut self, action: Action, effects: &mut Vec<Effect>) {
         match std::mem::take(&mut self.layer) {
             Layer::None => {}
-            Layer::Filter { before } => self.act_in_filter(action, before),
+            Layer::Filter { before, line } => self.act_in_filter(action, before, line, effects),
+            Layer::Palette(palette) => self.act_in_palette(action, palette, effects),
+            Layer::Typed(mut typed) => match action {
+                Action::Back => {
+                    if let Purpose::Metrics { before } = typed.purpose {
+                        self.charts.filter = before;
+                    }
+                }
+                Action::Accept => self.take_typed(typed, effects),
+                edit => {
+                    typed.line.act(edit);
+                    self.layer = Layer::Typed(typed);
+                    self.preview_typed();
+                }
+            },
+            Layer::Choose(choose) => self.act_in_choose(action, choose, effects),
             Layer::Picker(picker) => self.act_in_picker(action, picker, effects),
             Layer::Confirm { runs } => {
                 if action == Action::Yes {
@@ -95,48 +156,83 @@ impl App {
                     self.say(true, "nothing was cancelled");
                 }
             }
-            Layer::Help { scroll } => {
-                let scroll = match action {
-                    Action::Back => return,
-                    Action::Down => scroll + 1,
-                    Action::Up => scroll.saturating_sub(1),
-                    Action::HalfPageDown => scroll + 10,
-                    Action::HalfPageUp => scroll.saturating_sub(10),
-                    Action::First => 0,
-                    Action::Last => usize::MAX,
-                    _ => scroll,
-                };
-                let most = crate::tui::screens::help::most_scrolled(self.size);
-                self.layer = Layer::Help { scroll: scroll.min(most) };
-            }
+            Layer::Help { search, scroll } => self.act_in_help(action, search, scroll),
         }
     }
 
     /// A character that is no binding: text, where text is typed.
     pub(super) fn type_into_layer(&mut self, c: char) {
-        if matches!(self.layer, Layer::Filter { .. }) {
-            let text = format!("{}{c}", self.table.filter());
-            self.table.set_filter(&text, &self.rows);
+        match &mut self.layer {
+            Layer::Filter { line, .. } => {
+                line.insert(c);
+                self.table.set_filter(&line.text().to_owned(), &self.rows);
+            }
+            Layer::Palette(palette) => palette.insert(c),
+            Layer::Typed(typed) => {
+                typed.line.insert(c);
+                self.preview_typed();
+            }
+            Layer::Help { search, scroll } => {
+                search.insert(c);
+                *scroll = 0;
+            }
+            _ => {}
         }
     }
 
-    fn act_in_filter(&mut self, action: Action, before: String) {
-        let mut text = self.table.filter().to_owned();
+    /// What is seen while it is typed.
+    fn preview_typed(&mut self) {
+        if let Layer::Typed(Typed { purpose: Purpose::Metrics { .. }, line }) = &self.layer {
+            self.charts.filter = line.text().to_owned();
+        }
+    }
+
+    fn act_in_filter(
+        &mut self,
+        action: Action,
+        before: String,
+        mut line: Line,
+        effects: &mut Vec<Effect>,
+    ) {
         match action {
             Action::Accept => return,
             Action::Back => return self.table.set_filter(&before, &self.rows),
             Action::Down => self.table.step(1),
             Action::Up => self.table.step(-1),
-            Action::EraseChar => drop(text.pop()),
-            Action::EraseWord => {
-                let kept = text.trim_end().rfind(' ').map_or(0, |at| at + 1);
-                text.truncate(kept);
+            Action::SaveFilter if line.text().trim().is_empty() => {}
+            Action::SaveFilter => {
+                self.memory.add_filter(line.text().trim());
+                self.remember(effects);
+                return self.say(true, format!("filter saved: {}", line.text().trim()));
             }
-            Action::EraseAll => text.clear(),
-            _ => {}
+            edit => {
+                line.act(edit);
+            }
         }
-        self.table.set_filter(&text, &self.rows);
-        self.layer = Layer::Filter { before };
+        self.table.set_filter(line.text(), &self.rows);
+        self.layer = Layer::Filter { before, line };
+    }
+
+    /// `esc` empties the search first, then closes.
+    fn act_in_help(&mut self, action: Action, mut search: Line, scroll: usize) {
+        let page = usize::from(self.size.1).saturating_sub(6).max(1);
+        let scroll = match action {
+            Action::Back | Action::Accept if search.text().is_empty() => return,
+            Action::Back => {
+                search = Line::default();
+                0
+            }
+            Action::Down => scroll + 1,
+            Action::Up => scroll.saturating_sub(1),
+            Action::PageDown => scroll + page,
+            Action::PageUp => scroll.saturating_sub(page),
+            edit => {
+                search.act(edit);
+                0
+            }
+        };
+        let most = help::most_scrolled(self, search.text());
+        self.layer = Layer::Help { search, scroll: scroll.min(most) };
     }
 
     fn act_in_picker(&mut self, action: Action, mut picker: Picker, effects: &mut Vec<Effect>) {

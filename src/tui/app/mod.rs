@@ -3,25 +3,48 @@
 //! [`App::update`] is pure: no I/O, and the time of day comes as an argument. Screens read this state and never change
 //! it, so that what is drawn is a function of what happened.
 
+mod ablations;
+mod charts;
+mod choose;
+mod column;
+mod forecast;
 mod layer;
+mod line;
+mod palette;
+mod queue;
+mod run;
 mod shown;
+mod tab;
 mod table;
 mod verbs;
 
-pub use layer::{Layer, Picker};
-pub use shown::{Axis, Chart, Focus, Shown};
-pub use table::{SortKey, Table, best, factor, factors, last, share, written};
+pub use ablations::Ablations;
+pub use charts::{Charts, SMOOTHING};
+pub use choose::Choose;
+pub use column::{Column, best, factor, last, share, short, time_left, written};
+pub use forecast::Forecast;
+pub use layer::{Layer, Picker, Purpose, Typed};
+pub use line::Line;
+pub use palette::{Candidate, Palette};
+pub use run::{Panel, RunView};
+pub use shown::{Axis, Shown, groups};
+pub use tab::Tab;
+pub use table::{Line as TableLine, Table, factors};
+pub use verbs::{named, to_type};
 
 use std::collections::HashMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
-use super::action::{self, Action, Meaning, Scope};
 use super::curves::{CurveId, Series};
-use super::effect::{Ask, Effect, Watched};
-use super::event::{Data, Event, Points};
+use super::effect::{Ask, Effect, Undo, Watched};
+use super::event::{Data, Event, Points, Worker};
+use super::inspect::{Detail, Log};
+use super::keys::{self, Action, Keymap, Meaning, Scope};
+use super::memory::Memory;
 use super::screens::layout;
 
 /// How long a message stays, in milliseconds.
@@ -51,10 +74,12 @@ pub struct App {
     /// Where the lab is, for the head line.
     pub place: String,
     pub readonly: bool,
+    pub keymap: Keymap,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     /// Milliseconds since 1970 at the last update.
     pub now: i64,
+    pub tab: Tab,
     /// All runs, in the store's order; the table leaves archived ones out unless its filter asks for them.
     pub rows: Vec<RunRow>,
     /// False until the store has answered for the first time.
@@ -62,21 +87,40 @@ pub struct App {
     /// Why the run log cannot be read.
     pub trouble: Option<String>,
     pub table: Table,
-    pub charts: [Chart; 2],
-    pub axis: Axis,
-    pub focus: Focus,
-    /// The focused panel fills the screen.
+    /// Metrics of the two charts beside the run table.
+    pub preview: [String; 2],
+    pub charts: Charts,
+    /// How curves are seen where no keys change it.
+    pub plain: Charts,
+    /// The same for the runs of one row: seeds as one.
+    pub of_row: Charts,
+    pub ablations: Ablations,
+    pub workers: Vec<Worker>,
+    /// Line of the queue screen.
+    pub queue_cursor: usize,
+    pub run: RunView,
+    pub detail: Option<Box<Detail>>,
+    pub log: Option<Log>,
+    /// Experiments with what they vary and what was published.
+    pub records: Vec<ExperimentRecord>,
+    /// The run table fills its screen.
     pub zoomed: bool,
     pub layer: Layer,
     pub toast: Option<Toast>,
     pub tail: Option<Tail>,
+    pub memory: Memory,
     /// Keys of an unfinished sequence.
     pub typed: String,
+    /// What came in since the screen was frozen.
+    pub frozen: Option<Vec<Data>>,
     /// Something on screen may have changed since it was last drawn.
     pub dirty: bool,
+    undo: Vec<Undo>,
     curves: HashMap<CurveId, Held>,
     watched: Vec<CurveId>,
+    sketched: Vec<(String, Vec<RunId>)>,
     tail_asked: Option<(RunId, u32)>,
+    inspected: Option<RunId>,
 }
 
 /// A curve and the attempt that it belongs to.
@@ -88,28 +132,43 @@ struct Held {
 }
 
 impl App {
-    pub fn new(place: String, readonly: bool, size: (u16, u16)) -> Self {
+    pub fn new(place: String, readonly: bool, size: (u16, u16), keymap: Keymap) -> Self {
         Self {
             place,
             readonly,
+            keymap,
             size,
             now: 0,
+            tab: Tab::default(),
             rows: Vec::new(),
             loaded: false,
             trouble: None,
             table: Table::default(),
-            charts: [Chart::new("loss"), Chart::new("knn_top1")],
-            axis: Axis::Step,
-            focus: Focus::Table,
+            preview: ["loss".to_owned(), "knn_top1".to_owned()],
+            charts: Charts::default(),
+            plain: Charts::default(),
+            of_row: Charts { band: true, ..Charts::default() },
+            ablations: Ablations::default(),
+            workers: Vec::new(),
+            queue_cursor: 0,
+            run: RunView::default(),
+            detail: None,
+            log: None,
+            records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
             toast: None,
             tail: None,
+            memory: Memory::default(),
             typed: String::new(),
+            frozen: None,
             dirty: true,
+            undo: Vec::new(),
             curves: HashMap::new(),
             watched: Vec::new(),
+            sketched: Vec::new(),
             tail_asked: None,
+            inspected: None,
         }
     }
 
@@ -149,8 +208,19 @@ impl App {
 
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
+        match self.tab {
+            Tab::Run => return self.selected().into_iter().collect(),
+            Tab::Queue => return self.queued_here().into_iter().collect(),
+            _ => {}
+        }
         let marked: Vec<_> = self.rows.iter().filter(|row| self.table.is_marked(&row.id)).collect();
         if marked.is_empty() { self.selected().into_iter().collect() } else { marked }
+    }
+
+    /// The run that others are compared with, while it is there.
+    pub fn baseline(&self) -> Option<&RunRow> {
+        let id = self.memory.baseline.as_ref()?;
+        self.rows.iter().find(|row| row.id == *id)
     }
 
     pub fn series(&self, run: &str, metric: &str) -> Option<&Series> {
@@ -160,13 +230,7 @@ impl App {
 
     /// Where keys go.
     pub fn scope(&self) -> Scope {
-        match self.layer {
-            Layer::None => Scope::Runs,
-            Layer::Filter { .. } => Scope::Filter,
-            Layer::Picker(_) => Scope::Picker,
-            Layer::Confirm { .. } => Scope::Confirm,
-            Layer::Help { .. } => Scope::Help,
-        }
+        self.layer.scope().unwrap_or_else(|| self.tab.scope())
     }
 
     /// Puts a message at the foot of the screen.
@@ -176,13 +240,13 @@ impl App {
     }
 
     fn on_key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
-        let Some(name) = action::name_of(key) else { return };
+        let Some(name) = keys::name_of(key) else { return };
         self.dirty = true;
         let scope = self.scope();
         let sequence =
             if self.typed.is_empty() { name.clone() } else { format!("{} {name}", self.typed) };
         self.typed.clear();
-        match action::look_up(scope, &sequence) {
+        match self.keymap.look_up(scope, &sequence) {
             Meaning::Does(action) => self.act(action, effects),
             Meaning::Waits => self.typed = sequence,
             // A key that breaks a sequence counts for itself.
@@ -197,7 +261,8 @@ impl App {
     }
 
     fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        if self.readonly && action::KEYS.iter().any(|key| key.action == action && key.writes) {
+        let covered = self.layer != Layer::None;
+        if self.readonly && !covered && keys::KEYS.iter().any(|k| k.action == action && k.writes) {
             self.say(false, "read only: this screen only looks (started with --readonly)");
             return;
         }
@@ -205,41 +270,79 @@ impl App {
             Action::Quit => effects.push(Effect::Quit),
             Action::Redraw => effects.push(Effect::Redraw),
             Action::Suspend => effects.push(Effect::Suspend),
-            _ if self.scope() != Scope::Runs => self.act_in_layer(action, effects),
+            _ if covered => self.act_in_layer(action, effects),
+            Action::Tab(at) => self.tab = Tab::ALL.get(at).copied().unwrap_or(self.tab),
+            Action::NextTab => self.tab = self.tab.turned(1),
+            Action::PreviousTab => self.tab = self.tab.turned(-1),
+            Action::Help => {
+                self.layer = Layer::Help { search: Line::default(), scroll: 0 };
+            }
+            Action::Palette => self.layer = Layer::Palette(Palette::default()),
+            Action::Freeze => self.freeze(),
+            Action::Undo => self.undo_last(effects),
+            _ => match self.tab {
+                Tab::Runs => self.act_in_runs(action, effects),
+                Tab::Charts => self.act_in_charts(action),
+                Tab::Ablations => self.act_in_ablations(action, effects),
+                Tab::Queue => self.act_in_queue(action, effects),
+                Tab::Run => self.act_in_run(action, effects),
+            },
+        }
+    }
+
+    fn act_in_runs(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        match action {
             Action::Down => self.table.step(1),
             Action::Up => self.table.step(-1),
+            Action::Left => self.table.step_column(-1),
+            Action::Right => self.table.step_column(1),
             Action::HalfPageDown => self.table.half_page(1),
             Action::HalfPageUp => self.table.half_page(-1),
             Action::PageDown => self.table.page(1),
             Action::PageUp => self.table.page(-1),
             Action::First => self.table.step(isize::MIN),
             Action::Last => self.table.step(isize::MAX),
+            Action::Open => self.tab = Tab::Charts,
+            Action::Inspect => self.tab = Tab::Run,
             Action::Mark => {
                 if let Some(id) = self.selected().map(|row| row.id.clone()) {
                     self.table.toggle_mark(id);
                     self.table.step(1);
                 }
             }
+            Action::MarkShown => self.table.mark_shown(),
             Action::ClearMarks => self.table.clear_marks(),
             Action::Filter => {
-                self.layer = Layer::Filter { before: self.table.filter().to_owned() };
+                let before = self.table.filter().to_owned();
+                self.layer = Layer::Filter { line: Line::new(before.as_str()), before };
             }
-            Action::Sort => self.table.next_sort(&self.rows),
+            Action::SavedFilters => self.choose_filter(),
+            Action::Sort => {
+                if let Some(column) = self.table.column().cloned() {
+                    self.table.sort_by(column, &self.rows);
+                }
+            }
             Action::ReverseSort => self.table.reverse_sort(&self.rows),
-            Action::NextFocus => self.focus = self.focus.next(),
-            Action::PreviousFocus => self.focus = self.focus.previous(),
+            Action::Columns => self.choose_columns(),
+            Action::ColumnLeft | Action::ColumnRight => {
+                let by = if action == Action::ColumnLeft { -1 } else { 1 };
+                self.table.move_column(by, &self.rows);
+                self.keep_columns(effects);
+            }
+            Action::Group => self.table.next_group(&self.rows),
+            Action::Baseline => self.pin_baseline(effects),
             Action::NextMetric => self.change_metric(1),
             Action::PreviousMetric => self.change_metric(-1),
-            Action::Axis => self.axis = self.axis.other(),
             Action::Zoom => self.zoomed = !self.zoomed,
-            Action::Help => self.layer = Layer::Help { scroll: 0 },
             Action::Back => self.step_out(),
-            Action::Queue => {
-                self.layer = Layer::Picker(Picker::default());
-                effects.push(Effect::Ask(Ask::Experiments));
-            }
-            Action::Pause | Action::Resume => self.do_verb(action, effects),
-            Action::Cancel => self.ask_to_cancel(),
+            Action::Queue => self.open_picker(effects),
+            Action::Pause
+            | Action::Resume
+            | Action::Cancel
+            | Action::Archive
+            | Action::Remove
+            | Action::Tag
+            | Action::Note => self.do_verb(action, effects),
             _ => {}
         }
     }
@@ -248,12 +351,37 @@ impl App {
     fn step_out(&mut self) {
         if self.zoomed {
             self.zoomed = false;
-        } else if self.focus != Focus::Table {
-            self.focus = Focus::Table;
         } else if self.table.has_marks() {
             self.table.clear_marks();
-        } else {
+        } else if !self.table.filter().is_empty() {
             self.table.set_filter("", &self.rows);
+        } else {
+            self.table.set_group(None, &self.rows);
+        }
+    }
+
+    fn open_picker(&mut self, effects: &mut Vec<Effect>) {
+        self.layer = Layer::Picker(Picker::default());
+        effects.push(Effect::Ask(Ask::Experiments));
+    }
+
+    fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {
+        let Some(id) = self.selected().map(|row| row.id.clone()) else { return };
+        if self.memory.baseline.as_ref() == Some(&id) {
+            self.memory.baseline = None;
+            self.say(true, format!("{id} is no longer the baseline"));
+        } else {
+            self.say(true, format!("{id} is the baseline"));
+            self.memory.baseline = Some(id);
+        }
+        self.remember(effects);
+    }
+
+    /// Stops taking in what happens, or takes in all that has happened meanwhile.
+    fn freeze(&mut self) {
+        match self.frozen.take() {
+            None => self.frozen = Some(Vec::new()),
+            Some(held) => held.into_iter().for_each(|data| self.on_data(data)),
         }
     }
 
@@ -265,6 +393,15 @@ impl App {
     }
 
     fn on_data(&mut self, data: Data) {
+        if let Some(held) = &mut self.frozen
+            && matches!(data, Data::Runs(_) | Data::Points(_) | Data::Sketches { .. })
+        {
+            // Of the lists only the newest counts; of curves every piece.
+            if matches!(data, Data::Runs(_)) {
+                held.retain(|held| !matches!(held, Data::Runs(_)));
+            }
+            return held.push(data);
+        }
         self.dirty = true;
         match data {
             Data::Runs(rows) => {
@@ -274,22 +411,36 @@ impl App {
                 self.trouble = None;
                 self.table.refresh(&self.rows);
             }
+            Data::Records(records) => self.records = records,
             Data::Points(points) => self.add_points(points),
+            Data::Sketches { metric, sketches } => {
+                self.table.take_sketches(&metric, sketches, &self.rows);
+            }
             Data::Tail { run, attempt, lines } => self.tail = Some(Tail { run, attempt, lines }),
+            Data::Workers(workers) => self.workers = workers,
+            Data::Detail(detail) => self.detail = Some(detail),
+            Data::Log(log) => self.log = Some(log),
             Data::Experiments(files) => self.list_experiments(files),
             Data::Plan(plan) => self.take_plan(plan),
+            Data::Memory(memory) => self.recall_memory(memory),
             Data::Answer { done, text } => self.say(done, text),
             Data::Trouble(why) => self.trouble = Some(why),
         }
+    }
+
+    /// What the lab remembers from the last time.
+    fn recall_memory(&mut self, memory: Memory) {
+        let columns = memory.columns.iter().filter_map(|name| Column::parse(name, &self.rows));
+        let columns = columns.collect();
+        self.memory = memory;
+        self.table.set_columns(columns, &self.rows);
     }
 
     fn add_points(&mut self, new: Points) {
         let Some(held) = self.curves.get_mut(&new.curve) else { return };
         // Points that answer an older question would leave a hole or stand twice.
         if held.series.last_step() == new.after {
-            for (step, value) in new.points {
-                held.series.push(step, value);
-            }
+            new.points.into_iter().for_each(|sample| held.series.push(sample));
         }
     }
 
@@ -312,14 +463,15 @@ impl App {
         });
     }
 
-    /// Asks for the curves on screen when they are others than before, and for the words of a run that failed.
+    /// Asks for the curves and sketches on screen when they are others than before, and for the words of a run that
+    /// failed.
     fn ask_for_what_is_shown(&mut self, effects: &mut Vec<Effect>) {
         let shown = self.shown();
         let mut wanted: Vec<(CurveId, u32)> = Vec::new();
         for run in &shown {
-            for chart in &self.charts {
-                if run.row.metrics.contains_key(&chart.metric) {
-                    let id = CurveId { run: run.row.id.clone(), metric: chart.metric.clone() };
+            for metric in self.metrics_on_screen() {
+                if run.row.metrics.contains_key(&metric) {
+                    let id = CurveId { run: run.row.id.clone(), metric };
                     wanted.push((id, run.row.attempt));
                 }
             }
@@ -336,6 +488,37 @@ impl App {
             effects.push(Effect::Ask(Ask::Tail { run, attempt }));
             self.tail_asked = words;
         }
+        if self.tab == Tab::Runs {
+            self.ask_for_sketches(effects);
+        }
+        let inspected = self.selected().filter(|_| self.tab == Tab::Run).map(|row| row.id.clone());
+        if inspected != self.inspected {
+            effects.push(Effect::Ask(Ask::Inspect(inspected.clone())));
+            self.inspected = inspected;
+        }
+    }
+
+    fn ask_for_sketches(&mut self, effects: &mut Vec<Effect>) {
+        let sort = self.table.sort().0;
+        let mut wanted: Vec<(String, Vec<RunId>)> = Vec::new();
+        for column in self.table.columns().iter().chain(sort) {
+            if let Column::Curve(metric) | Column::Recent(metric) = column {
+                // To sort by them, they have to be known for all; to draw them, for those on screen.
+                let runs = match sort == Some(column) {
+                    true => self.table.shown().iter().map(|&i| self.rows[i].id.clone()).collect(),
+                    false => self.table.visible().cloned().collect(),
+                };
+                wanted.retain(|(known, _)| known != metric);
+                wanted.push((metric.clone(), runs));
+            }
+        }
+        for asked in &wanted {
+            if !self.sketched.contains(asked) {
+                let (metric, runs) = asked.clone();
+                effects.push(Effect::Ask(Ask::Sketch { metric, runs }));
+            }
+        }
+        self.sketched = wanted;
     }
 
     fn watch(&mut self, wanted: Vec<(CurveId, u32)>, effects: &mut Vec<Effect>) {

@@ -1,46 +1,28 @@
 //! What the charts show: which runs, in which colours, over which axis.
 
+use std::collections::BTreeSet;
+
 use crate::store::model::RunRow;
+use crate::tui::curves::Along;
 
-use super::App;
-
-/// Where the keys for metrics and zoom go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Focus {
-    Table,
-    /// By index into [`App::charts`].
-    Chart(usize),
-}
-
-impl Focus {
-    const ORDER: [Focus; 3] = [Focus::Table, Focus::Chart(0), Focus::Chart(1)];
-
-    fn shifted(self, by: usize) -> Self {
-        let at = Self::ORDER.iter().position(|focus| *focus == self).unwrap_or(0);
-        Self::ORDER[(at + by) % Self::ORDER.len()]
-    }
-
-    pub fn next(self) -> Self {
-        self.shifted(1)
-    }
-
-    pub fn previous(self) -> Self {
-        self.shifted(Self::ORDER.len() - 1)
-    }
-}
+use super::{App, Tab};
 
 /// What runs along the bottom of the charts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Axis {
+    #[default]
     Step,
     Epoch,
+    /// Active seconds: pauses do not count.
+    Time,
 }
 
 impl Axis {
-    pub fn other(self) -> Self {
+    pub fn next(self) -> Self {
         match self {
             Axis::Step => Axis::Epoch,
-            Axis::Epoch => Axis::Step,
+            Axis::Epoch => Axis::Time,
+            Axis::Time => Axis::Step,
         }
     }
 
@@ -48,29 +30,20 @@ impl Axis {
         match self {
             Axis::Step => "step",
             Axis::Epoch => "epoch",
+            Axis::Time => "active time",
         }
     }
 
-    /// How much of the axis one step of this run is.
-    pub fn per_step(self, row: &RunRow) -> f64 {
+    /// How this run's points lie along the axis.
+    pub fn along(self, row: &RunRow) -> Along {
         match self {
+            Axis::Time => Along::Seconds,
             Axis::Epoch if row.progress.steps > 0 => {
-                f64::from(row.progress.epochs) / row.progress.steps as f64
+                let each = f64::from(row.progress.epochs) / row.progress.steps as f64;
+                Along::Steps { each }
             }
-            _ => 1.0,
+            _ => Along::Steps { each: 1.0 },
         }
-    }
-}
-
-/// One chart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chart {
-    pub metric: String,
-}
-
-impl Chart {
-    pub fn new(metric: &str) -> Self {
-        Self { metric: metric.to_owned() }
     }
 }
 
@@ -85,6 +58,10 @@ pub struct Shown<'a> {
 impl App {
     /// Runs in the charts in drawing order: the one under the cursor last, so that it lies on top.
     pub fn shown(&self) -> Vec<Shown<'_>> {
+        if self.tab == Tab::Ablations {
+            let runs = self.runs_of_row().into_iter().enumerate();
+            return runs.map(|(slot, row)| Shown { row, slot }).collect();
+        }
         let slot = |row: &RunRow| self.table.colour(&row.id).unwrap_or(0);
         let mut shown: Vec<_> =
             self.targets().into_iter().map(|row| Shown { row, slot: slot(row) }).collect();
@@ -93,32 +70,53 @@ impl App {
         shown
     }
 
-    /// Metrics that any shown run has, in alphabetical order.
-    fn metrics(&self) -> Vec<String> {
-        let shown = self.shown();
-        let names = shown.iter().flat_map(|run| run.row.metrics.keys());
-        let mut names: Vec<String> = names.cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    /// Metrics whose curves are on screen.
+    pub fn metrics_on_screen(&self) -> Vec<String> {
+        match self.tab {
+            Tab::Runs => self.preview.to_vec(),
+            Tab::Run | Tab::Queue => Vec::new(),
+            Tab::Charts => self.page_of_charts(),
+            Tab::Ablations => vec![self.ablations.metric.clone()],
+        }
     }
 
-    /// The focused chart's metric moves on; with the table focused the first chart's does.
+    /// Metrics that any run has.
+    pub fn all_metrics(&self) -> Vec<String> {
+        let names = self.rows.iter().flat_map(|row| row.metrics.keys());
+        names.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The metric of the first chart beside the table moves on, among those that shown runs have.
     pub(super) fn change_metric(&mut self, by: isize) {
-        let metrics = self.metrics();
-        let at = match self.focus {
-            Focus::Table => 0,
-            Focus::Chart(at) => at,
-        };
+        let shown = self.shown();
+        let names = shown.iter().flat_map(|run| run.row.metrics.keys().cloned());
+        let metrics: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().collect();
         if metrics.is_empty() {
             return;
         }
-        let chart = &mut self.charts[at];
         let n = metrics.len() as isize;
-        let next = match metrics.iter().position(|name| *name == chart.metric) {
+        let next = match metrics.iter().position(|name| *name == self.preview[0]) {
             Some(now) => (now as isize + by).rem_euclid(n),
             None => 0,
         };
-        chart.metric.clone_from(&metrics[next as usize]);
+        self.preview[0].clone_from(&metrics[next as usize]);
     }
+}
+
+/// Runs that differ in their seed alone, as indices into `rows`, in the order in which they first appear.
+pub fn groups(rows: &[&RunRow]) -> Vec<Vec<usize>> {
+    let without_seed = |row: &RunRow| {
+        let mut spec = row.spec.clone();
+        spec.as_object_mut().map(|spec| spec.remove("seed"));
+        (spec, row.varied.clone())
+    };
+    let mut groups: Vec<(_, Vec<usize>)> = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let key = without_seed(row);
+        match groups.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(at),
+            None => groups.push((key, vec![at])),
+        }
+    }
+    groups.into_iter().map(|(_, members)| members).collect()
 }

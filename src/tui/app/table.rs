@@ -1,42 +1,36 @@
-//! The run table's own state: which runs, in which order, where the cursor stands, what is marked.
+//! The run table's own state: which runs, in which order and groups, where the cursor stands, what is marked.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::ops::Range;
 
-use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use super::column::{Column, compare, factor, values, written};
 use crate::filter::Filter;
+use crate::store::Sketch;
 use crate::store::model::{RunId, RunRow};
-use crate::tui::figures;
-
-/// What the table is sorted by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum SortKey {
-    /// The order in which runs were queued.
-    #[default]
-    Queued,
-    State,
-    Run,
-    /// A varied factor, by its dotted key.
-    Factor(String),
-    Progress,
-    Last(String),
-    Best(String),
-    Time,
-}
 
 /// Cursor, marks, order and filter over the runs; indices point into `App::rows`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Table {
     shown: Vec<usize>,
     ids: Vec<RunId>,
+    lines: Vec<Line>,
     cursor: usize,
     offset: usize,
     page: usize,
     /// Marked runs and the colour each was given.
     marks: Vec<(RunId, usize)>,
-    sort: SortKey,
+    /// As chosen; [`Column::Factors`] stands for several.
+    chosen: Vec<Column>,
+    /// As drawn.
+    columns: Vec<Column>,
+    /// Which of them keys mean.
+    column: usize,
+    /// `None`: the order in which runs were queued.
+    sort: Option<Column>,
     descending: bool,
+    group: Option<String>,
     /// As written.
     filter: String,
     /// The last one that could be read: half-typed ones must not empty the table. `None` = all runs.
@@ -44,6 +38,16 @@ pub struct Table {
     filter_error: Option<String>,
     factors: Vec<Factor>,
     id_width: usize,
+    sketches: HashMap<(RunId, String), Sketch>,
+}
+
+/// A line of the table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Line {
+    /// Over a group: the factor's value and the runs below, as a range of [`Table::shown`].
+    Head { value: String, runs: Range<usize> },
+    /// By index into [`Table::shown`].
+    Run(usize),
 }
 
 /// A key in which the shown runs differ.
@@ -54,17 +58,48 @@ pub struct Factor {
     pub width: usize,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self {
+            shown: Vec::new(),
+            ids: Vec::new(),
+            lines: Vec::new(),
+            cursor: 0,
+            offset: 0,
+            page: 0,
+            marks: Vec::new(),
+            chosen: Column::usual(),
+            columns: Vec::new(),
+            column: 0,
+            sort: None,
+            descending: false,
+            group: None,
+            filter: String::new(),
+            accepts: None,
+            filter_error: None,
+            factors: Vec::new(),
+            id_width: 0,
+            sketches: HashMap::new(),
+        }
+    }
+}
+
 impl Table {
     /// Rows that pass the filter, in order.
     pub fn shown(&self) -> &[usize] {
         &self.shown
     }
 
+    /// What is drawn, line by line.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
     pub fn cursor(&self) -> usize {
         self.cursor
     }
 
-    /// First row on screen.
+    /// First line on screen.
     pub fn offset(&self) -> usize {
         self.offset
     }
@@ -73,8 +108,30 @@ impl Table {
         self.shown.get(self.cursor).copied()
     }
 
-    pub fn sort(&self) -> (&SortKey, bool) {
-        (&self.sort, self.descending)
+    pub fn chosen(&self) -> &[Column] {
+        &self.chosen
+    }
+
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The column that keys mean.
+    pub fn column(&self) -> Option<&Column> {
+        self.columns.get(self.column)
+    }
+
+    pub fn step_column(&mut self, by: isize) {
+        let last = self.columns.len().saturating_sub(1);
+        self.column = self.column.saturating_add_signed(by).min(last);
+    }
+
+    pub fn sort(&self) -> (Option<&Column>, bool) {
+        (self.sort.as_ref(), self.descending)
+    }
+
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
     }
 
     /// Keys in which the shown runs differ.
@@ -113,8 +170,21 @@ impl Table {
         if let Some(at) = self.marks.iter().position(|(marked, _)| *marked == id) {
             self.marks.remove(at);
         } else {
+            self.mark(id);
+        }
+    }
+
+    /// Marks a run that is not marked yet.
+    pub fn mark(&mut self, id: RunId) {
+        if !self.is_marked(&id) {
             let free = (0..).find(|slot| self.marks.iter().all(|(_, taken)| taken != slot));
             self.marks.push((id, free.unwrap_or_default()));
+        }
+    }
+
+    pub fn mark_shown(&mut self) {
+        for id in self.ids.clone() {
+            self.mark(id);
         }
     }
 
@@ -122,10 +192,22 @@ impl Table {
         self.marks.clear();
     }
 
-    /// Moves the cursor by rows, stopping at both ends.
+    /// Moves the cursor by runs, stopping at both ends.
     pub fn step(&mut self, by: isize) {
         let last = self.shown.len().saturating_sub(1);
         self.cursor = self.cursor.saturating_add_signed(by).min(last);
+    }
+
+    /// Puts the cursor on a run, if it is shown.
+    pub fn select(&mut self, id: &str) {
+        self.cursor = self.ids.iter().position(|seen| seen == id).unwrap_or(self.cursor);
+    }
+
+    /// Puts the cursor on the run of a line, if it is one.
+    pub fn select_line(&mut self, line: usize) -> bool {
+        let Some(Line::Run(at)) = self.lines.get(line) else { return false };
+        self.cursor = *at;
+        true
     }
 
     pub fn half_page(&mut self, sign: isize) {
@@ -136,15 +218,40 @@ impl Table {
         self.step(sign * (self.page as isize - 1).max(1));
     }
 
-    /// Scrolls so that the cursor is on a page of `page` rows.
+    /// Scrolls so that the cursor is on a page of `page` lines.
     pub fn fit(&mut self, page: usize) {
         self.page = page;
         let page = page.max(1);
-        self.offset = self.offset.min(self.shown.len().saturating_sub(page));
-        if self.cursor < self.offset {
-            self.offset = self.cursor;
-        } else if self.cursor >= self.offset + page {
-            self.offset = self.cursor + 1 - page;
+        let at = self.lines.iter().position(|line| *line == Line::Run(self.cursor)).unwrap_or(0);
+        // The head of the first group stays in sight with its first run.
+        let top = if at == 1 && self.group.is_some() { 0 } else { at };
+        self.offset = self.offset.min(self.lines.len().saturating_sub(page));
+        if top < self.offset {
+            self.offset = top;
+        } else if at >= self.offset + page {
+            self.offset = at + 1 - page;
+        }
+    }
+
+    /// Runs on screen.
+    pub fn visible(&self) -> impl Iterator<Item = &RunId> {
+        let lines = self.lines.iter().skip(self.offset).take(self.page.max(1));
+        lines.filter_map(|line| match line {
+            Line::Run(at) => self.ids.get(*at),
+            Line::Head { .. } => None,
+        })
+    }
+
+    pub fn sketch(&self, id: &str, metric: &str) -> Option<&Sketch> {
+        self.sketches.get(&(id.to_owned(), metric.to_owned()))
+    }
+
+    pub fn take_sketches(&mut self, metric: &str, sketches: Vec<Sketch>, rows: &[RunRow]) {
+        for sketch in sketches {
+            self.sketches.insert((sketch.run.clone(), metric.to_owned()), sketch);
+        }
+        if matches!(self.sort, Some(Column::Recent(_) | Column::Curve(_))) {
+            self.refresh(rows);
         }
     }
 
@@ -159,22 +266,36 @@ impl Table {
         self.refresh(rows);
     }
 
-    pub fn next_sort(&mut self, rows: &[RunRow]) {
-        let mut keys = vec![SortKey::Queued, SortKey::State, SortKey::Run];
-        keys.extend(self.factors.iter().map(|factor| SortKey::Factor(factor.key.clone())));
-        keys.push(SortKey::Progress);
-        keys.extend(["knn_top1"].map(|name| SortKey::Last(name.into())));
-        keys.extend(["knn_top1"].map(|name| SortKey::Best(name.into())));
-        keys.extend(["loss"].map(|name| SortKey::Last(name.into())));
-        keys.push(SortKey::Time);
-        let at = keys.iter().position(|key| *key == self.sort).unwrap_or(0);
-        self.sort = keys[(at + 1) % keys.len()].clone();
-        // The best come first, where there is a best.
-        self.descending = match &self.sort {
-            SortKey::Last(metric) => metric != "loss",
-            SortKey::Best(_) | SortKey::Progress => true,
-            _ => false,
+    pub fn set_columns(&mut self, columns: Vec<Column>, rows: &[RunRow]) {
+        self.chosen = if columns.is_empty() { Column::usual() } else { columns };
+        self.refresh(rows);
+    }
+
+    /// Moves the column that keys mean; factors move together.
+    pub fn move_column(&mut self, by: isize, rows: &[RunRow]) {
+        let Some(column) = self.column().cloned() else { return };
+        let in_chosen = |column: &Column, chosen: &[Column]| {
+            let own = chosen.iter().position(|c| c == column);
+            own.or_else(|| chosen.iter().position(|c| *c == Column::Factors))
         };
+        let Some(at) = in_chosen(&column, &self.chosen) else { return };
+        let to = at.saturating_add_signed(by).min(self.chosen.len() - 1);
+        let moved = self.chosen.remove(at);
+        self.chosen.insert(to, moved);
+        self.refresh(rows);
+        self.column = self.columns.iter().position(|c| *c == column).unwrap_or(self.column);
+    }
+
+    /// Sorts by `column`; by the one that is sorted by already: the other way, and then no longer.
+    pub fn sort_by(&mut self, column: Column, rows: &[RunRow]) {
+        let first = column.best_first(rows);
+        match &self.sort {
+            Some(same) if *same == column && self.descending != first => {
+                (self.sort, self.descending) = (None, false);
+            }
+            Some(same) if *same == column => self.descending = !first,
+            _ => (self.sort, self.descending) = (Some(column), first),
+        }
         self.refresh(rows);
     }
 
@@ -183,7 +304,23 @@ impl Table {
         self.refresh(rows);
     }
 
-    /// Filters and sorts anew; the cursor stays on its run, or on its line where that run is gone.
+    /// Groups by the factor after the one at hand; after the last by none.
+    pub fn next_group(&mut self, rows: &[RunRow]) {
+        let keys = self.factors.iter().map(|factor| factor.key.clone());
+        let mut keys = keys.filter(|key| key != "seed");
+        self.group = match self.group.take() {
+            None => keys.next(),
+            Some(now) => keys.skip_while(|key| *key != now).nth(1),
+        };
+        self.refresh(rows);
+    }
+
+    pub fn set_group(&mut self, key: Option<String>, rows: &[RunRow]) {
+        self.group = key;
+        self.refresh(rows);
+    }
+
+    /// Filters, groups and sorts anew; the cursor stays on its run, or on its line where that run is gone.
     pub fn refresh(&mut self, rows: &[RunRow]) {
         let selected = self.ids.get(self.cursor).cloned();
         self.marks.retain(|(id, _)| rows.iter().any(|row| row.id == *id));
@@ -200,14 +337,66 @@ impl Table {
         };
         self.factors = factors(&shown).into_iter().map(measured).collect();
         self.id_width = shown.iter().map(|row| row.id.width()).max().unwrap_or(0);
-        let (sort, descending) = (&self.sort, self.descending);
-        self.shown.sort_by(|&a, &b| compare(sort, descending, &rows[a], &rows[b]));
-        if descending && *sort == SortKey::Queued {
-            self.shown.reverse();
-        }
+        self.columns = self.expanded();
+        self.column = self.column.min(self.columns.len().saturating_sub(1));
+        self.order(rows);
         self.ids = self.shown.iter().map(|&i| rows[i].id.clone()).collect();
+        self.lines = self.laid_out(rows);
         let found = selected.and_then(|id| self.ids.iter().position(|seen| *seen == id));
         self.cursor = found.unwrap_or(self.cursor).min(self.shown.len().saturating_sub(1));
+    }
+
+    fn expanded(&self) -> Vec<Column> {
+        let mut columns: Vec<Column> = Vec::new();
+        for column in &self.chosen {
+            match column {
+                Column::Factors => {
+                    let keys = self.factors.iter().map(|factor| Column::Factor(factor.key.clone()));
+                    columns.extend(keys.filter(|column| !self.chosen.contains(column)));
+                }
+                other => columns.push(other.clone()),
+            }
+        }
+        columns
+    }
+
+    fn order(&mut self, rows: &[RunRow]) {
+        let (sort, descending) = (self.sort.clone(), self.descending);
+        let sketches = &self.sketches;
+        let recent = |row: &RunRow, metric: &str| {
+            let known = sketches.get(&(row.id.clone(), metric.to_owned()));
+            known.map_or_else(|| super::column::last(row, metric), |sketch| sketch.recent)
+        };
+        let mut shown = std::mem::take(&mut self.shown);
+        match &sort {
+            Some(column) => {
+                shown.sort_by(|&a, &b| compare(column, descending, &rows[a], &rows[b], &recent));
+            }
+            None if descending => shown.reverse(),
+            None => {}
+        }
+        if let Some(key) = &self.group {
+            shown.sort_by(|&a, &b| values(false, &factor(&rows[a], key), &factor(&rows[b], key)));
+        }
+        self.shown = shown;
+    }
+
+    fn laid_out(&self, rows: &[RunRow]) -> Vec<Line> {
+        let Some(key) = &self.group else { return (0..self.shown.len()).map(Line::Run).collect() };
+        let mut lines: Vec<Line> = Vec::new();
+        let mut head: Option<usize> = None;
+        for (at, &row) in self.shown.iter().enumerate() {
+            let here = written(&rows[row], key);
+            match head.and_then(|head| lines.get_mut(head)) {
+                Some(Line::Head { value, runs }) if *value == here => runs.end = at + 1,
+                _ => {
+                    head = Some(lines.len());
+                    lines.push(Line::Head { value: here, runs: at..at + 1 });
+                }
+            }
+            lines.push(Line::Run(at));
+        }
+        lines
     }
 }
 
@@ -227,70 +416,4 @@ pub fn factors(rows: &[&RunRow]) -> Vec<String> {
         keys.push("seed".into());
     }
     keys
-}
-
-/// A run's value of a factor.
-pub fn factor(row: &RunRow, key: &str) -> Option<Value> {
-    if key == "seed" {
-        return Some(Value::from(row.seed));
-    }
-    row.varied.get(key).cloned()
-}
-
-/// A factor as a cell; a dash where it means nothing for the run.
-pub fn written(row: &RunRow, key: &str) -> String {
-    factor(row, key).map_or("–".into(), |value| figures::setting(&value))
-}
-
-fn compare(sort: &SortKey, descending: bool, a: &RunRow, b: &RunRow) -> Ordering {
-    let directed = |order: Ordering| if descending { order.reverse() } else { order };
-    match sort {
-        SortKey::Queued => Ordering::Equal,
-        SortKey::State => directed(a.state.cmp(&b.state)),
-        SortKey::Run => directed(a.id.cmp(&b.id)),
-        SortKey::Factor(key) => directed(compare_values(&factor(a, key), &factor(b, key))),
-        SortKey::Progress => numbers(descending, share(a), share(b)),
-        SortKey::Last(metric) => numbers(descending, last(a, metric), last(b, metric)),
-        SortKey::Best(metric) => numbers(descending, best(a, metric), best(b, metric)),
-        SortKey::Time => numbers(descending, a.progress.sec, b.progress.sec),
-    }
-}
-
-/// Runs without a number come last, whichever way the others go.
-fn numbers(descending: bool, a: f64, b: f64) -> Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (false, false) if descending => b.total_cmp(&a),
-        (false, false) => a.total_cmp(&b),
-        (a_nan, b_nan) => a_nan.cmp(&b_nan),
-    }
-}
-
-fn compare_values(a: &Option<Value>, b: &Option<Value>) -> Ordering {
-    match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => {
-            a.as_f64().unwrap_or(f64::NAN).total_cmp(&b.as_f64().unwrap_or(f64::NAN))
-        }
-        (a, b) => {
-            let text = |value: &Option<Value>| value.as_ref().map(Value::to_string);
-            text(a).cmp(&text(b))
-        }
-    }
-}
-
-/// Done share in [0, 1].
-pub fn share(row: &RunRow) -> f64 {
-    match row.progress.steps {
-        0 => 0.0,
-        steps => (row.progress.step as f64 / steps as f64).clamp(0.0, 1.0),
-    }
-}
-
-/// Last value of a metric; NaN where there is none.
-pub fn last(row: &RunRow, metric: &str) -> f64 {
-    row.metrics.get(metric).map_or(f64::NAN, |summary| summary.last.0)
-}
-
-/// Best value of a metric; NaN where there is none.
-pub fn best(row: &RunRow, metric: &str) -> f64 {
-    row.metrics.get(metric).and_then(|summary| summary.best).unwrap_or(f64::NAN)
 }

@@ -1,24 +1,37 @@
-//! From a key to a request: which of the chosen runs a verb can mean, and how to say so when it is none.
+//! From a key to a request: which of the chosen runs a verb can mean, how to say so when it is none, and how it is
+//! taken back.
 //!
 //! What a verb does is the queue's business; here the state machine is only asked which runs to name.
 
 use crate::store::model::{RunId, RunRow, State};
-use crate::tui::action::Action;
-use crate::tui::effect::{Ask, Effect, Request};
+use crate::tui::effect::{Ask, Effect, Request, Undo};
+use crate::tui::keys::Action;
 
-use super::{App, Layer};
+use super::line::Line;
+use super::{App, Layer, Purpose, Typed};
 
 /// A run whose last words matter more than its curves.
 pub fn needs_words(row: &RunRow) -> bool {
     matches!(row.state, State::Failed | State::Lost)
 }
 
-fn can(action: Action, state: State) -> bool {
+fn can(action: Action, row: &RunRow) -> bool {
+    let state = row.state;
     match action {
         Action::Pause => state.may_become(State::Paused) || state.may_become(State::Stopping),
         Action::Resume => state.may_become(State::Queued),
         Action::Cancel => state.may_become(State::Cancelled) || state.may_become(State::Stopping),
+        Action::Remove | Action::Archive => !state.is_active(),
+        Action::Tag | Action::Note => true,
         _ => false,
+    }
+}
+
+/// `run-1`, or `3 runs`.
+pub fn named(runs: &[RunId]) -> String {
+    match runs {
+        [one] => one.clone(),
+        many => format!("{} runs", many.len()),
     }
 }
 
@@ -26,7 +39,7 @@ impl App {
     /// Runs that the verb can mean; says why where there is none.
     fn meant(&mut self, action: Action, word: &str) -> Vec<RunId> {
         let targets = self.targets();
-        let meant = targets.iter().filter(|row| can(action, row.state));
+        let meant = targets.iter().filter(|row| can(action, row));
         let meant: Vec<RunId> = meant.map(|row| row.id.clone()).collect();
         if meant.is_empty() {
             let why = match targets.as_slice() {
@@ -39,23 +52,126 @@ impl App {
         meant
     }
 
+    /// Runs a verb on the marked runs, else on the one under the cursor; those that cannot be undone ask first.
     pub(super) fn do_verb(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let word = if action == Action::Pause { "pause" } else { "resume" };
+        let word = match action {
+            Action::Pause => "pause",
+            Action::Resume => "resume",
+            Action::Cancel => "cancel",
+            Action::Archive => "archive",
+            Action::Remove => "delete",
+            Action::Tag => "tag",
+            _ => "note",
+        };
         let runs = self.meant(action, word);
         if runs.is_empty() {
             return;
         }
-        let request = match action {
-            Action::Pause => Request::Pause(runs),
-            _ => Request::Resume(runs),
-        };
-        effects.push(Effect::Ask(Ask::Do(request)));
-    }
-
-    pub(super) fn ask_to_cancel(&mut self) {
-        let runs = self.meant(Action::Cancel, "cancel");
-        if !runs.is_empty() {
-            self.layer = Layer::Confirm { runs };
+        match action {
+            Action::Pause => ask(Request::Pause(runs), effects),
+            Action::Resume => ask(Request::Resume(runs), effects),
+            Action::Cancel => self.layer = Layer::Confirm { runs },
+            Action::Archive => self.archive(runs, effects),
+            Action::Tag => self.ask_for(Purpose::Tag(runs), ""),
+            Action::Note => {
+                let note = self.note_of(&runs[0]).unwrap_or_default();
+                self.ask_for(Purpose::Note(runs), &note);
+            }
+            _ => self.ask_for(Purpose::Remove(runs), ""),
         }
     }
+
+    fn ask_for(&mut self, purpose: Purpose, text: &str) {
+        self.layer = Layer::Typed(Typed { purpose, line: Line::new(text) });
+    }
+
+    /// Archives; where all of them are archived already, brings them back.
+    fn archive(&mut self, runs: Vec<RunId>, effects: &mut Vec<Effect>) {
+        let is_archived = |id: &RunId| self.rows.iter().any(|row| row.id == *id && row.archived);
+        let archived = !runs.iter().all(is_archived);
+        let changed: Vec<RunId> =
+            runs.into_iter().filter(|id| is_archived(id) != archived).collect();
+        let word = if archived { "archive" } else { "unarchive" };
+        let back = Request::Archive { runs: changed.clone(), archived: !archived };
+        self.can_undo(format!("{word} {}", named(&changed)), vec![back]);
+        ask(Request::Archive { runs: changed, archived }, effects);
+    }
+
+    /// What was typed for a purpose is taken.
+    pub(super) fn take_typed(&mut self, typed: Typed, effects: &mut Vec<Effect>) {
+        let text = typed.line.text().trim().to_owned();
+        match typed.purpose {
+            Purpose::Tag(runs) => self.tag(runs, &text, effects),
+            Purpose::Note(runs) => {
+                let back = runs.iter().filter_map(|id| {
+                    Some(Request::Note { runs: vec![id.clone()], text: self.note_of(id)? })
+                });
+                let back = back.collect();
+                self.can_undo(format!("note on {}", named(&runs)), back);
+                ask(Request::Note { runs, text }, effects);
+            }
+            Purpose::Metrics { .. } => self.charts.filter = text,
+            Purpose::Search => self.search_log(text),
+            Purpose::Remove(runs) if text == to_type(&runs) => {
+                ask(Request::Remove(runs), effects);
+            }
+            Purpose::Remove(runs) => {
+                self.say(false, format!("nothing was deleted: {text:?} is not {}", to_type(&runs)));
+            }
+        }
+    }
+
+    /// `good -old`: adds `good`, takes `old` away.
+    fn tag(&mut self, runs: Vec<RunId>, text: &str, effects: &mut Vec<Effect>) {
+        let words = || text.split([' ', ',']).filter(|word| !word.is_empty());
+        let add = words().filter(|word| !word.starts_with('-'));
+        let add: Vec<String> = add.map(|word| word.trim_start_matches('+').to_owned()).collect();
+        let remove = words().filter_map(|word| word.strip_prefix('-'));
+        let remove: Vec<String> = remove.map(str::to_owned).collect();
+        if add.is_empty() && remove.is_empty() {
+            return;
+        }
+        let back = runs.iter().filter_map(|id| {
+            let row = self.rows.iter().find(|row| row.id == *id)?;
+            let had = |tag: &&String| row.tags.contains(tag);
+            Some(Request::Tag {
+                runs: vec![id.clone()],
+                add: remove.iter().filter(had).cloned().collect(),
+                remove: add.iter().filter(|tag| !had(tag)).cloned().collect(),
+            })
+        });
+        let back = back.collect();
+        self.can_undo(format!("tags of {}", named(&runs)), back);
+        ask(Request::Tag { runs, add, remove }, effects);
+    }
+
+    fn note_of(&self, id: &str) -> Option<String> {
+        self.rows.iter().find(|row| row.id == id).map(|row| row.note.clone())
+    }
+
+    pub(super) fn can_undo(&mut self, what: String, requests: Vec<Request>) {
+        const MOST: usize = 50;
+        self.undo.push(Undo { what, requests });
+        let over = self.undo.len().saturating_sub(MOST);
+        self.undo.drain(..over);
+    }
+
+    pub(super) fn undo_last(&mut self, effects: &mut Vec<Effect>) {
+        let Some(undo) = self.undo.pop() else {
+            return self.say(false, "nothing to undo");
+        };
+        ask(Request::Undo(undo), effects);
+    }
+}
+
+/// What has to be typed before runs are deleted.
+pub fn to_type(runs: &[RunId]) -> String {
+    match runs {
+        [one] => one.clone(),
+        many => format!("delete {}", many.len()),
+    }
+}
+
+fn ask(request: Request, effects: &mut Vec<Effect>) {
+    effects.push(Effect::Ask(Ask::Do(request)));
 }

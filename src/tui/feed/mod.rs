@@ -6,8 +6,10 @@
 //! share of a core.
 
 mod experiments;
+mod inspect;
 mod tail;
 mod verbs;
+mod workers;
 
 use std::collections::HashMap;
 use std::io;
@@ -18,12 +20,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lab::Home;
-use crate::store::{Store, StoreError};
+use crate::store::{CurvePoint, ExperimentRecord, RunId, Store, StoreError};
 
 use super::Options;
-use super::curves::CurveId;
+use super::curves::{CurveId, Sample};
 use super::effect::{Ask, Watched};
-use super::event::{Data, Event, Points};
+use super::event::{Data, Event, Points, Worker};
+use super::memory::Memory;
 
 /// Time between two looks at whether anything has changed.
 const LOOK: Duration = Duration::from_millis(200);
@@ -58,6 +61,12 @@ impl Feed {
                 told: None,
                 watched: Vec::new(),
                 last_steps: HashMap::new(),
+                records: Vec::new(),
+                follower: inspect::Follower::default(),
+                workers: Vec::new(),
+                looks: 0,
+                sketched: HashMap::new(),
+                drawn: HashMap::new(),
             };
             runtime.block_on(server.serve(asked));
             drop(over);
@@ -90,10 +99,22 @@ struct Server {
     watched: Vec<Watched>,
     /// Newest step of every curve, as of the last look.
     last_steps: HashMap<CurveId, u64>,
+    follower: inspect::Follower,
+    /// Workers as they were told last.
+    workers: Vec<Worker>,
+    /// Counts looks at the run log.
+    looks: u32,
+    /// Experiments as they were told last.
+    records: Vec<ExperimentRecord>,
+    /// Metric → runs whose sketches are wanted.
+    sketched: HashMap<String, Vec<RunId>>,
+    /// Newest step of each sketch that was told.
+    drawn: HashMap<CurveId, u64>,
 }
 
 impl Server {
     async fn serve(mut self, mut asked: UnboundedReceiver<Ask>) {
+        self.tell(Data::Memory(Memory::load(&self.home)));
         let mut next = Instant::now();
         loop {
             tokio::select! {
@@ -103,6 +124,9 @@ impl Server {
                 },
                 () = tokio::time::sleep_until(next.into()) => {
                     let began = Instant::now();
+                    if let Some(log) = self.follower.look(&self.home) {
+                        self.tell(Data::Log(log));
+                    }
                     let wait = match self.look().await {
                         Ok(()) => LOOK,
                         Err(error) => {
@@ -156,6 +180,15 @@ impl Server {
             }
             opened => opened?,
         };
+        // A worker that dies commits nothing: its lock is looked at once a second, whatever the run log says.
+        if self.looks.is_multiple_of(5) {
+            let workers = workers::read(&self.home, &store).await?;
+            if workers != self.workers {
+                self.workers.clone_from(&workers);
+                self.tell(Data::Workers(workers));
+            }
+        }
+        self.looks = self.looks.wrapping_add(1);
         let version = store.data_version().await?;
         if self.version == Some(version) {
             return Ok(());
@@ -170,8 +203,15 @@ impl Server {
         }
         self.tell(Data::Runs(rows));
         self.told = None;
+        let records = store.experiments().await?;
+        if records != self.records {
+            self.records.clone_from(&records);
+            self.tell(Data::Records(records));
+        }
         // Remembered last: what failed half-way is read again.
         self.read_points(&store).await?;
+        self.read_sketches(&store).await?;
+        self.read_detail(&store).await?;
         self.version = Some(version);
         Ok(())
     }
@@ -191,7 +231,12 @@ impl Server {
                 Err(error) => return Err(error),
             };
             let Some(last) = points.last().map(|point| point.step) else { continue };
-            let points = points.iter().map(|point| (point.step, point.value)).collect();
+            let sample = |point: &CurvePoint| Sample {
+                step: point.step,
+                sec: point.sec,
+                value: point.value,
+            };
+            let points = points.iter().map(sample).collect();
             let points = Points { curve: watched.curve.clone(), after: watched.after, points };
             drop(self.events.send(Event::Data(Data::Points(points))));
             watched.after = Some(last);
@@ -199,8 +244,72 @@ impl Server {
         Ok(())
     }
 
+    /// Sketches of curves that have grown by so much that it could be seen.
+    async fn read_sketches(&mut self, store: &Store) -> Result<(), StoreError> {
+        for (metric, runs) in &self.sketched {
+            let curve = |run: &RunId| CurveId { run: run.clone(), metric: metric.clone() };
+            let has_grown = |run: &&RunId| {
+                let newest = self.last_steps.get(&curve(run));
+                let drawn = self.drawn.get(&curve(run));
+                newest.is_some_and(|&now| drawn.is_none_or(|&then| now != then && seen(then, now)))
+            };
+            let grown: Vec<RunId> = runs.iter().filter(has_grown).cloned().collect();
+            if grown.is_empty() {
+                continue;
+            }
+            let sketches = store.sketches(metric, &grown).await?;
+            for sketch in &sketches {
+                self.drawn.insert(curve(&sketch.run), sketch.last_step);
+            }
+            let metric = metric.clone();
+            drop(self.events.send(Event::Data(Data::Sketches { metric, sketches })));
+        }
+        Ok(())
+    }
+
+    /// What is known of the run that is looked at.
+    async fn read_detail(&self, store: &Store) -> Result<(), StoreError> {
+        let Some(run) = self.follower.run() else { return Ok(()) };
+        match inspect::detail(&self.home, store, run).await {
+            Ok(detail) => self.tell(Data::Detail(Box::new(detail))),
+            Err(StoreError::UnknownRun { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     async fn answer(&mut self, ask: Ask) {
         match ask {
+            Ask::Inspect(run) => {
+                self.follower.follow(run);
+                if let Some(log) = self.follower.look(&self.home) {
+                    self.tell(Data::Log(log));
+                }
+                if let Some(store) = self.store.clone()
+                    && let Err(error) = self.read_detail(&store).await
+                {
+                    self.trouble(&error);
+                }
+            }
+            Ask::Sketch { metric, runs } => {
+                self.sketched.insert(metric, runs);
+                if let Some(store) = self.store.clone()
+                    && let Err(error) = self.read_sketches(&store).await
+                {
+                    self.trouble(&error);
+                }
+            }
+            Ask::Save { file, text } => {
+                let (done, text) = match std::fs::write(self.cwd.join(&file), text) {
+                    Ok(()) => (true, format!("saved {file}")),
+                    Err(why) => (false, format!("cannot write {file}: {why}")),
+                };
+                self.tell(Data::Answer { done, text });
+            }
+            Ask::Remember(memory) => {
+                // Convenience: a home that cannot be written has been complained about elsewhere.
+                drop(memory.save(&self.home));
+            }
             Ask::Watch(watched) => {
                 self.watched = watched;
                 if let Some(store) = self.store.clone()
@@ -231,4 +340,9 @@ impl Server {
             }
         }
     }
+}
+
+/// Whether growth from one newest step to another shows in a sketch: a curve that fell back always does.
+fn seen(then: u64, now: u64) -> bool {
+    now < then || now - then >= (then / 64).max(1)
 }

@@ -6,30 +6,35 @@ use std::path::Path;
 
 use crate::tui::figures::printable;
 
-/// Bytes that are looked at.
-const BYTES: i64 = 16 * 1024;
+/// Bytes a line may have, on average, before fewer lines are kept.
+const LINE: i64 = 400;
 
-/// Lines that are kept.
+/// Lines of a tail.
 const LINES: usize = 40;
 
 /// The last lines, printable and not empty; none where there is no such file.
 pub fn read(path: &Path) -> Vec<String> {
-    let bytes = last_bytes(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<String> =
-        text.lines().map(printable).filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(LINES)..].to_vec()
+    last_lines(path, LINES)
 }
 
-fn last_bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// As [`read`], up to `most` of them.
+pub fn last_lines(path: &Path, most: usize) -> Vec<String> {
+    let bytes = last_bytes(path, LINE * most as i64).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines = text.split('\n').map(printable).filter(|line| !line.trim().is_empty());
+    let lines: Vec<String> = lines.collect();
+    lines[lines.len().saturating_sub(most)..].to_vec()
+}
+
+fn last_bytes(path: &Path, most: i64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let len = i64::try_from(file.metadata()?.len()).unwrap_or(i64::MAX);
-    if len > BYTES {
-        file.seek(SeekFrom::End(-BYTES))?;
+    if len > most {
+        file.seek(SeekFrom::End(-most))?;
     }
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    if len > BYTES {
+    if len > most {
         // The first line is cut.
         let from = bytes.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         bytes.drain(..from);

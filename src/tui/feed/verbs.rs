@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::lab::Home;
-use crate::queue::{Answer, Desk, Duty, Fate, Manner, QueueError, Workers, ensure_workers};
+use crate::queue::{Answer, Desk, Duty, Fate, Manner, QueueError, Slot, Workers, ensure_workers};
 use crate::store::{RunId, State, Store};
 use crate::tui::effect::Request;
 
@@ -67,6 +67,51 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             }
             summed_up("cancel", answers)
         }
+        Request::Archive { runs, archived } => {
+            let word = if archived { "archived" } else { "no longer archived" };
+            each(&runs, word, async |id| desk.archive(id, archived).await).await
+        }
+        Request::Tag { runs, add, remove } => {
+            each(&runs, "tagged", async |id| desk.tag(id, &add, &remove).await).await
+        }
+        Request::Note { runs, text } => {
+            each(&runs, "noted", async |id| desk.note(id, &text).await).await
+        }
+        Request::Remove(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = desk.remove(&id).await;
+                answers.push((id, answer));
+            }
+            summed_up("delete", answers)
+        }
+        Request::Order(priorities) => {
+            for (id, priority) in &priorities {
+                if let Err(error) = desk.priority(id, *priority).await {
+                    return Told::no(format!("{id}: {error}"));
+                }
+            }
+            Told::yes("the queue is in another order")
+        }
+        Request::AddWorker => add_worker(home),
+        Request::Drain(slot) => match desk.store.drain(slot.as_deref()).await {
+            Ok(()) => {
+                let who =
+                    slot.map_or("every worker".into(), |slot| format!("the worker of {slot}"));
+                Told::yes(format!("{who} leaves after its run"))
+            }
+            Err(error) => Told::no(error.to_string()),
+        },
+        Request::Undo(undo) => {
+            for request in undo.requests {
+                let store = desk.store.clone();
+                let told = Box::pin(carry_out(home, store, cwd, request)).await;
+                if !told.done {
+                    return told;
+                }
+            }
+            Told::yes(format!("undone: {}", undo.what))
+        }
         Request::Resume(ids) => {
             let mut answers = Vec::new();
             for id in ids {
@@ -78,12 +123,53 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
     }
 }
 
+/// An edit of each run: all are tried, the first that fails is quoted.
+async fn each(
+    ids: &[RunId],
+    word: &str,
+    edit: impl AsyncFn(&str) -> Result<(), QueueError>,
+) -> Told {
+    let mut refused = None;
+    for id in ids {
+        if let Err(error) = edit(id).await {
+            refused.get_or_insert(format!("{id}: {error}"));
+        }
+    }
+    match (refused, ids) {
+        (Some(why), _) => Told::no(why),
+        (None, [one]) => Told::yes(format!("{one} is {word}")),
+        (None, many) => Told::yes(format!("{} runs are {word}", many.len())),
+    }
+}
+
 /// One key for both: a paused run resumes, one that ended otherwise is tried again.
 async fn resume_or_retry(desk: &Desk, id: &str) -> Result<Answer, QueueError> {
     match desk.store.run(id).await?.state {
         State::Failed | State::Cancelled | State::Lost => desk.retry(id, false).await,
         _ => desk.resume(id).await,
     }
+}
+
+/// A worker for the first slot of the lab that has none; where all have one, for the next slot of the last device.
+fn add_worker(home: &Home) -> Told {
+    let slots = match Workers::load(home) {
+        Ok(workers) => workers.chosen(None, None),
+        Err(error) => return Told::no(error.to_string()),
+    };
+    let device = slots.last().map_or("cpu".to_owned(), |slot| slot.device.clone());
+    let more = (0..64).map(|index| Slot::new(&device, index));
+    for slot in slots.into_iter().chain(more) {
+        match ensure_workers(home, std::slice::from_ref(&slot), Duty::UntilEmpty) {
+            Ok(started) if started.is_empty() => {}
+            Ok(_) => {
+                return Told::yes(format!(
+                    "a worker for {slot} starts; it leaves when nothing waits"
+                ));
+            }
+            Err(error) => return Told::no(format!("no worker could be started: {error}")),
+        }
+    }
+    Told::no("every slot has its worker")
 }
 
 fn runs(n: usize) -> &'static str {

@@ -5,11 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, Tail};
+use crate::tui::app::{App, Tail, time_left};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
-
-use super::table::time_left;
 
 /// Lines of standard error that are shown.
 pub const TAIL_LINES: usize = 8;

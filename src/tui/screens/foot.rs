@@ -2,12 +2,12 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Modifier;
+use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::tui::action::{self, Scope};
-use crate::tui::app::{App, Layer};
+use crate::tui::app::{App, Layer, Line, Purpose, Typed, named, to_type};
 use crate::tui::figures;
+use crate::tui::keys::Binding;
 use crate::tui::theme::{self, THEME};
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -18,7 +18,16 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     };
     match &app.layer {
         Layer::Confirm { runs } => write(buf, &question(runs, area.width.into()), warn),
-        Layer::Filter { .. } => filter_line(app, area, buf),
+        Layer::Filter { line, .. } => filter_line(app, line, area, buf),
+        Layer::Palette(palette) => {
+            line(":", &palette.line, "tab completes · ↑ history", theme::faint(), area, buf);
+        }
+        Layer::Typed(typed) => typed_line(typed, area, buf),
+        Layer::Help { search, .. } => {
+            let hint = "type to search · ↑ ↓ · esc";
+            line("?", search, hint, theme::faint(), area, buf);
+        }
+        _ if !app.typed.is_empty() => continuations(app, area, buf),
         _ if app.trouble.is_some() => {
             let why = app.trouble.as_deref().unwrap_or_default();
             write(buf, &format!("! {why}; trying again"), theme::fg(THEME.bad));
@@ -58,23 +67,84 @@ fn matches(app: &App) -> String {
     format!("{} of {all} runs", app.table.shown().len())
 }
 
-fn filter_line(app: &App, area: Rect, buf: &mut Buffer) {
-    let accent = theme::fg(THEME.accent).add_modifier(Modifier::BOLD);
-    let (x, y) = buf.set_stringn(area.x + 1, area.y, "/", 1, accent);
-    let (right, style) = match app.table.filter_error() {
-        Some(why) => (figures::fit(why, usize::from(area.width / 2)), theme::fg(THEME.warn)),
-        None => (format!("{}   enter keep · esc as it was", matches(app)), theme::faint()),
+fn filter_line(app: &App, filter: &Line, area: Rect, buf: &mut Buffer) {
+    match app.table.filter_error() {
+        Some(why) => {
+            let why = figures::fit(why, usize::from(area.width / 2));
+            line("/", filter, &why, theme::fg(THEME.warn), area, buf);
+        }
+        None => {
+            let hint = format!("{}   enter keep · esc as it was · ctrl-s save", matches(app));
+            line("/", filter, &hint, theme::faint(), area, buf);
+        }
+    }
+}
+
+fn typed_line(typed: &Typed, area: Rect, buf: &mut Buffer) {
+    let (prompt, hint) = match &typed.purpose {
+        Purpose::Tag(runs) => (format!("tag {}: ", named(runs)), "name adds, -name removes".into()),
+        Purpose::Metrics { .. } => ("/".to_owned(), "charts whose names contain it".into()),
+        Purpose::Search => ("/".to_owned(), "words in the log".into()),
+        Purpose::Note(runs) => (format!("note on {}: ", named(runs)), "enter keeps".into()),
+        Purpose::Remove(runs) => {
+            let prompt = format!("delete {} and its files? ", named(runs));
+            (prompt, format!("type {}: there is no way back", to_type(runs)))
+        }
     };
-    let room = usize::from(area.width).saturating_sub(right.width() + 6);
-    // The end of a long filter is what is being typed.
-    let text: String = app.table.filter().to_owned();
-    let skip = text.chars().count().saturating_sub(room);
-    let tail: String = text.chars().skip(skip).collect();
-    let (x, _) = buf.set_stringn(x, y, tail, room.max(1), theme::bold());
-    buf.set_string(x, y, " ", theme::cursor(true));
-    let from = area.right().saturating_sub(right.width() as u16 + 1);
-    let left = usize::from(area.right().saturating_sub(from.max(x + 2)));
-    buf.set_stringn(from.max(x + 2), y, right, left, style);
+    let prompt = figures::fit(&prompt, usize::from(area.width / 2));
+    let style = match typed.purpose {
+        Purpose::Remove(_) => theme::fg(THEME.warn).add_modifier(Modifier::BOLD),
+        _ => theme::faint(),
+    };
+    line(&prompt, &typed.line, &hint, style, area, buf);
+}
+
+/// A line being typed behind its prompt, and something said at the right.
+fn line(prompt: &str, typed: &Line, hint: &str, style: Style, area: Rect, buf: &mut Buffer) {
+    let width = usize::from(area.width).saturating_sub(2);
+    let accent = theme::fg(THEME.accent).add_modifier(Modifier::BOLD);
+    let (x, y) = buf.set_stringn(area.x + 1, area.y, prompt, width, accent);
+    let left = usize::from(area.right().saturating_sub(x + 1));
+    // What is typed needs its room first.
+    let wanted = typed.text().width() + 2;
+    let hint = if wanted + hint.width() + 2 <= left { hint } else { "" };
+    let room = left.saturating_sub(hint.width() + 2).max(1);
+    let (before, after) = typed.split();
+    // The end of a long line is what is being typed.
+    let mut start = before;
+    while start.width() + 1 > room {
+        let Some(c) = start.chars().next() else { break };
+        start = &start[c.len_utf8()..];
+    }
+    let (x, _) = buf.set_stringn(x, y, start, room, theme::bold());
+    let under = after.chars().next().map_or(" ".to_owned(), String::from);
+    if x < area.right() {
+        let (x, _) = buf.set_stringn(x, y, &under, 1.max(under.width()), theme::cursor(true));
+        let rest = &after[after.chars().next().map_or(0, char::len_utf8)..];
+        let left = room.saturating_sub(start.width() + 1);
+        buf.set_stringn(x, y, rest, left, theme::bold());
+    }
+    if !hint.is_empty() {
+        let from = area.right().saturating_sub(hint.width() as u16 + 1);
+        buf.set_string(from, y, hint, style);
+    }
+}
+
+/// What may follow the keys typed so far.
+fn continuations(app: &App, area: Rect, buf: &mut Buffer) {
+    let mut x = area.x + 1;
+    let left = |x: u16| usize::from(area.right().saturating_sub(x));
+    (x, _) = buf.set_stringn(x, area.y, &app.typed, left(x), theme::title(true));
+    x += 2;
+    for (rest, binding) in app.keymap.continuations(app.scope(), &app.typed) {
+        let words = if binding.hint.is_empty() { binding.name } else { binding.hint };
+        if rest.width() + words.width() + 3 > left(x) {
+            break;
+        }
+        (x, _) = buf.set_stringn(x, area.y, rest, left(x), theme::bold());
+        (x, _) = buf.set_stringn(x + 1, area.y, words, left(x + 1), theme::faint());
+        x += 2;
+    }
 }
 
 /// The filter in force and the number of marks, at the right; returns the columns taken.
@@ -85,9 +155,6 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
     }
     if app.table.has_marks() {
         parts.push(format!("{} marked", app.targets().len()));
-    }
-    if !app.typed.is_empty() {
-        parts.push(format!("{} …", app.typed));
     }
     let text = figures::fit(&parts.join("  "), usize::from(area.width / 2));
     let width = text.width() as u16;
@@ -101,25 +168,28 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
 
 /// Key and word, as many as fit; the way to the help page and the way out are always there.
 fn hints(app: &App, area: Rect, buf: &mut Buffer) {
-    let scope = app.scope();
-    let allowed =
-        |binding: &&action::Binding| !(binding.hint.is_empty() || app.readonly && binding.writes);
-    let all: Vec<_> = action::bindings(scope).filter(allowed).collect();
-    let width = |binding: &action::Binding| binding.keys[0].width() + binding.hint.width() + 3;
-    let vital =
-        |binding: &action::Binding| scope == Scope::Runs && matches!(binding.hint, "help" | "quit");
+    let covered = app.layer != Layer::None;
+    let all: Vec<(&Binding, &String)> = app
+        .keymap
+        .of(app.scope())
+        .filter(|(binding, _)| !(binding.hint.is_empty() || app.readonly && binding.writes))
+        .filter_map(|(binding, keys)| Some((binding, keys.first()?)))
+        .collect();
+    let width = |(binding, key): &(&Binding, &String)| key.width() + binding.hint.width() + 3;
+    let vital = |binding: &Binding| !covered && matches!(binding.hint, "help" | "quit");
     let mut room = usize::from(area.width).saturating_sub(1);
-    room = room.saturating_sub(all.iter().filter(|b| vital(b)).map(|b| width(b)).sum());
+    room = room.saturating_sub(all.iter().filter(|row| vital(row.0)).map(width).sum());
     let mut x = area.x + 1;
-    for binding in all {
+    for row in &all {
+        let (binding, key) = row;
         if !vital(binding) {
-            if width(binding) > room {
+            if width(row) > room {
                 continue;
             }
-            room -= width(binding);
+            room -= width(row);
         }
         let left = |x: u16| usize::from(area.right().saturating_sub(x));
-        (x, _) = buf.set_stringn(x, area.y, binding.keys[0], left(x), theme::bold());
+        (x, _) = buf.set_stringn(x, area.y, key, left(x), theme::bold());
         (x, _) = buf.set_stringn(x + 1, area.y, binding.hint, left(x + 1), theme::faint());
         x += 2;
     }

@@ -1,57 +1,106 @@
-//! The help page, made from the key table.
+//! The help page, made from the key registry and searched as one types.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::tui::action::{KEYS, Scope};
+use crate::store::model::State;
+use crate::tui::app::{App, Line};
+use crate::tui::keys::Scope;
 use crate::tui::theme;
 
 use super::boxed;
 
-const WIDTH: u16 = 88;
+const WIDTH: u16 = 92;
 
-fn lines() -> Vec<(String, &'static str)> {
-    let listed = KEYS.iter().filter(|key| !key.help.is_empty());
-    let listed = listed.filter(|key| matches!(key.scope, Scope::Runs | Scope::Anywhere));
-    let mut lines: Vec<(String, &str)> =
-        listed.map(|key| (key.keys.join("  "), key.help)).collect();
-    lines.push((String::new(), ""));
-    lines.push(("states".into(), ""));
-    lines
+/// Columns for the keys.
+const KEYS: usize = 17;
+
+/// A line of the page: what is pressed and what it does, or a heading.
+struct Entry {
+    keys: String,
+    help: String,
+    heading: bool,
 }
 
-fn states() -> impl Iterator<Item = (String, &'static str)> {
-    use crate::store::model::State;
-    State::ALL.into_iter().map(|state| {
-        let meaning = match state {
-            State::Queued => "waits for a free worker",
-            State::Starting => "a worker has it; its trainer has not spoken yet",
-            State::Running => "trains",
-            State::Stopping => "a pause or cancel is under way",
-            State::Paused => "stopped at a checkpoint; r goes on",
-            State::Finished => "done",
-            State::Failed => "ended by an error that waits for you; r tries again",
-            State::Cancelled => "cancelled; r tries again",
-            State::Lost => "its process vanished; it requeues itself, at most three times",
+/// The screen's own keys first, then those of every screen, then what the states mean. With a search, what fits it.
+fn entries(app: &App, search: &str) -> Vec<Entry> {
+    let search = search.to_lowercase();
+    let mut all: Vec<Entry> = Vec::new();
+    let mut add = |title: &str, lines: Vec<(String, String, &str)>| {
+        let fits = |(keys, help, name): &(String, String, &str)| {
+            search.is_empty()
+                || keys.to_lowercase() == search
+                || help.to_lowercase().contains(&search)
+                || name.contains(&search)
         };
-        (format!("{} {state}", theme::state(state).0), meaning)
-    })
+        let lines: Vec<_> = lines.into_iter().filter(fits).collect();
+        if !lines.is_empty() {
+            if !all.is_empty() {
+                all.push(Entry { keys: String::new(), help: String::new(), heading: false });
+            }
+            all.push(Entry { keys: title.to_owned(), help: String::new(), heading: true });
+            let entry = |(keys, help, _)| Entry { keys, help, heading: false };
+            all.extend(lines.into_iter().map(entry));
+        }
+    };
+    let here = app.tab.scope();
+    for (scope, title) in [
+        (here, format!("{} screen", app.tab.title())),
+        (Scope::Screen, "every screen".to_owned()),
+        (Scope::Anywhere, "anywhere".to_owned()),
+    ] {
+        let rows =
+            app.keymap.of(here).filter(|(row, _)| row.scope == scope && !row.help.is_empty());
+        let line = |(row, keys): (&'static crate::tui::keys::Binding, &[String])| {
+            let keys = if keys.is_empty() { format!(":{}", row.name) } else { keys.join("  ") };
+            (keys, row.help.to_owned(), row.name)
+        };
+        add(&title, rows.map(line).collect());
+    }
+    let meaning = |state: State| {
+        let key = format!("{} {state}", theme::state(state).0);
+        (key, meaning(state).to_owned(), "")
+    };
+    add("states", State::ALL.map(meaning).to_vec());
+    all
 }
 
-/// How far the page can be scrolled on a screen of this size.
-pub fn most_scrolled(size: (u16, u16)) -> usize {
-    let n = lines().len() + states().count();
-    n.saturating_sub(usize::from(size.1).saturating_sub(5))
+fn meaning(state: State) -> &'static str {
+    match state {
+        State::Queued => "waits for a free worker",
+        State::Starting => "a worker has it; its trainer has not spoken yet",
+        State::Running => "trains",
+        State::Stopping => "a pause or cancel is under way",
+        State::Paused => "stopped at a checkpoint; resume goes on",
+        State::Finished => "done",
+        State::Failed => "ended by an error that waits for you; resume tries again",
+        State::Cancelled => "cancelled; resume tries again",
+        State::Lost => "its process vanished; it requeues itself, at most three times",
+    }
 }
 
-pub fn draw(scroll: usize, area: Rect, buf: &mut Buffer) {
-    let all: Vec<_> = lines().into_iter().chain(states()).collect();
-    let inner = boxed("keys", (WIDTH, all.len() as u16 + 2), area, buf);
-    let keys = 17;
-    for (i, (key, help)) in all.iter().skip(scroll).take(inner.height.into()).enumerate() {
+/// How far the page can be scrolled.
+pub fn most_scrolled(app: &App, search: &str) -> usize {
+    let room = usize::from(app.size.1).saturating_sub(5);
+    entries(app, search).len().saturating_sub(room)
+}
+
+pub fn draw(app: &App, search: &Line, scroll: usize, area: Rect, buf: &mut Buffer) {
+    let all = entries(app, search.text());
+    let height = (all.len() as u16).max(1) + 2;
+    let inner = boxed("keys", (WIDTH, height), area, buf);
+    if all.is_empty() {
+        let text = format!("no key does {:?}", search.text());
+        buf.set_stringn(inner.x, inner.y, text, inner.width.into(), theme::faint());
+    }
+    for (i, entry) in all.iter().skip(scroll).take(inner.height.into()).enumerate() {
         let y = inner.y + i as u16;
-        buf.set_stringn(inner.x, y, key, keys, theme::bold());
-        let room = usize::from(inner.width).saturating_sub(keys + 1);
-        buf.set_stringn(inner.x + keys as u16 + 1, y, help, room, theme::faint());
+        if entry.heading {
+            buf.set_stringn(inner.x, y, &entry.keys, inner.width.into(), theme::title(true));
+            continue;
+        }
+        buf.set_stringn(inner.x, y, &entry.keys, KEYS, theme::bold());
+        let room = usize::from(inner.width).saturating_sub(KEYS + 1);
+        buf.set_stringn(inner.x + KEYS as u16 + 1, y, &entry.help, room, theme::faint());
     }
 }

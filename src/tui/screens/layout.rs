@@ -2,7 +2,7 @@
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use crate::tui::app::{App, Focus};
+use crate::tui::app::App;
 
 use super::{details, legend, table};
 
@@ -12,23 +12,17 @@ pub const SMALLEST: (u16, u16) = (60, 16);
 /// From this width on charts stand beside the table.
 const WIDE: u16 = 110;
 
-/// The run screen's parts; those without room are empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Areas {
+/// What every screen has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame {
     pub head: Rect,
     /// Everything between head and foot.
     pub body: Rect,
-    pub table: Rect,
-    /// Between table and charts.
-    pub rule: Rect,
-    pub charts: [Rect; 2],
-    pub legend: Rect,
-    pub details: Rect,
     pub foot: Rect,
 }
 
 /// `None` on a terminal that is too small.
-pub fn areas(app: &App, area: Rect) -> Option<Areas> {
+pub fn frame(area: Rect) -> Option<Frame> {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return None;
     }
@@ -39,22 +33,35 @@ pub fn areas(app: &App, area: Rect) -> Option<Areas> {
         Constraint::Length(1),
     ])
     .areas(area);
-    let mut areas = Areas { head, body, foot, ..Areas::default() };
-    match (app.zoomed, app.focus) {
-        (true, Focus::Table) => areas.table = body,
-        (true, Focus::Chart(at)) => {
-            let legend = legend::height(app).min(body.height / 4);
-            [areas.charts[at], areas.legend] =
-                Layout::vertical([Constraint::Fill(1), Constraint::Length(legend)]).areas(body);
-        }
-        (false, _) if area.width >= WIDE => beside(app, body, &mut areas),
-        (false, _) => below(app, body, &mut areas),
-    }
-    Some(areas)
+    Some(Frame { head, body, foot })
 }
 
-fn beside(app: &App, body: Rect, areas: &mut Areas) {
-    let table = table::natural_width(app).clamp(48, body.width * 3 / 5);
+/// The run screen's parts; those without room are empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    pub table: Rect,
+    /// Between table and charts.
+    pub rule: Rect,
+    pub charts: [Rect; 2],
+    pub legend: Rect,
+    pub details: Rect,
+}
+
+pub fn runs(app: &App, body: Rect) -> Runs {
+    let mut areas = Runs::default();
+    if app.zoomed {
+        areas.table = body;
+    } else if body.width >= WIDE {
+        beside(app, body, &mut areas);
+    } else {
+        below(app, body, &mut areas);
+    }
+    areas
+}
+
+fn beside(app: &App, body: Rect, areas: &mut Runs) {
+    // The charts get what the table can spare, and never less than a third.
+    let table = table::natural_width(app).clamp(48, body.width * 2 / 3);
     let right;
     [areas.table, areas.rule, right] =
         Layout::horizontal([Constraint::Length(table), Constraint::Length(1), Constraint::Fill(1)])
@@ -71,8 +78,8 @@ fn beside(app: &App, body: Rect, areas: &mut Areas) {
     .areas(right);
 }
 
-fn below(app: &App, body: Rect, areas: &mut Areas) {
-    let rows = app.table.shown().len() as u16 + 1;
+fn below(app: &App, body: Rect, areas: &mut Runs) {
+    let rows = app.table.lines().len() as u16 + 1;
     let table = rows.clamp(4, (body.height * 2 / 5).max(5));
     // The curves keep six rows; words about the chosen run come before the legend.
     let spare = body.height.saturating_sub(table + 1 + 6);
@@ -91,8 +98,56 @@ fn below(app: &App, body: Rect, areas: &mut Areas) {
         Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).spacing(1).areas(charts);
 }
 
-/// Rows of runs that fit on screen.
+/// The smallest chart of a grid, and most charts side by side or on top of each other.
+const CHART: (u16, u16) = (38, 8);
+const GRID: u16 = 4;
+
+/// The chart screen: a grid of charts above, the legend below.
+pub fn charts(app: &App, body: Rect, n: usize) -> (Vec<Rect>, Rect) {
+    let legend = legend::height(app).min(body.height / 4);
+    let [charts, legend] =
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(legend)]).areas(body);
+    let (columns, rows) = grid(charts, n);
+    let lines = Layout::vertical(vec![Constraint::Fill(1); rows]).split(charts);
+    let places = lines.iter().flat_map(|line| {
+        let across = Layout::horizontal(vec![Constraint::Fill(1); columns]).spacing(1).split(*line);
+        across.to_vec()
+    });
+    (places.take(n).collect(), legend)
+}
+
+/// Columns and rows for up to `n` charts.
+fn grid(area: Rect, n: usize) -> (usize, usize) {
+    let columns = usize::from((area.width / CHART.0).clamp(1, GRID)).min(n.max(1));
+    let rows = usize::from((area.height / CHART.1).clamp(1, GRID)).min(n.div_ceil(columns).max(1));
+    // Fewer columns where that leaves no hole: four charts are two by two, six three by two.
+    let columns = n.clamp(1, columns * rows).div_ceil(rows);
+    (columns, rows)
+}
+
+fn chart_area(app: &App) -> Rect {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    let body = frame(screen).map_or(Rect::ZERO, |frame| frame.body);
+    let legend = legend::height(app).min(body.height / 4);
+    Rect { height: body.height - legend, ..body }
+}
+
+/// Charts of `n` that fit on screen.
+pub fn charts_per_page(app: &App, n: usize) -> usize {
+    let (columns, rows) = grid(chart_area(app), n);
+    columns * rows
+}
+
+/// Columns of one chart's canvas, about.
+pub fn chart_width(app: &App) -> u16 {
+    let area = chart_area(app);
+    let (columns, _) = grid(area, app.page_of_charts().len());
+    (area.width / columns as u16).saturating_sub(6)
+}
+
+/// Lines of the run table that fit on screen.
 pub fn table_page(app: &App) -> usize {
     let screen = Rect::new(0, 0, app.size.0, app.size.1);
-    areas(app, screen).map_or(1, |areas| usize::from(areas.table.height).saturating_sub(1))
+    let table = frame(screen).map(|frame| runs(app, frame.body).table);
+    table.map_or(1, |table| usize::from(table.height).saturating_sub(1))
 }

@@ -4,12 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::store::model::RunRow;
-use crate::tui::app::{App, factor, factors, last};
+use crate::tui::app::{App, Tab, factor, factors, last, short};
 use crate::tui::figures;
 use crate::tui::theme;
 use crate::tui::widgets::plot::Dash;
-
-use super::table::short;
 
 /// Rows that the legend wants: one a run when several are shown.
 pub fn height(app: &App) -> u16 {
@@ -33,12 +31,17 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let mut shown = app.shown();
     shown.sort_by_key(|run| run.slot);
     let keys = factors(&shown.iter().map(|run| run.row).collect::<Vec<_>>());
+    // On the chart screen there may be many: the one that keys mean.
+    let metrics = match app.tab {
+        Tab::Charts => app.focused_metric().into_iter().collect(),
+        _ => app.metrics_on_screen(),
+    };
     let hidden = shown.len().saturating_sub(area.height.into());
     let room = if hidden > 0 { usize::from(area.height).saturating_sub(1) } else { shown.len() };
     for (i, run) in shown.iter().take(room).enumerate() {
         let y = area.y + i as u16;
         let (ink, marker) = theme::series(run.slot);
-        let sample = match Dash::ALL[run.slot % Dash::ALL.len()] {
+        let sample = match Dash::of(run.slot) {
             Dash::Solid => "⠤⠤⠤⠤⠤",
             Dash::Dashed => "⠤⠤⠄ ⠤",
             Dash::Dotted => "⠤ ⠤ ⠤",
@@ -49,10 +52,10 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         let selected = app.selected().is_some_and(|row| row.id == run.row.id);
         let style = if selected { theme::bold() } else { Default::default() };
         let mut numbers = String::new();
-        for chart in &app.charts {
-            let value = last(run.row, &chart.metric);
+        for metric in &metrics {
+            let value = app.at_crosshair(run.row, metric).unwrap_or(last(run.row, metric));
             if !value.is_nan() {
-                numbers.push_str(&format!("  {} {:>6}", chart.metric, figures::value(value)));
+                numbers.push_str(&format!("  {metric} {:>6}", figures::value(value)));
             }
         }
         let space = usize::from(area.right().saturating_sub(x + 2));

@@ -5,8 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::report::ablation::mean_and_std;
+use crate::store::STROKES;
 use crate::store::model::RunRow;
-use crate::tui::app::{App, Focus, SortKey, best, last, share, written};
+use crate::tui::app::{App, Column, TableLine, best, last, share, short, time_left, written};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
 
@@ -19,108 +21,130 @@ const FACTOR_MAX: usize = 14;
 /// Cells of a progress bar.
 const BAR: usize = 8;
 
+/// A column as it is drawn here and now.
 #[derive(Clone, Debug, PartialEq)]
-struct Column {
-    key: Key,
+struct Drawn {
+    column: Column,
     title: String,
     width: usize,
+    /// A bar takes too much room: the percentage alone.
+    terse: bool,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Key {
-    By(SortKey),
-    /// Percent without a bar, where there is little room.
-    Percent,
-    /// Time left.
-    Left,
+fn drawn(app: &App) -> Vec<Drawn> {
+    let columns = app.table.columns().iter();
+    columns.map(|column| Drawn::new(app, column)).collect()
 }
 
-/// Columns that are given up, first to last, when the table is too narrow for all.
-const GIVEN_UP: [&str; 5] = ["progress", "time", "left", "loss", "best"];
-
-fn columns(app: &App) -> Vec<Column> {
-    let column = |key: Key, title: &str, width: usize| Column {
-        key,
-        title: title.to_owned(),
-        width: width.max(title.width() + usize::from(sorted(app, title).is_some())),
-    };
-    let by = |key: SortKey, title: &str, width: usize| column(Key::By(key), title, width);
-    let mut columns =
-        vec![by(SortKey::State, "state", 11), by(SortKey::Run, "run", app.table.id_width())];
-    for factor in app.table.factors() {
-        let sort = SortKey::Factor(factor.key.clone());
-        columns.push(by(sort, &short(&factor.key), factor.width.min(FACTOR_MAX)));
+impl Drawn {
+    fn new(app: &App, column: &Column) -> Self {
+        let mut title = column.title();
+        if matches!(column, Column::Curve(_)) {
+            title = format!("{title} ~");
+        }
+        let longest = |of: &dyn Fn(&RunRow) -> usize| {
+            app.table.shown().iter().map(|&i| of(&app.rows[i])).max().unwrap_or(0)
+        };
+        let width = match column {
+            Column::State => 11,
+            Column::Run => app.table.id_width() + if app.baseline().is_some() { 2 } else { 0 },
+            Column::Factor(key) => longest(&|row| written(row, key).width()).min(FACTOR_MAX),
+            Column::Factors => 0,
+            Column::Progress => BAR + 5,
+            Column::Curve(_) => STROKES,
+            Column::Last(metric) | Column::Best(metric) if is_percent(app, metric) => 5,
+            Column::Left | Column::Time => 6,
+            Column::Last(_) | Column::Best(_) | Column::Recent(_) | Column::Delta(_) => 7,
+            Column::Queued => 8,
+            Column::Tags => longest(&|row| row.tags.join(" ").width()).min(20),
+            Column::Note => longest(&|row| row.note.width()).min(32),
+            Column::Device => longest(&|row| row.device.as_deref().unwrap_or("").width()),
+            Column::Attempt => 3,
+            Column::Experiments => longest(&|row| row.experiments.join(" ").width()).min(24),
+        };
+        let arrow = usize::from(sorted(app, column).is_some());
+        let width = width.max(title.width() + arrow);
+        Self { column: column.clone(), title, width, terse: false }
     }
-    columns.push(by(SortKey::Progress, "progress", BAR + 5));
-    columns.push(column(Key::Left, "left", 6));
-    columns.push(by(SortKey::Last("knn_top1".into()), "k-NN", 5));
-    columns.push(by(SortKey::Best("knn_top1".into()), "best", 5));
-    columns.push(by(SortKey::Last("loss".into()), "loss", 6));
-    columns.push(by(SortKey::Time, "time", 6));
-    columns
-}
 
-/// A factor's name in a table head: the last part of its key, the Greek letter where the field writes one.
-pub fn short(key: &str) -> String {
-    match key.rsplit('.').next().unwrap_or(key) {
-        "lambda" => "λ".into(),
-        "tau" => "τ".into(),
-        last => last.into(),
+    /// Columns with a small number are given up first when the table is too narrow for all.
+    fn worth(&self) -> u8 {
+        match &self.column {
+            Column::State | Column::Run => 9,
+            Column::Factor(_) | Column::Factors => 8,
+            Column::Last(metric) if metric == "knn_top1" => 7,
+            Column::Last(_) => 6,
+            Column::Progress if self.terse => 6,
+            Column::Best(_) | Column::Delta(_) | Column::Recent(_) => 5,
+            Column::Curve(_) => 4,
+            Column::Progress | Column::Left => 3,
+            Column::Tags if self.width <= "tags".len() => 0,
+            Column::Tags | Column::Time => 2,
+            _ => 1,
+        }
     }
 }
 
-fn title_of(sort: &SortKey) -> String {
-    match sort {
-        SortKey::Queued => String::new(),
-        SortKey::State => "state".into(),
-        SortKey::Run => "run".into(),
-        SortKey::Factor(key) => short(key),
-        SortKey::Progress => "progress".into(),
-        SortKey::Last(metric) if metric == "loss" => "loss".into(),
-        SortKey::Last(_) => "k-NN".into(),
-        SortKey::Best(_) => "best".into(),
-        SortKey::Time => "time".into(),
-    }
+fn is_percent(app: &App, metric: &str) -> bool {
+    app.rows.iter().find_map(|row| row.metrics.get(metric)).is_some_and(|m| m.unit == "%")
 }
 
 /// The arrow of the column that the table is sorted by.
-fn sorted(app: &App, title: &str) -> Option<&'static str> {
+fn sorted(app: &App, column: &Column) -> Option<&'static str> {
     let (key, descending) = app.table.sort();
-    (title_of(key) == title).then_some(if descending { "↓" } else { "↑" })
+    (key == Some(column)).then_some(if descending { "↓" } else { "↑" })
 }
 
 /// Columns and the cells between them.
 struct Fitted {
-    columns: Vec<Column>,
+    columns: Vec<Drawn>,
     gap: usize,
 }
 
-fn total(columns: &[Column], gap: usize) -> usize {
+fn total(columns: &[Drawn], gap: usize) -> usize {
     usize::from(MARGIN) + columns.iter().map(|column| column.width + gap).sum::<usize>()
 }
 
 /// The width at which nothing is given up.
 pub fn natural_width(app: &App) -> u16 {
-    total(&columns(app), 2) as u16
+    total(&worthy(app), 2) as u16
 }
 
-/// What fits into `width`: first the gaps narrow, then columns are given up, then the run's name is cut.
+/// Columns without those that have nothing to show.
+fn worthy(app: &App) -> Vec<Drawn> {
+    let here = app.table.column();
+    let is_bare = |column: &Drawn| {
+        column.column == Column::Tags
+            && app.table.shown().iter().all(|&i| app.rows[i].tags.is_empty())
+    };
+    drawn(app).into_iter().filter(|c| !is_bare(c) || Some(&c.column) == here).collect()
+}
+
+/// What fits into `width`: first the gaps narrow, then bars become numbers and columns are given up, then the run's
+/// name is cut. The column that keys mean stays.
 fn fitted(app: &App, width: u16) -> Fitted {
-    let mut columns = columns(app);
+    let mut columns = worthy(app);
+    let here = app.table.column().cloned();
     let gap = if total(&columns, 2) <= width.into() { 2 } else { 1 };
-    for title in GIVEN_UP {
-        if total(&columns, gap) <= width.into() {
+    while total(&columns, gap) > width.into() {
+        let given_up = columns.iter().enumerate().filter(|(_, column)| {
+            column.worth() < 8
+                && (Some(&column.column) != here.as_ref()
+                    || !column.terse && column.column == Column::Progress)
+        });
+        let Some(at) = given_up.min_by_key(|(_, column)| column.worth()).map(|(at, _)| at) else {
             break;
-        }
-        let Some(at) = columns.iter().position(|column| column.title == title) else { continue };
-        if title == "progress" {
-            columns[at] = Column { key: Key::Percent, title: "done".into(), width: 4 };
-        } else {
-            columns.remove(at);
+        };
+        match columns[at].column {
+            Column::Progress if !columns[at].terse => {
+                let title = "done".to_owned();
+                columns[at] = Drawn { column: Column::Progress, width: 5, title, terse: true };
+            }
+            _ => drop(columns.remove(at)),
         }
     }
     let over = total(&columns, gap).saturating_sub(width.into());
-    if let Some(run) = columns.iter_mut().find(|column| column.title == "run") {
+    if let Some(run) = columns.iter_mut().find(|column| column.column == Column::Run) {
         run.width = run.width.saturating_sub(over).max(12);
     }
     Fitted { columns, gap }
@@ -134,32 +158,61 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let fitted = fitted(app, area.width);
     let mut x = area.x + MARGIN;
     for column in &fitted.columns {
-        let arrow = sorted(app, &column.title).unwrap_or("");
+        let arrow = sorted(app, &column.column).unwrap_or("");
         let title = format!("{}{arrow}", column.title);
-        let style = if arrow.is_empty() { theme::faint() } else { theme::title(false) };
+        let mut style = if arrow.is_empty() { theme::faint() } else { theme::bold() };
+        if app.table.column() == Some(&column.column) {
+            style = theme::title(true).add_modifier(Modifier::UNDERLINED);
+        }
         put(buf, area, x, area.y, column, &title, style);
         x += (column.width + fitted.gap) as u16;
     }
     let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    let shown = app.table.shown();
-    for (line, &i) in shown.iter().enumerate().skip(app.table.offset()).take(rows.height.into()) {
-        let y = rows.y + (line - app.table.offset()) as u16;
-        draw_row(app, &fitted, &app.rows[i], Rect { y, height: 1, ..rows }, buf);
-        if line == app.table.cursor() {
-            let strip = Rect { y, height: 1, ..rows };
-            let focused = app.focus == Focus::Table;
-            if focused {
-                // One calm bar: colours inside it would become blocks.
-                buf.set_style(strip, Style::reset());
+    let lines = app.table.lines().iter().skip(app.table.offset());
+    for (at, line) in lines.take(rows.height.into()).enumerate() {
+        let strip = Rect { y: rows.y + at as u16, height: 1, ..rows };
+        match line {
+            TableLine::Head { value, runs } => draw_head(app, value, runs.clone(), strip, buf),
+            TableLine::Run(at) => {
+                let row = &app.rows[app.table.shown()[*at]];
+                draw_row(app, &fitted, row, strip, buf);
+                if *at == app.table.cursor() {
+                    // One calm bar: colours inside it would become blocks.
+                    buf.set_style(strip, Style::reset());
+                    buf.set_style(strip, theme::cursor(true));
+                    buf.set_string(area.x, strip.y, ">", theme::cursor(true));
+                }
             }
-            buf.set_style(strip, theme::cursor(focused));
-            buf.set_string(area.x, y, ">", theme::cursor(focused));
         }
     }
-    if shown.is_empty() {
+    if app.table.shown().is_empty() {
         let text = "no run passes the filter";
         buf.set_stringn(area.x + MARGIN, rows.y, text, area.width.into(), theme::faint());
     }
+}
+
+/// Over a group: its factor, how many runs, and what their k-NN accuracy (else loss) comes to.
+fn draw_head(app: &App, value: &str, runs: std::ops::Range<usize>, area: Rect, buf: &mut Buffer) {
+    let rows: Vec<&RunRow> = runs.map(|at| &app.rows[app.table.shown()[at]]).collect();
+    let of = |metric: &str| -> Vec<f64> {
+        rows.iter().map(|row| last(row, metric)).filter(|x| x.is_finite()).collect()
+    };
+    let metric = if of("knn_top1").is_empty() { "loss" } else { "knn_top1" };
+    let values = of(metric);
+    let mut text = format!("{} = {value}", short(app.table.group().unwrap_or_default()));
+    let n = if values.len() == rows.len() {
+        format!("{}", rows.len())
+    } else {
+        format!("{}/{}", values.len(), rows.len())
+    };
+    if let (Some(mean), std) = mean_and_std(&values) {
+        let write = if metric == "loss" { figures::value } else { figures::percent };
+        let std = std.map_or(String::new(), |std| format!(" ± {}", write(std)));
+        text.push_str(&format!("   {metric} {}{std} ({n})", write(mean)));
+    } else {
+        text.push_str(&format!("   ({n})"));
+    }
+    buf.set_stringn(area.x + 1, area.y, text, area.width.into(), theme::bold());
 }
 
 fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buffer) {
@@ -169,85 +222,99 @@ fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buff
     }
     let mut x = area.x + MARGIN;
     for column in &fitted.columns {
-        let (text, style) = cell(row, &column.key);
+        let (text, style) = cell(app, row, column);
         put(buf, area, x, area.y, column, &text, style);
         x += (column.width + fitted.gap) as u16;
     }
 }
 
 /// Writes a cell, numbers to the right.
-fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, column: &Column, text: &str, style: Style) {
+fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, column: &Drawn, text: &str, style: Style) {
     let room = usize::from(area.right().saturating_sub(x)).min(column.width);
     if room == 0 {
         return;
     }
     let text = figures::fit(text, room);
-    let left = matches!(&column.key, Key::By(SortKey::State | SortKey::Run | SortKey::Progress));
-    let pad = if left { 0 } else { room - text.width() };
+    let left = matches!(
+        &column.column,
+        Column::State
+            | Column::Run
+            | Column::Progress
+            | Column::Curve(_)
+            | Column::Tags
+            | Column::Note
+            | Column::Device
+            | Column::Experiments
+    );
+    let pad = if left && !column.terse { 0 } else { room.saturating_sub(text.width()) };
     buf.set_stringn(x + pad as u16, y, text, room, style);
 }
 
-fn cell(row: &RunRow, key: &Key) -> (String, Style) {
+fn cell(app: &App, row: &RunRow, drawn: &Drawn) -> (String, Style) {
     let plain = Style::new();
-    match key {
-        Key::By(SortKey::State) => {
+    let number = |metric: &str, x: f64| {
+        let percent = row.metrics.get(metric).is_some_and(|summary| summary.unit == "%");
+        let write = if percent { figures::percent } else { figures::value };
+        // Empty before the first value, `NaN` in words when it is one.
+        if row.metrics.contains_key(metric) { write(x) } else { String::new() }
+    };
+    match &drawn.column {
+        Column::State => {
             let (glyph, style) = theme::state(row.state);
             (format!("{glyph} {}", row.state), style)
         }
-        Key::By(SortKey::Run | SortKey::Queued) => {
-            (row.id.clone(), if row.pinned { theme::bold() } else { plain })
+        Column::Run | Column::Factors => {
+            let is_baseline = app.memory.baseline.as_ref() == Some(&row.id);
+            let style = if is_baseline || row.pinned { theme::bold() } else { plain };
+            (if is_baseline { format!("◎ {}", row.id) } else { row.id.clone() }, style)
         }
-        Key::By(SortKey::Factor(key)) => (written(row, key), plain),
-        Key::By(SortKey::Progress) => {
+        Column::Factor(key) => (written(row, key), plain),
+        Column::Progress if drawn.terse => (format!("{:.0}%", percent(row)), plain),
+        Column::Progress => {
             let style = if row.state.is_active() { plain } else { theme::faint() };
-            (format!("{} {:>3.0}%", bar(share(row)), percent(row)), style)
+            (format!("{} {:>3.0}%", figures::bar(share(row), BAR), percent(row)), style)
         }
-        Key::Percent => (format!("{:.0}%", percent(row)), plain),
-        Key::Left => (time_left(row).map_or(String::new(), figures::duration), plain),
-        Key::By(SortKey::Last(metric)) if metric == "loss" => {
-            (number(row, metric, last(row, metric), figures::value), warned(row))
+        Column::Left => (time_left(row).map_or(String::new(), figures::duration), plain),
+        Column::Curve(metric) => {
+            let sketch = app.table.sketch(&row.id, metric);
+            (
+                sketch.map_or(String::new(), |sketch| figures::strokes(&sketch.strokes)),
+                theme::faint(),
+            )
         }
-        Key::By(SortKey::Last(metric)) => {
-            (number(row, metric, last(row, metric), figures::percent), plain)
+        Column::Last(metric) if metric == "loss" => {
+            // A loss that somebody should look at.
+            let style = if row.warning.is_some() { theme::fg(THEME.warn) } else { plain };
+            (number(metric, last(row, metric)), style)
         }
-        Key::By(SortKey::Best(metric)) => (
-            number(row, metric, best(row, metric), figures::percent),
-            plain.add_modifier(Modifier::BOLD),
-        ),
-        Key::By(SortKey::Time) => match row.progress.sec {
+        Column::Last(metric) => (number(metric, last(row, metric)), plain),
+        Column::Best(metric) => (number(metric, best(row, metric)), theme::bold()),
+        Column::Recent(metric) => {
+            let known = app.table.sketch(&row.id, metric).map(|sketch| sketch.recent);
+            (known.map_or(String::new(), |x| number(metric, x)), plain)
+        }
+        Column::Delta(metric) => {
+            let base = app.baseline().map_or(f64::NAN, |base| last(base, metric));
+            let delta = last(row, metric) - base;
+            (if delta.is_finite() { figures::signed(delta) } else { String::new() }, plain)
+        }
+        Column::Time => match row.progress.sec {
             0.0 => (String::new(), plain),
             sec => (figures::duration(sec), theme::faint()),
         },
+        Column::Queued => {
+            let ago = (app.now - row.queued_at) as f64 / 1000.0;
+            (format!("{} ago", figures::brief_duration(ago)), theme::faint())
+        }
+        Column::Tags => (row.tags.join(" "), theme::fg(THEME.accent)),
+        Column::Note => (row.note.clone(), theme::faint()),
+        Column::Device => (row.device.clone().unwrap_or_default(), plain),
+        Column::Attempt => (row.attempt.to_string(), plain),
+        Column::Experiments => (row.experiments.join(" "), plain),
     }
-}
-
-/// A loss that somebody should look at.
-fn warned(row: &RunRow) -> Style {
-    if row.warning.is_some() { theme::fg(THEME.warn) } else { Style::new() }
-}
-
-/// A metric's cell: empty before the first value, `NaN` in words when it is one.
-fn number(row: &RunRow, metric: &str, x: f64, write: fn(f64) -> String) -> String {
-    if row.metrics.contains_key(metric) { write(x) } else { String::new() }
 }
 
 /// Done, in whole percent; never 100 before the end.
 fn percent(row: &RunRow) -> f64 {
     (share(row) * 100.0).floor()
-}
-
-/// Eighths of a cell, so that slow runs are seen to move.
-fn bar(share: f64) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = (share * (BAR * 8) as f64).round() as usize;
-    let filled = format!("{}{}", "█".repeat(eighths / 8), EIGHTHS[eighths % 8]);
-    let rest = BAR - filled.chars().count();
-    format!("{filled}{}", "·".repeat(rest))
-}
-
-/// Seconds to go at the pace so far; nothing where nothing runs.
-pub fn time_left(row: &RunRow) -> Option<f64> {
-    let progress = &row.progress;
-    let known = row.state.is_active() && progress.step > 0 && progress.steps >= progress.step;
-    known.then(|| progress.sec / progress.step as f64 * (progress.steps - progress.step) as f64)
 }

@@ -2,3 +2,5 @@
 
 pub mod axes;
 pub mod plot;
+pub mod range;
+pub mod slice;

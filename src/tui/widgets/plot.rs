@@ -7,13 +7,16 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::curves::Span;
-use crate::tui::theme::{self, Ink};
+use crate::tui::figures;
+use crate::tui::theme::{self, Ink, THEME};
 
 use super::axes::Axes;
+use super::range::Range;
 
 /// How a line is broken, in dot columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,11 @@ pub enum Dash {
 
 impl Dash {
     pub const ALL: [Dash; 4] = [Dash::Solid, Dash::Dashed, Dash::Dotted, Dash::DashDotted];
+
+    /// How the line of a colour slot is broken.
+    pub fn of(slot: usize) -> Dash {
+        Self::ALL[slot % Self::ALL.len()]
+    }
 
     fn draws(self, column: usize) -> bool {
         match self {
@@ -47,18 +55,31 @@ pub struct Line<'a> {
 }
 
 /// A level worth knowing: chance, the paper's value.
-#[derive(Clone, Copy, Debug)]
-pub struct Level<'a> {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Level {
     pub y: f64,
-    pub name: &'a str,
+    pub name: String,
 }
 
-/// Axes, levels and lines, the last line on top.
+/// Mean ± standard deviation around a line: a veil of dots behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Veil<'a> {
+    /// (column, low, high).
+    pub around: &'a [(usize, f64, f64)],
+    pub ink: Ink,
+}
+
+/// Axes, levels, veils and lines, the last line on top.
 #[derive(Clone, Debug)]
 pub struct Plot<'a> {
     pub axes: Axes<'a>,
-    pub levels: &'a [Level<'a>],
+    pub levels: &'a [Level],
+    pub veils: &'a [Veil<'a>],
+    /// Raw lines behind smoothed ones: faint, without markers.
+    pub behind: &'a [Line<'a>],
     pub lines: &'a [Line<'a>],
+    /// A place that is looked at.
+    pub crosshair: Option<f64>,
 }
 
 impl Widget for &Plot<'_> {
@@ -68,32 +89,57 @@ impl Widget for &Plot<'_> {
             return;
         }
         self.axes.draw(area, buf);
+        let mut dots = Dots::new(canvas, self.axes.y);
+        for line in self.behind {
+            dots.clear();
+            dots.trace(line);
+            dots.paint(theme::fg(line.ink).add_modifier(Modifier::DIM), buf);
+        }
+        for veil in self.veils {
+            dots.clear();
+            dots.veil(veil.around);
+            dots.paint(theme::fg(veil.ink).add_modifier(Modifier::DIM), buf);
+        }
         for level in self.levels {
             draw_level(level, &self.axes, canvas, buf);
         }
-        let mut dots = Dots::new(canvas, self.axes.y);
         let several = self.lines.len() > 1;
         for (i, line) in self.lines.iter().enumerate() {
             dots.clear();
             dots.trace(line);
-            dots.paint(line, buf);
+            dots.paint(theme::fg(line.ink), buf);
             draw_markers(line, several.then_some(i), &dots, buf);
+        }
+        if let Some(x) = self.crosshair.and_then(|place| self.axes.column(place, canvas)) {
+            for y in canvas.top()..canvas.bottom() {
+                // Curves stay readable: the hair passes behind them.
+                if buf[(x, y)].symbol() == " " {
+                    buf.set_string(x, y, "│", theme::fg(THEME.accent));
+                }
+            }
         }
     }
 }
 
+/// A dotted line with its name; one beyond the axes is named at the edge, with an arrow and its value.
 fn draw_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
-    if level.y < axes.y.0 || level.y > axes.y.1 {
-        return;
-    }
-    let share = (axes.y.1 - level.y) / (axes.y.1 - axes.y.0);
-    let y = canvas.y + (share * f64::from(canvas.height * 4 - 1) / 4.0) as u16;
-    for x in canvas.left()..canvas.right() {
-        buf.set_string(x, y, "╌", theme::faint());
-    }
-    let width = level.name.width() as u16 + 1;
+    let (y, name) = match axes.row(level.y, canvas) {
+        Some(y) => {
+            for x in canvas.left()..canvas.right() {
+                if buf[(x, y)].symbol() == " " {
+                    buf.set_string(x, y, "╌", theme::faint());
+                }
+            }
+            (y, level.name.clone())
+        }
+        None if axes.y.share(level.y) > 1.0 => {
+            (canvas.top(), format!("{} {} ↑", level.name, figures::value(level.y)))
+        }
+        None => (canvas.bottom() - 1, format!("{} {} ↓", level.name, figures::value(level.y))),
+    };
+    let width = name.width() as u16 + 1;
     if width < canvas.width {
-        buf.set_string(canvas.right() - width, y, level.name, theme::faint());
+        buf.set_string(canvas.right() - width, y, name, theme::faint());
     }
 }
 
@@ -126,13 +172,13 @@ fn draw_markers(line: &Line, index: Option<usize>, dots: &Dots, buf: &mut Buffer
 /// One series' dots.
 struct Dots {
     canvas: Rect,
-    y: (f64, f64),
+    y: Range,
     /// A braille pattern a cell, row by row.
     cells: Vec<u8>,
 }
 
 impl Dots {
-    fn new(canvas: Rect, y: (f64, f64)) -> Self {
+    fn new(canvas: Rect, y: Range) -> Self {
         Self { canvas, y, cells: vec![0; canvas.area() as usize] }
     }
 
@@ -143,7 +189,7 @@ impl Dots {
     /// Dot row of a value; `None` outside the axis.
     fn row(&self, value: f64) -> Option<usize> {
         let rows = usize::from(self.canvas.height) * 4;
-        let share = (self.y.1 - value) / (self.y.1 - self.y.0);
+        let share = 1.0 - self.y.share(value);
         (-1e-9..=1.0 + 1e-9)
             .contains(&share)
             .then(|| ((share * (rows - 1) as f64 + 0.5) as usize).min(rows - 1))
@@ -152,7 +198,7 @@ impl Dots {
     /// As [`Dots::row`], with what lies outside at the edge.
     fn edge(&self, value: f64) -> usize {
         let rows = usize::from(self.canvas.height) * 4;
-        self.row(value).unwrap_or(if value > self.y.1 { 0 } else { rows - 1 })
+        self.row(value).unwrap_or(if value > self.y.to { 0 } else { rows - 1 })
     }
 
     fn set(&mut self, column: usize, row: usize) {
@@ -201,7 +247,18 @@ impl Dots {
         }
     }
 
-    fn paint(&self, line: &Line, buf: &mut Buffer) {
+    /// One dot in four between the bounds of each column.
+    fn veil(&mut self, around: &[(usize, f64, f64)]) {
+        for &(column, low, high) in around {
+            for row in self.edge(high)..=self.edge(low) {
+                if (column + 2 * row).is_multiple_of(4) {
+                    self.set(column, row);
+                }
+            }
+        }
+    }
+
+    fn paint(&self, style: Style, buf: &mut Buffer) {
         let width = usize::from(self.canvas.width);
         for (i, &pattern) in self.cells.iter().enumerate() {
             if pattern == 0 {
@@ -209,7 +266,7 @@ impl Dots {
             }
             let (x, y) = (self.canvas.x + (i % width) as u16, self.canvas.y + (i / width) as u16);
             if let Some(symbol) = char::from_u32(0x2800 + u32::from(pattern)) {
-                buf[(x, y)].set_char(symbol).set_style(theme::fg(line.ink));
+                buf[(x, y)].set_char(symbol).set_style(Style::reset()).set_style(style);
             }
         }
     }
@@ -218,15 +275,32 @@ impl Dots {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::curves::Series;
-    use crate::tui::theme::THEME;
+    use crate::tui::curves::{Along, Sample, Series, Window};
 
     fn series(values: &[f64]) -> Series {
         let mut series = Series::default();
         for (step, &value) in values.iter().enumerate() {
-            series.push(step as u64, value);
+            series.push(Sample { step: step as u64, sec: 0.0, value });
         }
         series
+    }
+
+    fn spans(values: &[f64], columns: usize) -> Vec<Span> {
+        let range = Range::linear(0.0, (values.len() - 1) as f64);
+        series(values).collapse(&Window { along: Along::Steps { each: 1.0 }, range }, columns)
+    }
+
+    fn plot<'a>(levels: &'a [Level], lines: &'a [Line<'a>]) -> Plot<'a> {
+        let (x, y) = (Range::linear(0.0, 1.0), Range::linear(0.0, 2.0));
+        let axes = Axes { x, y, x_unit: "step", seconds: false, names: &[] };
+        Plot { axes, levels, veils: &[], behind: &[], lines, crosshair: None }
+    }
+
+    fn rendered(plot: &Plot, width: u16, height: u16) -> Vec<String> {
+        let area = Rect::new(0, 0, width, height);
+        let mut buf = Buffer::empty(area);
+        plot.render(area, &mut buf);
+        text(&buf)
     }
 
     /// Draws `curves` into a canvas of `width`×`height` cells without axes.
@@ -234,18 +308,17 @@ mod tests {
         let canvas = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(canvas);
         for (i, values) in curves.iter().enumerate() {
-            let spans =
-                series(values).collapse((0.0, (values.len() - 1) as f64), usize::from(width) * 2);
+            let spans = spans(values, usize::from(width) * 2);
             let line = Line { spans: &spans, ink: THEME.series[i], marker: "●", dash };
-            let mut dots = Dots::new(canvas, (0.0, 1.0));
+            let mut dots = Dots::new(canvas, Range::linear(0.0, 1.0));
             dots.trace(&line);
-            dots.paint(&line, &mut buf);
+            dots.paint(theme::fg(line.ink), &mut buf);
         }
         buf
     }
 
     fn text(buf: &Buffer) -> Vec<String> {
-        let width = usize::from(buf.area.width);
+        let width = usize::from(buf.area.width).max(1);
         buf.content
             .chunks(width)
             .map(|row| row.iter().map(|cell| cell.symbol()).collect())
@@ -293,32 +366,37 @@ mod tests {
 
     #[test]
     fn levels_stand_behind_the_lines_with_their_name() {
-        let spans = series(&[0.0, 0.0]).collapse((0.0, 1.0), 34);
+        let spans = spans(&[0.0, 0.0], 34);
         let line = Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
-        let plot = Plot {
-            axes: Axes { x: (0.0, 1.0), y: (0.0, 2.0), x_unit: "step" },
-            levels: &[Level { y: 1.0, name: "chance" }],
-            lines: &[line],
-        };
-        let area = Rect::new(0, 0, 20, 5);
-        let mut buf = Buffer::empty(area);
-        (&plot).render(area, &mut buf);
-        let shown = text(&buf);
+        let levels =
+            [Level { y: 1.0, name: "chance".into() }, Level { y: 80.4, name: "paper".into() }];
+        let shown = rendered(&plot(&levels, &[line]), 20, 5);
         assert!(shown[2].ends_with("╌╌╌╌chance╌"), "{shown:?}");
         assert!(shown[4].ends_with('●'), "{shown:?}");
+        assert!(shown[0].ends_with("paper 80.40 ↑ "), "what lies beyond is named: {shown:?}");
+    }
+
+    #[test]
+    fn a_veil_and_a_crosshair_leave_the_line_readable() {
+        let spans = spans(&[1.0, 1.0], 34);
+        let line = Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
+        let around: Vec<_> = (0..34).map(|column| (column, 0.5, 1.5)).collect();
+        let veil = Veil { around: &around, ink: THEME.series[0] };
+        let lines = [line];
+        let without = rendered(&plot(&[], &lines), 20, 5);
+        let mut with = plot(&[], &lines);
+        with.veils = std::slice::from_ref(&veil);
+        with.crosshair = Some(0.5);
+        let with = rendered(&with, 20, 5);
+        assert_eq!(with[2], without[2], "the line itself");
+        assert_ne!(with[1], without[1]);
+        assert!(with[0].contains('│') && with[4].contains('│'), "{with:?}");
     }
 
     #[test]
     fn nothing_is_drawn_into_no_space() {
-        let plot = Plot {
-            axes: Axes { x: (0.0, 1.0), y: (0.0, 1.0), x_unit: "step" },
-            levels: &[],
-            lines: &[],
-        };
         for (w, h) in [(0, 0), (1, 1), (3, 1), (2, 9), (9, 2)] {
-            let area = Rect::new(0, 0, w, h);
-            let mut buf = Buffer::empty(area);
-            (&plot).render(area, &mut buf);
+            rendered(&plot(&[Level { y: 9.0, name: "x".into() }], &[]), w, h);
         }
     }
 }

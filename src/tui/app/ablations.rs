@@ -1,0 +1,204 @@
+//! The ablation screen's own state: which experiment, which metric, what goes across, where the cursor stands.
+
+use std::collections::BTreeSet;
+
+use crate::report::ablation::{Ablation, Options, ablation};
+use crate::report::table::Format;
+use crate::store::ExperimentRecord;
+use crate::store::model::{RunId, RunRow};
+use crate::tui::effect::{Ask, Effect};
+use crate::tui::keys::Action;
+
+use super::{App, Tab};
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ablations {
+    /// By name; the newest until one is chosen.
+    pub experiment: Option<String>,
+    pub metric: String,
+    /// The best value instead of the last.
+    pub best: bool,
+    /// Place of the factor that goes across, from 1; 0 = none.
+    pub across: usize,
+    /// Runs that are not finished count at their latest value.
+    pub interim: bool,
+    /// Row of the table.
+    pub cursor: usize,
+    /// Which factor the slice runs along.
+    pub slice: usize,
+}
+
+impl Default for Ablations {
+    fn default() -> Self {
+        Self {
+            experiment: None,
+            metric: "knn_top1".to_owned(),
+            best: false,
+            across: 0,
+            interim: false,
+            cursor: 0,
+            slice: 0,
+        }
+    }
+}
+
+impl App {
+    /// The experiment that is looked at.
+    pub fn experiment(&self) -> Option<&ExperimentRecord> {
+        let chosen = self.ablations.experiment.as_ref();
+        let known = self.records.iter().find(|record| Some(&record.name) == chosen);
+        known.or_else(|| self.records.last())
+    }
+
+    /// The table as it stands; in words, why there is none.
+    pub fn ablation(&self) -> Result<Ablation, String> {
+        let experiment = self.experiment().ok_or("no experiment has been queued yet")?;
+        let state = &self.ablations;
+        let metric = format!("{}.{}", state.metric, if state.best { "best" } else { "last" });
+        let across = state.across.checked_sub(1);
+        let is_member = |id: &RunId| experiment.members.iter().any(|member| member.run == *id);
+        let baseline = self.memory.baseline.clone().filter(is_member);
+        let factors = ablation(experiment, &self.rows, &metric, &Options::default());
+        let factors = factors.map(|table| table.factors).map_err(|why| why.to_string())?;
+        let options = Options {
+            rows: Vec::new(),
+            cols: across.filter(|_| factors.len() > 1).and_then(|at| factors.get(at)).cloned(),
+            baseline,
+            interim: state.interim,
+        };
+        ablation(experiment, &self.rows, &metric, &options).map_err(|why| why.to_string())
+    }
+
+    /// Runs of the row under the cursor that have been started.
+    pub fn runs_of_row(&self) -> Vec<&RunRow> {
+        let Ok(table) = self.ablation() else { return Vec::new() };
+        let Some(row) =
+            table.rows.get(self.ablations.cursor.min(table.rows.len().saturating_sub(1)))
+        else {
+            return Vec::new();
+        };
+        self.rows.iter().filter(|run| row.runs.contains(&run.id)).collect()
+    }
+
+    /// Metrics that the experiment's runs have.
+    fn metrics_of_experiment(&self) -> Vec<String> {
+        let Some(experiment) = self.experiment() else { return Vec::new() };
+        let members: BTreeSet<&RunId> = experiment.members.iter().map(|m| &m.run).collect();
+        let rows = self.rows.iter().filter(|row| members.contains(&row.id));
+        let names: BTreeSet<String> = rows.flat_map(|row| row.metrics.keys().cloned()).collect();
+        names.into_iter().collect()
+    }
+
+    pub(super) fn act_in_ablations(&mut self, action: Action, effects: &mut Vec<Effect>) {
+        let table = self.ablation();
+        let (n_rows, n_factors) =
+            table.as_ref().map_or((0, 0), |table| (table.rows.len(), table.factors.len()));
+        let last = n_rows.saturating_sub(1);
+        let state = &mut self.ablations;
+        state.cursor = state.cursor.min(last);
+        match action {
+            Action::Down => state.cursor = (state.cursor + 1).min(last),
+            Action::Up => state.cursor = state.cursor.saturating_sub(1),
+            Action::HalfPageDown | Action::PageDown => state.cursor = (state.cursor + 10).min(last),
+            Action::HalfPageUp | Action::PageUp => state.cursor = state.cursor.saturating_sub(10),
+            Action::First => state.cursor = 0,
+            Action::Last => state.cursor = last,
+            Action::NextExperiment => self.turn_experiment(1),
+            Action::PreviousExperiment => self.turn_experiment(-1),
+            Action::NextMetric => self.turn_metric(1),
+            Action::PreviousMetric => self.turn_metric(-1),
+            Action::LastOrBest => state.best = !state.best,
+            Action::Interim => state.interim = !state.interim,
+            Action::Across => {
+                state.across = if n_factors > 1 { (state.across + 1) % (n_factors + 1) } else { 0 };
+            }
+            Action::Slice => state.slice = (state.slice + 1) % n_factors.max(1),
+            Action::Baseline => self.pin_row(effects),
+            Action::Open => {
+                let runs: Vec<RunId> =
+                    self.runs_of_row().iter().map(|row| row.id.clone()).collect();
+                self.table.clear_marks();
+                runs.into_iter().for_each(|id| self.table.mark(id));
+                self.tab = Tab::Charts;
+            }
+            Action::Copy(format) => match table {
+                Ok(table) => self.copy(table.render(format), effects),
+                Err(why) => self.say(false, why),
+            },
+            Action::Save(format) => match table {
+                Ok(table) => {
+                    let name = format!("{}-{}", table.experiment, table.metric.replace('/', "_"));
+                    let file = format!("{name}.{}", extension(format));
+                    effects.push(Effect::Ask(Ask::Save { file, text: table.render(format) }));
+                }
+                Err(why) => self.say(false, why),
+            },
+            Action::Back => self.tab = Tab::Runs,
+            _ => {}
+        }
+    }
+
+    /// Hands text to the terminal's clipboard.
+    pub(super) fn copy(&mut self, text: String, effects: &mut Vec<Effect>) {
+        self.say(true, format!("copied {}", size(text.len())));
+        effects.push(Effect::Copy(text));
+    }
+
+    fn turn_experiment(&mut self, by: isize) {
+        let n = self.records.len() as isize;
+        if n == 0 {
+            return;
+        }
+        let name = self.experiment().map(|record| record.name.clone());
+        let at = self.records.iter().position(|record| Some(&record.name) == name.as_ref());
+        let next = (at.unwrap_or(0) as isize + by).rem_euclid(n) as usize;
+        let experiment = Some(self.records[next].name.clone());
+        let (best, interim) = (self.ablations.best, self.ablations.interim);
+        let metric = self.ablations.metric.clone();
+        self.ablations = Ablations { experiment, best, interim, metric, ..Ablations::default() };
+        let metrics = self.metrics_of_experiment();
+        if !metrics.is_empty() && !metrics.contains(&self.ablations.metric) {
+            self.ablations.metric = Ablations::default().metric;
+        }
+    }
+
+    fn turn_metric(&mut self, by: isize) {
+        let metrics = self.metrics_of_experiment();
+        if metrics.is_empty() {
+            return;
+        }
+        let at = metrics.iter().position(|metric| *metric == self.ablations.metric);
+        let next = at.map_or(0, |at| (at as isize + by).rem_euclid(metrics.len() as isize));
+        self.ablations.metric.clone_from(&metrics[next as usize]);
+    }
+
+    /// The first run of the row stands for it as the baseline.
+    fn pin_row(&mut self, effects: &mut Vec<Effect>) {
+        let Some(id) = self.runs_of_row().first().map(|row| row.id.clone()) else { return };
+        let runs: Vec<&RunRow> = self.runs_of_row();
+        let pinned = runs.iter().any(|row| self.memory.baseline.as_ref() == Some(&row.id));
+        self.memory.baseline = if pinned { None } else { Some(id) };
+        let text =
+            if pinned { "the first row is the baseline again" } else { "this row is the baseline" };
+        self.say(true, text);
+        self.remember(effects);
+    }
+}
+
+fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Table => "txt",
+        Format::Json => "json",
+        Format::Csv => "csv",
+        Format::Md => "md",
+        Format::Tex => "tex",
+    }
+}
+
+/// `312 bytes`, `1.2 kB`.
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} bytes"),
+        _ => format!("{:.1} kB", bytes as f64 / 1000.0),
+    }
+}

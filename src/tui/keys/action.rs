@@ -1,0 +1,192 @@
+//! Everything that a key can mean, and where it is read.
+
+use crate::report::table::Format;
+
+/// What a person asks for. A screen takes those that mean something to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    // Moving.
+    Down,
+    Up,
+    Left,
+    Right,
+    FarLeft,
+    FarRight,
+    HalfPageDown,
+    HalfPageUp,
+    PageDown,
+    PageUp,
+    First,
+    Last,
+    // From screen to screen.
+    Tab(usize),
+    NextTab,
+    PreviousTab,
+    /// Into what is under the cursor.
+    Open,
+    Back,
+    // Choosing what is seen.
+    Mark,
+    MarkShown,
+    ClearMarks,
+    Filter,
+    SavedFilters,
+    SaveFilter,
+    Sort,
+    ReverseSort,
+    Columns,
+    ColumnLeft,
+    ColumnRight,
+    Group,
+    Baseline,
+    NextMetric,
+    PreviousMetric,
+    Zoom,
+    // Charts.
+    ZoomIn,
+    ZoomOut,
+    ZoomAll,
+    PanLeft,
+    PanRight,
+    Smoother,
+    Rougher,
+    LogX,
+    LogY,
+    Axis,
+    Band,
+    References,
+    ToBest,
+    ToLowest,
+    ToHighest,
+    ToGap,
+    // Ablations.
+    NextExperiment,
+    PreviousExperiment,
+    LastOrBest,
+    Interim,
+    Across,
+    Slice,
+    Copy(Format),
+    Save(Format),
+    // One run.
+    Inspect,
+    NextRun,
+    PreviousRun,
+    Search,
+    NextMatch,
+    PreviousMatch,
+    Follow,
+    CopyCard,
+    CopyId,
+    CopyPath,
+    // Doing something to runs.
+    Queue,
+    Pause,
+    Resume,
+    Cancel,
+    Archive,
+    Remove,
+    Tag,
+    Note,
+    Undo,
+    // The queue.
+    Earlier,
+    Later,
+    ToFront,
+    AddWorker,
+    Drain,
+    DrainAll,
+    // Layers.
+    Yes,
+    No,
+    Toggle,
+    NextSize,
+    PreviousSize,
+    Accept,
+    Complete,
+    EraseChar,
+    EraseNext,
+    EraseWord,
+    EraseAll,
+    LineStart,
+    LineEnd,
+    // The program.
+    Help,
+    Palette,
+    Freeze,
+    Quit,
+    Redraw,
+    Suspend,
+}
+
+/// Where a key is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    Anywhere,
+    /// Any screen that no layer covers.
+    Screen,
+    Runs,
+    Charts,
+    Ablations,
+    Queue,
+    Run,
+    /// A line of text.
+    Typing,
+    Filter,
+    Palette,
+    Help,
+    Choose,
+    Picker,
+    Confirm,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 14] = [
+        Scope::Anywhere,
+        Scope::Screen,
+        Scope::Runs,
+        Scope::Charts,
+        Scope::Ablations,
+        Scope::Queue,
+        Scope::Run,
+        Scope::Typing,
+        Scope::Filter,
+        Scope::Palette,
+        Scope::Help,
+        Scope::Choose,
+        Scope::Picker,
+        Scope::Confirm,
+    ];
+
+    /// Scopes whose keys hold here too, unless this one has the key.
+    pub fn inherits(self) -> &'static [Scope] {
+        match self {
+            Scope::Anywhere => &[],
+            Scope::Runs | Scope::Charts | Scope::Ablations | Scope::Queue | Scope::Run => {
+                &[Scope::Screen, Scope::Anywhere]
+            }
+            Scope::Filter | Scope::Palette | Scope::Help => &[Scope::Typing, Scope::Anywhere],
+            _ => &[Scope::Anywhere],
+        }
+    }
+
+    /// As a key file and the help page write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Anywhere => "anywhere",
+            Scope::Screen => "screens",
+            Scope::Runs => "runs",
+            Scope::Charts => "charts",
+            Scope::Ablations => "ablations",
+            Scope::Queue => "queue",
+            Scope::Run => "run",
+            Scope::Typing => "typing",
+            Scope::Filter => "filter",
+            Scope::Palette => "palette",
+            Scope::Help => "help",
+            Scope::Choose => "choose",
+            Scope::Picker => "picker",
+            Scope::Confirm => "confirm",
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The live ablation table, a slice through it, and the learning curves of the row under the cursor.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Modifier, Style};
+use unicode_width::UnicodeWidthStr;
+
+use crate::report::ablation::{Ablation, Row};
+use crate::report::table::Align;
+use crate::tui::app::{App, short};
+use crate::tui::figures;
+use crate::tui::theme;
+use crate::tui::widgets::slice::{Point, Slice};
+
+use super::charts::{self, Cache};
+use super::put;
+
+/// Cells of a bar.
+const BAR: usize = 12;
+
+/// From this width on the plots stand beside the table.
+const WIDE: u16 = 110;
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
+    let table = match app.ablation() {
+        Ok(table) => table,
+        Err(why) => {
+            put(buf, area, area.x + 2, area.y + area.height / 3, &why, theme::faint());
+            return;
+        }
+    };
+    let head = Rect { height: 3.min(area.height), ..area };
+    draw_head(app, &table, head, buf);
+    let area = Rect { y: area.y + head.height, height: area.height - head.height, ..area };
+    let grid = Grid::new(&table);
+    let sources = table.sources();
+    let wanted = (grid.height() + sources.len() + 1) as u16;
+    let (left, slice, curves) = if area.width >= WIDE {
+        let width = (grid.width() as u16 + 4).clamp(50, area.width * 3 / 5);
+        let [left, right] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)])
+            .spacing(1)
+            .areas(area);
+        let [slice, curves] = Layout::vertical([Constraint::Fill(1); 2]).areas(right);
+        (left, slice, curves)
+    } else {
+        let height = wanted.min(area.height.saturating_sub(7).max(4));
+        let [left, below] =
+            Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
+        let [slice, curves] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(below);
+        (left, slice, curves)
+    };
+    let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
+    grid.draw(&table, cursor, left, buf);
+    let notes = left.y + grid.height() as u16 + 1;
+    for (i, (source, words)) in sources.iter().enumerate() {
+        let text = format!("paper: {source} ({words})");
+        put(buf, left, left.x + 3, notes + i as u16, &text, theme::faint());
+    }
+    draw_slice(app, &table, cursor, slice, buf);
+    charts::draw(app, &[(app.ablations.metric.clone(), curves)], buf, cache);
+}
+
+/// The question, and what the numbers are.
+fn draw_head(app: &App, table: &Ablation, area: Rect, buf: &mut Buffer) {
+    let x = put(buf, area, area.x + 1, area.y, &table.experiment, theme::title(true));
+    put(buf, area, x + 2, area.y, &table.question, theme::faint());
+    let unit = if table.unit.is_empty() { String::new() } else { format!(" ({})", table.unit) };
+    let counted = match app.ablations.interim {
+        true => "unfinished runs count at their latest value",
+        false => "finished runs only",
+    };
+    let (n, planned) =
+        table.rows.iter().fold((0, 0), |(n, all), row| (n + row.n, all + row.n_planned));
+    let text =
+        format!("{}{unit}, mean ± sample std · {counted} · {n} of {planned} runs", table.metric);
+    put(buf, area, area.x + 1, area.y + 1, &text, Style::new());
+}
+
+/// The table as people read it elsewhere, and where each row's value stands in it.
+struct Grid {
+    heads: Vec<(String, Align)>,
+    lines: Vec<Vec<String>>,
+    strong: Vec<(usize, usize)>,
+    widths: Vec<usize>,
+    bars: Vec<Option<String>>,
+}
+
+impl Grid {
+    fn new(table: &Ablation) -> Self {
+        let text = table.table();
+        let heads: Vec<(String, Align)> =
+            text.columns().iter().map(|column| (column.name.clone(), column.align)).collect();
+        let mut lines = text.rows().to_vec();
+        let mut strong = Vec::new();
+        for (y, line) in lines.iter().enumerate() {
+            strong.extend((0..line.len()).filter(|&x| text.is_strong(y, x)).map(|x| (y, x)));
+        }
+        let share = shares(&table.rows);
+        let mut bars = vec![None; lines.len()];
+        for (row, share) in share.iter().enumerate() {
+            let (Some(share), Some((y, x))) = (*share, table.place(row)) else { continue };
+            if table.two_way {
+                // One block a cell: how high it stands among all cells.
+                let block = figures::strokes(&[0.0, share, 1.0]).chars().nth(1).unwrap_or(' ');
+                lines[y][x] = format!("{} {block}", lines[y][x]);
+            } else {
+                bars[y] = Some(figures::bar(share, BAR));
+            }
+        }
+        let widths = (0..heads.len())
+            .map(|x| {
+                let cells = lines.iter().map(|line| line[x].width());
+                cells.chain([heads[x].0.width()]).max().unwrap_or(0)
+            })
+            .collect();
+        Self { heads, lines, strong, widths, bars }
+    }
+
+    fn width(&self) -> usize {
+        let bars = if self.bars.iter().any(Option::is_some) { BAR + 2 } else { 0 };
+        self.widths.iter().map(|width| width + 2).sum::<usize>() + bars
+    }
+
+    fn height(&self) -> usize {
+        self.lines.len() + 1
+    }
+
+    fn draw(&self, table: &Ablation, cursor: usize, area: Rect, buf: &mut Buffer) {
+        let here = table.place(cursor);
+        let room = usize::from(area.height).saturating_sub(1);
+        let from = here.map_or(0, |(y, _)| (y + 1).saturating_sub(room));
+        let gap = if self.width() + 3 <= area.width.into() { 2 } else { 1 };
+        let row = |buf: &mut Buffer, y: u16, cells: &[&str], style: &dyn Fn(usize) -> Style| {
+            let mut x = area.x + 3;
+            for (at, cell) in cells.iter().enumerate() {
+                let width = self.widths[at];
+                let pad = match self.heads[at].1 {
+                    Align::Right => width.saturating_sub(cell.width()) as u16,
+                    Align::Left => 0,
+                };
+                put(buf, area, x + pad, y, cell, style(at));
+                x += (width + gap) as u16;
+            }
+            x
+        };
+        let heads: Vec<&str> = self.heads.iter().map(|(name, _)| name.as_str()).collect();
+        row(buf, area.y, &heads, &|_| theme::faint());
+        for (line, (y, cells)) in self.lines.iter().enumerate().skip(from).take(room).enumerate() {
+            let at = area.y + 1 + line as u16;
+            let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
+            let is_here = |x: usize| here == Some((y, x));
+            let style = |x: usize| {
+                let strong = self.strong.contains(&(y, x));
+                let style = if strong { theme::bold() } else { Style::new() };
+                match table.two_way && is_here(x) {
+                    true => style.add_modifier(Modifier::REVERSED),
+                    false => style,
+                }
+            };
+            let x = row(buf, at, &cells, &style);
+            if let Some(bar) = &self.bars[y] {
+                put(buf, area, x, at, bar, theme::faint());
+            }
+            if here.is_some_and(|(line, _)| line == y) {
+                let strip = Rect { y: at, height: 1, ..area };
+                if !table.two_way {
+                    buf.set_style(strip, theme::cursor(true));
+                }
+                put(buf, area, area.x, at, ">", theme::title(true));
+            }
+        }
+    }
+}
+
+/// Where each mean lies between the lowest and the highest; `None` without a mean or without a difference.
+fn shares(rows: &[Row]) -> Vec<Option<f64>> {
+    let means = || rows.iter().filter_map(|row| row.mean).filter(|x| x.is_finite());
+    let (low, high) =
+        (means().fold(f64::INFINITY, f64::min), means().fold(f64::NEG_INFINITY, f64::max));
+    let share = |row: &Row| Some((row.mean? - low) / (high - low)).filter(|x| x.is_finite());
+    rows.iter().map(share).collect()
+}
+
+/// Means along one factor, the others as those of the row under the cursor; other rows faintly.
+fn draw_slice(app: &App, table: &Ablation, cursor: usize, area: Rect, buf: &mut Buffer) {
+    let Some(key) =
+        table.factors.get(app.ablations.slice.min(table.factors.len().saturating_sub(1)))
+    else {
+        return;
+    };
+    let mut names: Vec<String> = Vec::new();
+    for row in &table.rows {
+        let name = crate::report::shown(row.factors.get(key));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let others = |row: &Row| {
+        let mut factors = row.factors.clone();
+        factors.remove(key);
+        factors
+    };
+    let mut series: Vec<(_, Vec<Point>, bool)> = Vec::new();
+    for (at, row) in table.rows.iter().enumerate() {
+        let name = crate::report::shown(row.factors.get(key));
+        let place = names.iter().position(|known| *known == name).unwrap_or(0);
+        let Some(mean) = row.mean.filter(|x| x.is_finite()) else { continue };
+        let point = Point { place, mean, std: row.std.unwrap_or(0.0), here: at == cursor };
+        let under_cursor = table.rows.get(cursor).is_some_and(|c| others(c) == others(row));
+        match series.iter_mut().find(|(known, ..)| *known == others(row)) {
+            Some((_, points, _)) => points.push(point),
+            None => series.push((others(row), vec![point], under_cursor)),
+        }
+    }
+    series.sort_by_key(|(_, _, under_cursor)| *under_cursor);
+    let lines: Vec<(Vec<Point>, bool)> =
+        series.into_iter().map(|(_, points, here)| (points, here)).collect();
+    let title = format!("{} by {key}", table.metric);
+    put(buf, area, area.x + 1, area.y, &title, theme::title(false));
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    Slice { names: &names, unit: short(key), lines: &lines }.draw(area, buf);
+}
