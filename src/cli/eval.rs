@@ -26,7 +26,7 @@ pub struct Args {
     /// Run ids, or beginnings of them that fit no other.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
-    /// Which evaluations, of knn, svm, linear, retrieval, diagnostics; all of them without.
+    /// Which evaluations, of knn, svm, linear, layers, retrieval, diagnostics; all of them without.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     what: Vec<String>,
     /// Step of the checkpoint; the newest without.

@@ -6,15 +6,17 @@ pub enum Evaluation {
     Knn,
     Svm,
     Linear,
+    Layers,
     Retrieval,
     Diagnostics,
 }
 
 impl Evaluation {
-    pub const ALL: [Evaluation; 5] = [
+    pub const ALL: [Evaluation; 6] = [
         Evaluation::Knn,
         Evaluation::Svm,
         Evaluation::Linear,
+        Evaluation::Layers,
         Evaluation::Retrieval,
         Evaluation::Diagnostics,
     ];
@@ -24,6 +26,7 @@ impl Evaluation {
             Evaluation::Knn => "knn",
             Evaluation::Svm => "svm",
             Evaluation::Linear => "linear",
+            Evaluation::Layers => "layers",
             Evaluation::Retrieval => "retrieval",
             Evaluation::Diagnostics => "diagnostics",
         }
@@ -37,6 +40,7 @@ impl Evaluation {
             }
             Evaluation::Svm => "linear SVM on the embedding and on the pooled features",
             Evaluation::Linear => "logistic regression on the embedding and on the pooled features",
+            Evaluation::Layers => "logistic regression on the feature maps of conv1 to conv5",
             Evaluation::Retrieval => "Recall@K and clustering NMI within the test images",
             Evaluation::Diagnostics => {
                 "alignment, uniformity, RankMe, spread, age of the memory bank"

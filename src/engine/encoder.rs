@@ -12,6 +12,11 @@ use super::train::images::{encode_split, on_device};
 use crate::config::RunSpec;
 use crate::data::{DataError, Dataset, Split};
 
+/// Numbers of a feature map that a linear probe sees. The papers' probes see about 9,000.
+const MAP_FEATURES: i64 = 2048;
+/// Images whose maps are computed together.
+const AT_ONCE: usize = 250;
+
 /// The network of a run, as of a checkpoint.
 pub struct Encoder {
     params: Params,
@@ -51,6 +56,33 @@ impl Encoder {
         encode_split(&self.model, &self.params, &self.augment, split, side)
     }
 
+    /// Feature maps of `split`'s images under their names, from the first: (N, F) fp32 each, average-pooled to the
+    /// largest square that leaves at most [`MAP_FEATURES`] numbers (as Zhang et al. 2016 bring layers to one size).
+    ///
+    /// # Errors
+    /// A file that is no image.
+    pub fn maps(
+        &self,
+        split: &Split,
+        side: usize,
+    ) -> Result<Vec<(&'static str, Tensor)>, DataError> {
+        let rows: Vec<u32> = (0..split.len() as u32).collect();
+        let mut found: Vec<(&'static str, Vec<Tensor>)> = Vec::new();
+        for rows in rows.chunks(AT_ONCE) {
+            let mut bytes = vec![0; rows.len() * 3 * side * side];
+            split.read(rows, &mut bytes)?;
+            let images = self.augment.clean(&on_device(&bytes, side, self.device));
+            let maps = tch::no_grad(|| self.model.stages(&self.params, &images, Mode::Eval));
+            for (place, (name, map)) in maps.into_iter().enumerate() {
+                if found.len() <= place {
+                    found.push((name, Vec::new()));
+                }
+                found[place].1.push(flat(&map));
+            }
+        }
+        Ok(found.into_iter().map(|(name, parts)| (name, Tensor::cat(&parts, 0))).collect())
+    }
+
     /// Embeddings of two augmentations of the first `n` images, (n, D) each, by the running statistics. The draws are
     /// those of an epoch that no run reaches.
     ///
@@ -73,6 +105,13 @@ impl Encoder {
             tch::no_grad(|| self.model.forward(&self.params, &images, Mode::Eval).embedding)
         }))
     }
+}
+
+/// (B, C, H, W) → (B, C·s·s), s ≤ H.
+fn flat(map: &Tensor) -> Tensor {
+    let (channels, height) = (map.size()[1], map.size()[2]);
+    let side = ((MAP_FEATURES / channels) as f64).sqrt().floor().clamp(1.0, height as f64) as i64;
+    map.adaptive_avg_pool2d([side, side]).flatten(1, -1)
 }
 
 /// Parameters and statistics by name.

@@ -115,10 +115,20 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     };
     let labels: Vec<u16> = voters.iter().map(|&row| data.train.labels[row as usize]).collect();
     let views = encoder.two_views(&data.train, data.side, VIEWED)?;
+    let maps = if request.evaluations.contains(&Evaluation::Layers) {
+        say("encoding feature maps");
+        let train = encoder.maps(&data.train, data.side)?;
+        let test = encoder.maps(&data.test, data.side)?;
+        let pairs = train.into_iter().zip(test);
+        pairs.map(|((name, train), (_, test))| (name, train.index_select(0, &rows), test)).collect()
+    } else {
+        Vec::new()
+    };
     let subject = |train, labels, bank| Subject {
         train: Labelled { features: train, labels },
         test: Labelled { features: &test, labels: &data.test.labels },
         classes: &data.classes,
+        maps: &maps,
         views: views.each_ref().map(Tensor::shallow_clone),
         bank,
         suffix: other.as_ref().map(|data| format!("@{}", data.name)).unwrap_or_default(),
@@ -139,7 +149,10 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
 
 /// Whether it says something about test images by the labels of training images.
 fn is_classifier(evaluation: Evaluation) -> bool {
-    matches!(evaluation, Evaluation::Knn | Evaluation::Svm | Evaluation::Linear)
+    matches!(
+        evaluation,
+        Evaluation::Knn | Evaluation::Svm | Evaluation::Linear | Evaluation::Layers
+    )
 }
 
 /// Refuses what the data set has no labels for, of whose training images `n_labelled` have one.

@@ -17,14 +17,20 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     let run = lab.runs().remove(0);
     assert_eq!(run.state, State::Finished, "{:?}", run.reason);
 
-    let found = json(&lab, &["eval", &run.id, "--what", "knn,svm,linear,retrieval,diagnostics"]);
+    let found =
+        json(&lab, &["eval", &run.id, "--what", "knn,svm,linear,layers,retrieval,diagnostics"]);
     let value = |name: &str| {
         let of = found.as_array().unwrap().iter().find(|finding| finding["metric"] == name);
         of.unwrap_or_else(|| panic!("no {name}"))["value"].as_f64().unwrap()
     };
-    for name in
-        ["knn_top1/selected", "svm_top1", "linear_top1/embedding", "linear_top1/pooled", "nmi"]
-    {
+    for name in [
+        "knn_top1/selected",
+        "svm_top1",
+        "linear_top1/embedding",
+        "linear_top1/pooled",
+        "linear_top1/conv3",
+        "nmi",
+    ] {
         assert!((0.0..=100.0).contains(&value(name)), "{name}");
     }
     // The spec asks for 5 neighbours at τ = 0.07, which training evaluated already, on the same images.
@@ -54,7 +60,7 @@ fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
     for (args, said) in [
         (
             &["--what", "svn"][..],
-            "--what: found svn, allowed: knn, svm, linear, retrieval, diagnostics",
+            "--what: found svn, allowed: knn, svm, linear, layers, retrieval, diagnostics",
         ),
         (&["--on", "cifar"][..], "--on: found cifar, allowed: shapes, cifar10"),
         (&["--what", "knn"][..], "found no checkpoint, allowed: a run that has trained"),

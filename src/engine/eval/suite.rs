@@ -21,6 +21,8 @@ const KNN_K: [usize; 7] = [1, 5, 10, 20, 50, 100, 200];
 const KNN_TAU: [f64; 5] = [0.05, 0.07, 0.1, 0.2, 0.5];
 const SVM_C: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
 const PROBE_L2: [f64; 5] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
+/// Feature maps have more numbers than a few thousand images can pin down without a penalty.
+const MAP_L2: [f64; 3] = [1e-3, 1e-2, 1e-1];
 const RECALL_K: [usize; 6] = [1, 2, 4, 8, 10, 100];
 /// One training image in this many is held out to choose by.
 const HELD_OUT: usize = 10;
@@ -41,6 +43,8 @@ pub struct Subject<'a> {
     pub train: Labelled<'a>,
     pub test: Labelled<'a>,
     pub classes: &'a [String],
+    /// Feature maps under their names, flat: those of `train` and of `test`, (N, F) each. Empty where nobody asks.
+    pub maps: &'a [(&'static str, Tensor, Tensor)],
     /// Embeddings of two augmentations of some training images, (n, D) each.
     pub views: [Tensor; 2],
     /// The training bank, (n, D), where `train` is what it was trained on.
@@ -64,6 +68,7 @@ impl Subject<'_> {
             Evaluation::Knn => self.knn(),
             Evaluation::Svm => self.svm(),
             Evaluation::Linear => self.linear(),
+            Evaluation::Layers => self.feature_maps(),
             Evaluation::Retrieval => self.retrieval(),
             Evaluation::Diagnostics => self.diagnostics(),
         }
@@ -156,7 +161,17 @@ impl Subject<'_> {
         self.classify(names, "l2", &PROBE_L2, &settings, logistic::fit)
     }
 
-    /// Fits a classifier to each layer with the best of `tries`, chosen on held-out training images.
+    fn feature_maps(&self) -> Vec<Finding> {
+        let settings = json!({"classifier": "logistic regression", "pooling": "adaptive average"});
+        let probe = |(name, train, test): &(&str, Tensor, Tensor)| {
+            let layer = (*name, standardise(train, train), standardise(test, train));
+            let metric = format!("linear_top1/{name}");
+            self.classify_by(&metric, layer, "l2", &MAP_L2, &settings, logistic::fit)
+        };
+        self.maps.iter().map(probe).collect()
+    }
+
+    /// Fits a classifier to embedding and pooled features, under these names.
     fn classify(
         &self,
         names: [&str; 2],
@@ -165,6 +180,22 @@ impl Subject<'_> {
         settings: &Value,
         fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
     ) -> Vec<Finding> {
+        let layers = names.into_iter().zip(self.layers());
+        layers
+            .map(|(name, layer)| self.classify_by(name, layer, key, tries, settings, fit))
+            .collect()
+    }
+
+    /// Fits a classifier to one layer with the best of `tries`, chosen on held-out training images.
+    fn classify_by(
+        &self,
+        name: &str,
+        (layer, train, test): (&str, Tensor, Tensor),
+        key: &str,
+        tries: &[f64],
+        settings: &Value,
+        fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
+    ) -> Finding {
         let n_classes = self.classes.len() as i64;
         let device = self.test.features.embedding.device();
         let on_device = |numbers: Vec<i64>| Tensor::from_slice(&numbers).to_device(device);
@@ -173,26 +204,22 @@ impl Subject<'_> {
         let (kept, held) = held_out(self.train.labels.len());
         let (kept, held) = (index(kept), index(held));
         let (of_train, of_test) = (labels(self.train.labels), labels(self.test.labels));
-        let measure = |(name, (layer, train, test)): (&str, (&str, Tensor, Tensor))| {
-            let (kept_rows, kept_labels) =
-                (train.index_select(0, &kept), of_train.index_select(0, &kept));
-            let (held_rows, held_labels) =
-                (train.index_select(0, &held), of_train.index_select(0, &held));
-            let held_out = |&value: &f64| {
-                let fitted = fit(&kept_rows, &kept_labels, n_classes, value);
-                (value, fitted.accuracy(&held_rows, &held_labels))
-            };
-            let tried: Vec<(f64, f64)> = tries.iter().map(held_out).collect();
-            let value = best(&tried);
-            let mut settings = settings.clone();
-            settings["feature"] = json!(layer);
-            settings[key] = json!(value);
-            settings["chosen_on"] = json!("held-out training images");
-            settings["held_out"] = json!(tried);
-            let fitted = fit(&train, &of_train, n_classes, value);
-            self.percent(name, fitted.accuracy(&test, &of_test), settings)
+        let part = |rows: &Tensor| (train.index_select(0, rows), of_train.index_select(0, rows));
+        let ((kept_rows, kept_labels), (held_rows, held_labels)) = (part(&kept), part(&held));
+        let held_out = |&value: &f64| {
+            let fitted = fit(&kept_rows, &kept_labels, n_classes, value);
+            (value, fitted.accuracy(&held_rows, &held_labels))
         };
-        names.into_iter().zip(self.layers()).map(measure).collect()
+        let tried: Vec<(f64, f64)> = tries.iter().map(held_out).collect();
+        let value = best(&tried);
+        let mut settings = settings.clone();
+        settings["feature"] = json!(layer);
+        settings["n_features"] = json!(train.size()[1]);
+        settings[key] = json!(value);
+        settings["chosen_on"] = json!("held-out training images");
+        settings["held_out"] = json!(tried);
+        let fitted = fit(&train, &of_train, n_classes, value);
+        self.percent(name, fitted.accuracy(&test, &of_test), settings)
     }
 
     fn retrieval(&self) -> Vec<Finding> {
