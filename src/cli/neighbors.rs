@@ -125,7 +125,7 @@ impl Args {
     }
 }
 
-fn class<'a>(data: &'a Dataset, row: usize) -> &'a str {
+fn class(data: &Dataset, row: usize) -> &str {
     data.class(data.train.labels[row])
 }
 
