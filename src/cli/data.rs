@@ -182,7 +182,7 @@ fn get_all(kind: DatasetKind, python: bool, from: Option<&str>, home: &Home) -> 
             Then::Nothing => {}
             Then::Unpack => eprintln!("{name}: unpacked in {}", root.display()),
             Then::Unzip => {
-                eprintln!("{name}: now `unzip {} -d {}`", target.display(), root.display())
+                eprintln!("{name}: now `unzip {} -d {}`", target.display(), root.display());
             }
         }
     }

@@ -99,14 +99,13 @@ impl Args {
             queries.iter().flat_map(|&i| &bank.numbers[i * dim..][..dim]).copied().collect();
         let k = usize::from(self.k);
         let ranked = top_k(&rows, &bank.numbers, dim, k + 1);
-        let labels = &data.train.labels;
         let mut found: Vec<Found> = queries
             .iter()
             .zip(ranked.chunks_exact((k + 1).min(n)))
             .map(|(&query, near)| {
                 let others = near.iter().filter(|other| other.row as usize != query);
                 let near: Vec<Neighbour> = others.take(k).copied().collect();
-                let alike = near.iter().filter(|other| labels[other.row as usize] == labels[query]);
+                let alike = near.iter().filter(|other| data.alike(query, other.row as usize));
                 let alike = alike.count() as f64 / near.len().max(1) as f64;
                 Found { query, near, alike }
             })
@@ -126,8 +125,8 @@ impl Args {
     }
 }
 
-fn class<'a>(data: &'a Dataset, row: usize) -> &'a str {
-    &data.classes[usize::from(data.train.labels[row])]
+fn class(data: &Dataset, row: usize) -> &str {
+    data.class(data.train.labels[row])
 }
 
 fn as_json(found: &Found, data: &Dataset) -> Value {
@@ -161,15 +160,24 @@ fn table(found: &[Found], data: &Dataset) -> Table {
 
 fn png(found: &[Found], data: &Dataset) -> Result<Vec<u8>> {
     let bytes = data.side * data.side * 3;
-    let cell = |query: usize, row: usize| Cell {
-        pixels: &data.train.images[row * bytes..][..bytes],
-        alike: data.train.labels[row] == data.train.labels[query],
+    let shown = |f: &Found| -> Vec<u32> {
+        let near = f.near.iter().map(|other| other.row);
+        std::iter::once(f.query as u32).chain(near).collect()
     };
-    let row = |f: &Found| {
-        let rows = std::iter::once(f.query).chain(f.near.iter().map(|other| other.row as usize));
-        rows.map(|row| cell(f.query, row)).collect::<Vec<_>>()
-    };
-    let rows: Vec<Vec<Cell>> = found.iter().map(row).collect();
+    // Read, not borrowed: the images may be on disk.
+    let mut strips = Vec::new();
+    for f in found {
+        let rows = shown(f);
+        let mut pixels = vec![0; rows.len() * bytes];
+        data.train.read(&rows, &mut pixels)?;
+        strips.push(pixels);
+    }
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for (f, pixels) in found.iter().zip(&strips) {
+        let cells = shown(f).into_iter().zip(pixels.chunks_exact(bytes));
+        let cell = |(row, pixels)| Cell { pixels, alike: data.alike(f.query, row as usize) };
+        rows.push(cells.map(cell).collect());
+    }
     let mut out = Cursor::new(Vec::new());
     sheet(data.side as u32, &rows).write_to(&mut out, image::ImageFormat::Png)?;
     Ok(out.into_inner())

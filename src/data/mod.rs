@@ -69,6 +69,17 @@ pub struct Split {
 }
 
 impl Dataset {
+    /// The name of a label's class.
+    pub fn class(&self, label: u16) -> &str {
+        self.classes.get(usize::from(label)).map_or("unlabelled", String::as_str)
+    }
+
+    /// Whether two training images are known to be of one class. An image is like itself.
+    pub fn alike(&self, a: usize, b: usize) -> bool {
+        let labels = &self.train.labels;
+        a == b || (labels[a] == labels[b] && labels[a] != UNLABELLED)
+    }
+
     /// Whether test images are of classes that were trained on. Not so in metric learning, whose splits share no class:
     /// there a vote among training images is always wrong, and retrieval within the test split is what counts.
     pub fn shares_classes(&self) -> bool {
@@ -349,6 +360,8 @@ mod tests {
         let all = assemble("mixed", &source, &spec()).unwrap();
         assert_eq!(all.train.labels, [0, UNLABELLED, 2, 3, UNLABELLED, 2]);
         assert_eq!(all.train.labelled(), [0, 2, 3, 5]);
+        assert_eq!((all.class(2), all.class(UNLABELLED)), ("cat", "unlabelled"));
+        assert!(all.alike(2, 5) && !all.alike(2, 3) && !all.alike(1, 4) && all.alike(1, 1));
         let some = DataSpec { classes: Some(vec!["cat".into(), "dog".into()]), ..spec() };
         let some = assemble("mixed", &source, &some).unwrap();
         assert_eq!(

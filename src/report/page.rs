@@ -61,9 +61,9 @@ impl Page {
         for line in &self.environment {
             let _ = write!(out, "<li>{}</li>", escape(line));
         }
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "</ul><pre>{}</pre><h2>The experiment</h2><pre>{}</pre></body></html>\n",
+            "</ul><pre>{}</pre><h2>The experiment</h2><pre>{}</pre></body></html>",
             escape(&self.command),
             escape(self.experiment.trim_end())
         );
