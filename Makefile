@@ -4,7 +4,7 @@
 CARGO ?= cargo
 LAB = $(or $(CARGO_TARGET_DIR),target)/release/instdisc-lab
 
-.PHONY: demo build test check libtorch
+.PHONY: demo build test test-faults check libtorch
 
 # Queues the λ sweep on the built-in images and opens the screen on it; without a terminal it prints as it goes and ends
 # with the ablation table.
@@ -20,6 +20,11 @@ build: libtorch
 
 test: libtorch
 	@$(CARGO) test --locked
+
+# The same faults as in `make test`, at every place instead of a few: long, and two tests at a time,
+# as they load the machine on purpose. A failure prints the seed that gives it back: INSTDISC_FAULT_SEED=… make test-faults.
+test-faults: libtorch
+	@INSTDISC_FAULTS=long $(CARGO) test --locked --test lab -- faults:: --nocapture --test-threads 2
 
 # What a change has to pass besides the tests. The second clippy is the viewer that builds without libtorch.
 check: libtorch

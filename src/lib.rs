@@ -26,6 +26,9 @@
 //! - One seed feeds all randomness through [`random`], and the order of samples is a pure function of
 //!   (seed, epoch, position).
 //! - `instdisc-lab` has no libtorch in its dynamic section.
+//!
+//! What must hold in a lab on disk, whatever was killed or filled up, is in [`queue::audit`]; the tests in `tests/faults/`
+//! put the faults into the real processes and end with it.
 
 pub mod config;
 pub mod filter;

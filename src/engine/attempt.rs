@@ -206,7 +206,11 @@ fn newest_checkpoint(attempt: &Attempt) -> (Option<Loaded>, Vec<String>) {
     if attempt.fresh {
         checkpoint::discard(&dir);
     }
-    checkpoint::load_newest(&dir)
+    let (from, damaged) = checkpoint::load_newest(&dir);
+    if !damaged.is_empty() {
+        checkpoint::set_aside_after(&dir, from.as_ref().map_or(0, |loaded| loaded.meta.step));
+    }
+    (from, damaged)
 }
 
 pub(super) fn pin_threads(threads: u32) {

@@ -124,6 +124,19 @@ pub fn committed(dir: &Path) -> Vec<u64> {
     steps
 }
 
+/// Takes back the commits after `step`, which the run does not go on from: were one of them readable the next time, the
+/// run would jump over what this attempt measures. The files stay beside, under another name, for whoever wants to
+/// look. The caller holds the run's lock.
+pub fn set_aside_after(dir: &Path, step: u64) {
+    for later in committed(dir).into_iter().filter(|later| step < *later) {
+        for kind in ["json", "safetensors"] {
+            let path = dir.join(format!("step-{later}.{kind}"));
+            // Best effort: where it cannot be renamed it cannot be overwritten either, and the hash still guards it.
+            let _ = fs::rename(&path, dir.join(format!("step-{later}.{kind}.damaged")));
+        }
+    }
+}
+
 /// Removes every checkpoint, commits first.
 pub fn discard(dir: &Path) {
     for step in committed(dir) {
@@ -246,6 +259,13 @@ mod tests {
         let (loaded, damaged) = load_newest(dir.path());
         assert_eq!(loaded.unwrap().meta.step, 10);
         assert!(damaged[0].contains("step-20.safetensors") && damaged[0].contains("sha256"));
+        set_aside_after(dir.path(), 10);
+        assert_eq!(committed(dir.path()), [10]);
+        assert!(dir.path().join("step-20.safetensors.damaged").exists());
+        // Two whole ones are kept again, whatever number the damaged one had.
+        save_step(dir.path(), 15);
+        save_step(dir.path(), 18);
+        assert_eq!(committed(dir.path()), [15, 18]);
     }
 
     #[test]

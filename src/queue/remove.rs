@@ -65,22 +65,26 @@ impl Desk {
 
     /// Out of the trash, as it was: with its curves, tags and note, and in the state it had.
     pub async fn unremove(&self, id: &str) -> Result<Answer, QueueError> {
-        let Some(place) = self.newest(id)? else {
-            let answer = if self.store.run(id).await.is_ok() {
-                Answer::Already("is not removed".into())
-            } else {
-                Answer::Refused("is not in the trash".into())
-            };
-            return Ok(answer);
-        };
         let dir = self.home.run(id);
-        if dir.path().exists() {
-            return Ok(Answer::Refused(
-                "is there again, as another run: remove that one first".into(),
-            ));
+        let is_known = match self.store.run(id).await {
+            Ok(_) => true,
+            Err(StoreError::UnknownRun { .. }) => false,
+            Err(why) => return Err(why.into()),
+        };
+        match (self.newest(id)?, dir.path().exists()) {
+            // An earlier undo got no further than this.
+            (_, true) if !is_known => {}
+            (None, true) => return Ok(Answer::Already("is not removed".into())),
+            (Some(_), true) => {
+                let words = "is there again, as another run: remove that one first";
+                return Ok(Answer::Refused(words.into()));
+            }
+            (Some(place), false) => {
+                let back = fs::rename(&place, dir.path()).and_then(|()| sync_parent(dir.path()));
+                back.map_err(file_error(&place))?;
+            }
+            (None, false) => return Ok(Answer::Refused("is not in the trash".into())),
         }
-        let back = fs::rename(&place, dir.path()).and_then(|()| sync_parent(dir.path()));
-        back.map_err(file_error(&place))?;
         let run = describe(&self.home, dir.path()).map_err(file_error(dir.path()))?;
         let reason = Some("taken out of the trash".to_owned());
         let change = Change { at: self.now(), reason, by: self.by.clone() };

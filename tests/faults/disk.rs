@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use instdisc_lab::store::State;
 
 use super::layer::{Fault, count, kinds, meet, places};
-use super::{Chance, flaws, problems};
+use super::{Chance, flaws, problems, repair};
 use crate::support::Lab;
 
 const LAB: &str = "instdisc-lab";
@@ -82,7 +82,7 @@ impl Case<'_> {
         assert!(again.status.success() || gone, "{}\nagain: {words}", say());
         complete(&lab);
         assert_eq!(flaws(&lab), [], "{}", say());
-        lab.ok(&["doctor", "--repair"]);
+        repair(&lab);
         assert_eq!(problems(&lab.home()), [], "{}", say());
         fired
     }
@@ -107,7 +107,7 @@ fn queueing_is_all_or_nothing_and_can_be_repeated() {
     let lab = without_workers();
     let file = lab.experiment("grid", &[0.0, 1.0, 2.0]);
     let args = ["queue", file.to_str().unwrap(), "--no-start"];
-    let case = Case { name: "queue", before: &lab, args: &args, quick: 8, stride: 1 };
+    let case = Case { name: "queue", before: &lab, args: &args, quick: 5, stride: 1 };
     case.everywhere(
         |lab, output| {
             for id in String::from_utf8_lossy(&output.stdout).lines() {
@@ -137,7 +137,7 @@ fn what_people_say_about_a_run_is_said_whole() {
     };
     let tagged = |lab: &Lab| assert_eq!(lab.run(id).tags, ["keep"]);
     tag.everywhere(|lab, _| tagged(lab), tagged);
-    let cancel = Case { name: "cancel", before: &lab, args: &["cancel", id], quick: 5, stride: 1 };
+    let cancel = Case { name: "cancel", before: &lab, args: &["cancel", id], quick: 4, stride: 1 };
     let cancelled = |lab: &Lab| assert_eq!(lab.run(id).state, State::Cancelled);
     cancel.everywhere(|lab, _| cancelled(lab), cancelled);
 }
@@ -147,7 +147,7 @@ fn what_is_removed_comes_back_or_stays_away() {
     let (lab, ids) = queued();
     let id = ids[0].as_str();
     let gone = |lab: &Lab| assert_eq!(lab.runs().len(), 2);
-    let rm = Case { name: "rm", before: &lab, args: &["rm", id], quick: 5, stride: 1 };
+    let rm = Case { name: "rm", before: &lab, args: &["rm", id], quick: 4, stride: 1 };
     rm.everywhere(|lab, _| gone(lab), gone);
     let lab_without = lab.copy();
     lab_without.ok(&["rm", id]);
@@ -172,7 +172,7 @@ fn a_run_is_executed_once_whatever_happens_to_its_worker() {
     let file = lab.experiment("one", &[0.0]);
     let id = lab.queue(&file, &["--no-start"]).remove(0);
     let args = ["worker", "--slot", "cpu-0", "--until-empty"];
-    let case = Case { name: "worker", before: &lab, args: &args, quick: 6, stride: 4 };
+    let case = Case { name: "worker", before: &lab, args: &args, quick: 4, stride: 4 };
     case.everywhere(
         |lab, _| assert!(matches!(lab.run(&id).state, State::Finished | State::Failed)),
         |lab| {
@@ -199,7 +199,7 @@ fn a_repair_can_be_cut_short_anywhere() {
     lab.ok(&["worker", "--slot", "cpu-0", "--until-empty"]);
     fs::remove_file(lab.home().database()).unwrap();
     let args = ["doctor", "--repair"];
-    let case = Case { name: "repair", before: &lab, args: &args, quick: 5, stride: 2 };
+    let case = Case { name: "repair", before: &lab, args: &args, quick: 4, stride: 2 };
     let whole = |lab: &Lab| {
         let states: Vec<State> = ids.iter().map(|id| lab.run(id).state).collect();
         assert_eq!(states, [State::Finished, State::Finished, State::Cancelled]);
@@ -216,7 +216,7 @@ fn a_repair_can_be_cut_short_anywhere() {
 fn a_migration_can_be_cut_short_anywhere() {
     let lab = super::versions::schema_1();
     let args = ["tag", "old-e6a0c12a", "--add", "migrated"];
-    let case = Case { name: "migrate", before: &lab, args: &args, quick: 6, stride: 1 };
+    let case = Case { name: "migrate", before: &lab, args: &args, quick: 5, stride: 1 };
     let migrated = |lab: &Lab| {
         assert_eq!(lab.run("old-e6a0c12a").tags, ["migrated"]);
         assert_eq!(lab.run("old-6a57f173").tags, ["keep"]);
@@ -253,11 +253,11 @@ mod trainer {
         let more = [
             "--no-start",
             "--set",
-            "train.epochs=3",
+            "train.epochs=2",
             "--set",
             "train.checkpoint_every=1",
             "--set",
-            "eval.every=3",
+            "eval.every=2",
         ];
         let id = lab.queue(&file, &more).remove(0);
         let whole = lab.copy();
@@ -265,7 +265,7 @@ mod trainer {
         let tensors = last_tensors(&whole, &id);
         let mut chance = Chance::new("trainer");
         let mut n_fired = 0;
-        for at in places(&mut chance, n, 4, 3) {
+        for at in places(&mut chance, n, 2, 3) {
             for (kind, lasts) in kinds(&mut chance) {
                 let fault = Fault { kind, at, lasts };
                 let say = || format!("{fault:?} of {n}, seed {}", chance.seed);
@@ -295,7 +295,7 @@ mod trainer {
                 assert!(last_tensors(&broken, &id) == tensors, "{}: another result", say());
                 // The run log never heard of any of it: the directory alone tells the whole story.
                 fs::remove_file(broken.home().database()).unwrap();
-                broken.ok(&["doctor", "--repair"]);
+                repair(&broken);
                 assert_eq!(broken.run(&id).state, State::Finished, "{}", say());
                 assert_eq!(problems(&broken.home()), [], "{}", say());
             }

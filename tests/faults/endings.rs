@@ -92,14 +92,14 @@ fn a_worker_waits_for_room_and_misses_nothing() {
 #[test]
 fn want_of_memory_is_named() {
     let lab = Lab::new().with_real_trainer();
-    // 4 GB of addresses: libtorch and the images fit, the activations of 500 images in a wide net do not.
+    // 1.5 GB of addresses: libtorch and the images fit, the activations of 500 images in a wide net do not.
     let script = lab.path().join("limited");
     let trainer = env!("CARGO_BIN_EXE_instdisc-train");
-    fs::write(&script, format!("#!/bin/sh\nulimit -v 4000000\nexec '{trainer}' \"$@\"\n")).unwrap();
+    fs::write(&script, format!("#!/bin/sh\nulimit -v 1500000\nexec '{trainer}' \"$@\"\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let file = lab.experiment("large", &[0.0]);
     let env = [("INSTDISC_TRAIN", script.to_str().unwrap())];
-    let wide = ["model.width=4", "train.batch_size=512", "data.fraction=0.05", "train.epochs=1"];
+    let wide = ["model.width=2", "train.batch_size=512", "data.fraction=0.05", "train.epochs=1"];
     let more: Vec<&str> = wide.iter().flat_map(|set| ["--set", set]).collect();
     let id = run_real(&lab, &file, &more, &env);
     ends_badly(&lab, &id, State::Failed, "out of memory", "train.batch_size");
@@ -139,6 +139,35 @@ fn missing_data_is_named_and_no_secret_is_written_down() {
         }
     }
     search(lab.home().root(), secret.as_bytes());
+}
+
+/// The newest checkpoint is damaged at rest: the one before it is taken, which is said, and the result is the same.
+#[test]
+fn a_damaged_checkpoint_is_passed_over_and_said() {
+    let lab = Lab::new().with_real_trainer();
+    let more =
+        ["--set", "train.epochs=2", "--set", "train.checkpoint_every=1", "--set", "eval.every=2"];
+    let id = run_real(&lab, &lab.experiment("one", &[0.0]), &more, &[]);
+    let folder = lab.dir_of(&id).checkpoints();
+    let last = lab.run(&id).progress.steps;
+    let newest = folder.join(format!("step-{last}.safetensors"));
+    let whole = fs::read(&newest).unwrap();
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&newest, &damaged).unwrap();
+    let found = flaws(&lab);
+    assert!(
+        found.iter().any(|it| it.what == "checkpoints" && it.found.contains("damaged")),
+        "{found:?}"
+    );
+    let mut again = std::process::Command::new(env!("CARGO_BIN_EXE_instdisc-train"));
+    assert!(again.arg(lab.dir_of(&id).path()).args(["--attempt", "2"]).status().unwrap().success());
+    assert!(fs::read(&newest).unwrap() == whole, "another result");
+    assert!(fs::read(newest.with_extension("safetensors.damaged")).unwrap() == damaged);
+    super::repair(&lab);
+    let shown = lab.ok(&["show", &id]);
+    assert!(shown.contains("went on from step") && shown.contains("sha256"), "{shown}");
+    assert_eq!(problems(&lab.home()), []);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use instdisc_lab::journal::reader::{Position, Reader};
 use instdisc_lab::store::State;
 use rustix::process::Signal;
 
-use super::{Chance, either, flaws, problems};
+use super::{Chance, either, flaws, problems, repair};
 use crate::support::terminal::Terminal;
 use crate::support::{Lab, is_alive, kill, signal, standin, wait_for};
 
@@ -135,7 +135,7 @@ fn one_round(chance: &mut Chance, round: usize) -> u32 {
     }
     wait_for("everybody to leave", || lab.processes().is_empty());
     assert_eq!(flaws(&lab), [], "{say}");
-    lab.ok(&["doctor", "--repair"]);
+    repair(&lab);
     assert_eq!(problems(&lab.home()), [], "{say}");
     n_kills
 }
@@ -286,11 +286,11 @@ fn a_run_that_is_killed_again_and_again_has_the_same_bits() {
     let more = [
         "--no-start",
         "--set",
-        "train.epochs=6",
+        "train.epochs=4",
         "--set",
         "train.checkpoint_every=1",
         "--set",
-        "eval.every=6",
+        "eval.every=4",
     ];
     let id = lab.queue(&file, &more).remove(0);
     let train = |lab: &Lab, attempt: u32| {
@@ -330,7 +330,7 @@ fn a_run_that_is_killed_again_and_again_has_the_same_bits() {
         }
         assert!(files(&lab) == expected, "round {round}, seed {}", chance.seed);
         fs::remove_file(lab.home().database()).unwrap();
-        lab.ok(&["doctor", "--repair"]);
+        repair(&lab);
         assert_eq!(problems(&lab.home()), []);
     }
 }

@@ -92,11 +92,12 @@ pub fn count(mut command: Command, under: &Path, program: &str) -> u64 {
 }
 
 /// Which operations to fail, of `n`: some in the quick form, in the long one every `stride`th, from a random first one.
-/// The two after the last are there to see that nothing fires any more.
+/// The long form ends beyond the last, to see that nothing fires any more.
 pub fn places(chance: &mut Chance, n: u64, quick: u64, stride: u64) -> Vec<u64> {
     let step = either((n / quick).max(1), stride);
     let first = 1 + chance.below(step as usize) as u64;
-    (first..=n).step_by(step as usize).chain([n + 50]).collect()
+    let past_the_last = either(None, Some(n + 50));
+    (first..=n).step_by(step as usize).chain(past_the_last).collect()
 }
 
 /// Kinds to try at one place: one in the quick form, drawn by chance, else all.

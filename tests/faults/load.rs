@@ -34,7 +34,7 @@ fn readers_keep_no_writer_waiting_and_the_write_ahead_log_small() {
     let lab = Lab::new();
     let lambdas: Vec<f64> = (0..16).map(f64::from).collect();
     let ids = lab.queue(&lab.experiment("many", &lambdas), &["--no-start"]);
-    let (batches, points) = (either(10, 100), 1000);
+    let (batches, points) = (either(4, 60), 1000);
     let done = AtomicBool::new(false);
     let home = lab.home();
     let began = Instant::now();
@@ -115,7 +115,7 @@ fn a_long_queue_leaves_no_trace_in_memory() {
     let lab = Lab::new();
     fs::write(lab.home().settings(), "[workers]\ngrace = 0.25\nslots = { cpu = 2 }\n").unwrap();
     lab.behave("finish");
-    let n = either(20, 2000);
+    let n = either(12, 2000);
     let lambdas: Vec<f64> = (0..n).map(|i| i as f64 / 16.0).collect();
     let began = Instant::now();
     let ids = lab.queue(&lab.experiment("many", &lambdas), &["--no-start"]);

@@ -68,9 +68,21 @@ pub fn flaws(lab: &Lab) -> Vec<Problem> {
 
 /// What `doctor --check` would find.
 pub fn problems(home: &Home) -> Vec<Problem> {
+    try_problems(home).unwrap()
+}
+
+/// Nothing where the run log is damaged beyond a look.
+pub fn try_problems(home: &Home) -> Option<Vec<Problem>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = Store::open_readonly(home).await.unwrap();
-        audit(home, &store).await.unwrap()
+        let store = Store::open_readonly(home).await.ok()?;
+        audit(home, &store).await.ok()
     })
+}
+
+/// `doctor --repair`, without what it says.
+pub fn repair(lab: &Lab) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let clock = instdisc_lab::journal::writer::system_clock();
+    runtime.block_on(instdisc_lab::queue::rebuild(&lab.home(), &clock)).unwrap();
 }

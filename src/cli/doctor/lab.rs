@@ -1,13 +1,11 @@
-//! The home, its run log and its disk.
+//! The home and its run log.
 
 use std::path::Path;
 
-use super::Finding;
+use super::{Finding, disk};
 use crate::lab::Home;
 use crate::queue::audit::{Grade, audit};
 use crate::store::{Store, StoreError};
-
-const GIB: f64 = (1u64 << 30) as f64;
 
 /// With `thorough` the whole run log is read.
 pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
@@ -16,7 +14,7 @@ pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
     let mut findings = vec![folder(home.root(), nearest)];
     findings.extend(run_log(home, thorough).await);
     findings.extend(write_ahead_log(home));
-    findings.extend([sqlite(), disk(nearest)]);
+    findings.extend([sqlite(), disk::look(home, nearest).await]);
     findings
 }
 
@@ -121,36 +119,10 @@ fn sqlite() -> Finding {
     Finding::ok("sqlite", format!("{version}, built in"))
 }
 
-fn disk(folder: &Path) -> Finding {
-    let what = "disk";
-    let Ok(disk) = rustix::fs::statvfs(folder) else {
-        return Finding::warn(what, "its free space is not told", "");
-    };
-    let free = disk.f_bavail as f64 * disk.f_frsize as f64 / GIB;
-    space(free, folder)
-}
-
-/// A ResNet-18 checkpoint is 90 MB with its momentum; a run keeps two.
-fn space(free: f64, folder: &Path) -> Finding {
-    let found = format!("{free:.1} GiB free at {}", folder.display());
-    let cure = "free some space, or choose another home with --home";
-    match free {
-        _ if free < 0.2 => Finding::missing("disk", found, cure),
-        _ if free < 2.0 => Finding::warn("disk", found, cure),
-        _ => Finding::ok("disk", found),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::State;
     use super::*;
-
-    #[test]
-    fn little_space_warns_and_none_is_a_fault() {
-        let state = |free| space(free, Path::new("/x")).state;
-        assert_eq!([state(0.1), state(1.0), state(2.0)], [State::Missing, State::Warn, State::Ok]);
-    }
 
     #[tokio::test]
     async fn a_home_that_does_not_exist_yet_needs_no_cure() {

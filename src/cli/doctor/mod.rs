@@ -1,5 +1,6 @@
 //! `doctor`: what works here, what does not, and the cure. Looks only, unless asked to repair.
 
+mod disk;
 mod lab;
 mod machine;
 mod repair;
