@@ -82,6 +82,34 @@ fn screens_turn_and_commands_are_typed() {
 }
 
 #[test]
+fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
+    let dir = folder();
+    let temporary = dir.path().join("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let env = [("TMPDIR", temporary.to_str().unwrap())];
+    let mut terminal = Terminal::start(dir.path(), 120, 40, &["--demo"], &env);
+    terminal.shows("✓ finished  proximal-").shows("points");
+    terminal.types("3").shows("mean ± sample std").shows("knn_top1.last by objective.lambda");
+    terminal.types("j2").shows("knn_top1 %").types("h").shows("● ");
+    terminal.types("5").shows("against the defaults").shows("history");
+    terminal.types(":theme light\r").shows("theme light");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "its home is gone");
+}
+
+#[test]
+fn ascii_draws_nothing_else() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &["--demo", "--ascii"], &[]);
+    terminal.shows("v finished  proximal-").types("?").shows("+ keys");
+    let screen = terminal.screen();
+    let beyond: Vec<char> = screen.chars().filter(|c| !c.is_ascii()).collect();
+    assert!(beyond.is_empty(), "{beyond:?} in\n{screen}");
+    terminal.types("\u{1b}").shows("v finished");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
 fn read_only_looks_and_asks_for_nothing() {
     let dir = folder();
     let mut terminal = Terminal::start(dir.path(), 80, 24, &["--readonly"], &[]);

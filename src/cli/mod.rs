@@ -10,6 +10,7 @@ mod cancel;
 mod completions;
 mod curve;
 mod data;
+mod demo;
 mod doctor;
 mod eval;
 mod exit;
@@ -68,6 +69,15 @@ pub struct Cli {
     /// Open the screens without any key that changes something.
     #[arg(long)]
     readonly: bool,
+    /// Open the screens on recorded example runs, in a temporary home that is gone afterwards.
+    #[arg(long)]
+    demo: bool,
+    /// Colours of the screens.
+    #[arg(long, env = "INSTDISC_LAB_THEME", value_name = "NAME", value_parser = tui::theme::named)]
+    theme: Option<tui::theme::Look>,
+    /// Draw the screens with ASCII characters alone.
+    #[arg(long)]
+    ascii: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -174,13 +184,18 @@ fn start() -> color_eyre::Result<Exit> {
     let cli = Cli::parse();
     let cwd = std::env::current_dir()?;
     let home = Home::find(cli.home.as_deref(), &cwd);
-    let context = Context { home, cwd, terminal: io::stdout().is_terminal() };
+    let mut context = Context { home, cwd, terminal: io::stdout().is_terminal() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let demo = if cli.demo { Some(demo::Demo::open().await?) } else { None };
+        if let Some(demo) = &demo {
+            context.home = demo.home().clone();
+        }
         match cli.command {
             Some(command) => command.run(&context).await,
             None if context.terminal => {
-                tui::run(&context.home, tui::Options { readonly: cli.readonly })?;
+                let (readonly, look, ascii) = (cli.readonly, cli.theme, cli.ascii);
+                tui::run(&context.home, tui::Options { readonly, look, ascii })?;
                 Ok(Exit::Done)
             }
             None => runs::Args::default().run(&context).await,

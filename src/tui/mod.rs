@@ -38,6 +38,7 @@ use feed::Feed;
 use keys::{Keymap, KeysError};
 use screens::charts::Cache;
 use terminal::Screen;
+use theme::Look;
 
 /// Shortest time between two frames: 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
@@ -53,6 +54,10 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Options {
     /// Look, but ask for nothing.
     pub readonly: bool,
+    /// The theme; else the one remembered, else by the terminal's background.
+    pub look: Option<Look>,
+    /// Draw with ASCII characters alone.
+    pub ascii: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +84,11 @@ pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
     terminal::install_panic_hook(sender.clone());
     terminal::listen(&sender).map_err(TuiError::Thread)?;
     let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
-    let mut screen = Screen::enter().map_err(TuiError::Terminal)?;
+    let mut screen = Screen::enter(options.ascii).map_err(TuiError::Terminal)?;
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut app = App::new(home.root().display().to_string(), options.readonly, size, keymap);
+    app.look = options.look.unwrap_or_else(|| Look::detect(|name| std::env::var(name).ok()));
+    app.look_given = options.look.is_some();
     // A terminal that fails while it is drawn on is gone, and nobody is left to be told.
     let drawn = attend(&mut screen, &mut app, &events, &feed);
     drop(screen);
@@ -110,7 +117,7 @@ fn attend(
     loop {
         let since = drawn.map_or(FRAME, |at| at.elapsed());
         if app.dirty && since >= FRAME {
-            screen.draw(|area, buf| screens::draw(app, area, buf, &mut cache))?;
+            screen.draw(app.look, |area, buf| screens::draw(app, area, buf, &mut cache))?;
             app.dirty = false;
             drawn = Some(Instant::now());
         }

@@ -22,23 +22,24 @@ use rustix::event::{PollFd, PollFlags};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
 use super::event::Event;
-use super::theme::{self, Depth};
+use super::theme::{self, Depth, Look};
 
 /// A terminal in raw mode on its alternate screen.
 pub struct Screen {
     /// Not dropped: ratatui's destructor prints to a standard error that may be gone.
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     depth: Depth,
+    ascii: bool,
 }
 
 impl Screen {
-    /// Takes the terminal.
-    pub fn enter() -> io::Result<Self> {
+    /// Takes the terminal; with `ascii`, nothing else is drawn on it.
+    pub fn enter(ascii: bool) -> io::Result<Self> {
         take()?;
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| give_back())?;
         let depth = Depth::detect(|name| std::env::var(name).ok());
-        Ok(Self { terminal: ManuallyDrop::new(terminal), depth })
+        Ok(Self { terminal: ManuallyDrop::new(terminal), depth, ascii })
     }
 
     /// Columns and rows.
@@ -48,13 +49,16 @@ impl Screen {
     }
 
     /// Draws one frame; terminals that can show it at once do.
-    pub fn draw(&mut self, paint: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
+    pub fn draw(&mut self, look: Look, paint: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
         queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        let depth = self.depth;
+        let (depth, ascii) = (self.depth, self.ascii);
         self.terminal.draw(|frame| {
             let area = frame.area();
             paint(area, frame.buffer_mut());
-            theme::lower(frame.buffer_mut(), depth);
+            theme::lower(frame.buffer_mut(), look, depth);
+            if ascii {
+                theme::to_ascii(frame.buffer_mut());
+            }
         })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }

@@ -1,7 +1,7 @@
 //! What things look like: one theme, one accent, and how it is lowered to poorer terminals.
 //!
-//! Screens use [`THEME`] as if every terminal had 16 million colours; [`lower`] repaints the finished buffer for those
-//! that have sixteen or none. Nothing may be told by colour alone: a state has its glyph and its word, a series its
+//! Screens use [`THEME`] as if every terminal had 16 million colours on a dark ground; [`lower`] repaints the finished
+//! buffer in the theme at hand, for terminals with 256, sixteen or no colours; [`to_ascii`] does without drawing characters. Nothing may be told by colour alone: a state has its glyph and its word, a series its
 //! marker and its dash, a selection its `>` and its reversed row.
 
 use ratatui::buffer::Buffer;
@@ -105,12 +105,72 @@ pub fn state(state: State) -> (&'static str, Style) {
     }
 }
 
+/// A theme: what each ink of [`THEME`] becomes on screen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Look {
+    /// For dark backgrounds: the inks as they are.
+    #[default]
+    Dark,
+    /// For light backgrounds: darker inks.
+    Light,
+    /// Safe for red-green blindness: good and bad are blue and orange, series are Okabe and Ito's.
+    Safe,
+}
+
+impl Look {
+    pub const ALL: [Look; 3] = [Look::Dark, Look::Light, Look::Safe];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Look::Dark => "dark",
+            Look::Light => "light",
+            Look::Safe => "safe",
+        }
+    }
+
+    /// Dark unless the terminal says that its background is light (`COLORFGBG`, as rxvt, konsole and others set it).
+    pub fn detect(var: impl Fn(&str) -> Option<String>) -> Self {
+        let background = var("COLORFGBG").and_then(|value| value.rsplit(';').next()?.parse().ok());
+        match background {
+            Some(7 | 9..=15) => Look::Light,
+            _ => Look::Dark,
+        }
+    }
+
+    fn paint(self, ink: Ink) -> Color {
+        let (r, g, b) = match ink.full {
+            Color::Rgb(r, g, b) => (r, g, b),
+            other => return other,
+        };
+        match self {
+            Look::Dark => ink.full,
+            // Two thirds of the light: enough contrast on white for text and thin lines.
+            Look::Light => {
+                let darker = |x: u8| (u16::from(x) * 2 / 3) as u8;
+                Color::Rgb(darker(r), darker(g), darker(b))
+            }
+            Look::Safe if ink == THEME.good => Color::Rgb(0, 114, 178),
+            Look::Safe if ink == THEME.bad => Color::Rgb(213, 94, 0),
+            Look::Safe if ink == THEME.warn => Color::Rgb(230, 159, 0),
+            Look::Safe => ink.full,
+        }
+    }
+}
+
+/// A theme by its name; what is allowed otherwise.
+pub fn named(name: &str) -> Result<Look, String> {
+    let known = Look::ALL.into_iter().find(|look| look.name() == name);
+    known.ok_or_else(|| format!("found {name}, allowed: {}", Look::ALL.map(Look::name).join(", ")))
+}
+
 /// How many colours the terminal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// `NO_COLOR`: bold, reversed, glyphs and words.
     None,
     Sixteen,
+    /// The nearest of the 256 of xterm's palette.
+    Palette,
     Full,
 }
 
@@ -123,33 +183,102 @@ impl Depth {
         if var("NO_COLOR").is_some_and(|value| !value.is_empty()) || is("TERM", &["dumb"]) {
             Depth::None
         } else if is("COLORTERM", &["truecolor", "24bit"])
-            || is("TERM", &["256color", "direct", "kitty", "ghostty", "alacritty"])
+            || is("TERM", &["direct", "kitty", "ghostty", "alacritty"])
         {
-            // A terminal with 256 colours that is given an RGB one takes the nearest; tmux does it itself.
             Depth::Full
+        } else if is("TERM", &["256color"]) {
+            Depth::Palette
         } else {
             Depth::Sixteen
         }
     }
 }
 
-/// Repaints a finished buffer for a terminal with fewer colours.
-pub fn lower(buffer: &mut Buffer, depth: Depth) {
-    if depth == Depth::Full {
+/// Repaints a finished buffer in a theme, for a terminal with so many colours.
+pub fn lower(buffer: &mut Buffer, look: Look, depth: Depth) {
+    if (look, depth) == (Look::Dark, Depth::Full) {
         return;
     }
-    let plain = |color: Color| match depth {
-        Depth::None => Color::Reset,
-        _ => THEME.inks().find(|ink| ink.full == color).map_or(color, |ink| ink.plain),
+    let paint = |color: Color| {
+        let known = THEME.inks().find(|ink| ink.full == color);
+        let painted = known.map_or(color, |ink| look.paint(ink));
+        match (depth, painted) {
+            (Depth::None, _) => Color::Reset,
+            (Depth::Sixteen, _) => known.map_or(color, |ink| ink.plain),
+            (Depth::Palette, Color::Rgb(r, g, b)) => Color::Indexed(nearest(r, g, b)),
+            _ => painted,
+        }
     };
     for cell in &mut buffer.content {
         if cell.fg != Color::Reset {
-            cell.fg = plain(cell.fg);
+            cell.fg = paint(cell.fg);
         }
         if cell.bg != Color::Reset {
-            cell.bg = plain(cell.bg);
+            cell.bg = paint(cell.bg);
         }
     }
+}
+
+/// The nearest colour of xterm's 6×6×6 cube.
+fn nearest(r: u8, g: u8, b: u8) -> u8 {
+    const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let level = |x: u8| (0..6).min_by_key(|&i| LEVELS[usize::from(i)].abs_diff(x)).unwrap_or(0);
+    let (i, j, k) = (level(r), level(g), level(b));
+    16 + 36 * i + 6 * j + k
+}
+
+/// Replaces every character that is not ASCII by one that is as wide: for terminals and fonts without the others.
+pub fn to_ascii(buffer: &mut Buffer) {
+    for cell in &mut buffer.content {
+        let Some(c) = cell.symbol().chars().next().filter(|c| !c.is_ascii()) else { continue };
+        if let Some(plain) = ascii(c) {
+            cell.set_char(plain);
+        }
+    }
+}
+
+/// What stands for a character that draws; letters of names are left as they are.
+fn ascii(c: char) -> Option<char> {
+    Some(match c {
+        // Braille: by which rows of the cell have dots.
+        '\u{2800}'..='\u{28ff}' => {
+            let dots = c as u32 - 0x2800;
+            let (top, bottom) = (dots & 0b0001_1011 != 0, dots & 0b1110_0100 != 0);
+            match (top, bottom, dots.count_ones()) {
+                (_, _, 0) => ' ',
+                (true, true, 5..) => '#',
+                (true, true, _) => ':',
+                (true, false, _) => '\'',
+                _ => '.',
+            }
+        }
+        '│' | '┃' | '▏' | '▎' | '▍' | '▌' => '|',
+        '─' | '╌' | '–' | '−' | '‖' => '-',
+        '┬' | '┴' | '┤' | '├' | '└' | '┘' | '┌' | '┐' | '╭' | '╮' | '╰' | '╯' | '┼' => {
+            '+'
+        }
+        '█' | '▇' | '▆' | '▊' | '▋' | '▉' => '#',
+        '▅' | '▄' => '=',
+        '▃' | '▂' => '-',
+        '▁' | '·' => '.',
+        '░' => '~',
+        '●' | '◉' => '*',
+        '▲' | '△' => '^',
+        '■' | '□' => '%',
+        '◆' | '◇' => '&',
+        '○' | '◔' => 'o',
+        '◐' | '◎' => '@',
+        '✓' => 'v',
+        '✗' => 'x',
+        '…' => '~',
+        '±' => '+',
+        '↑' => '^',
+        '↓' => 'v',
+        'λ' => 'l',
+        'τ' => 't',
+        'Δ' => 'd',
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -170,11 +299,46 @@ mod tests {
         buffer[(0, 0)].set_style(fg(THEME.bad));
         buffer[(1, 0)].set_style(fg(THEME.series[3]).add_modifier(Modifier::BOLD));
         let mut sixteen = buffer.clone();
-        lower(&mut sixteen, Depth::Sixteen);
+        lower(&mut sixteen, Look::Dark, Depth::Sixteen);
         assert_eq!((sixteen[(0, 0)].fg, sixteen[(1, 0)].fg), (Color::Red, Color::LightRed));
-        lower(&mut buffer, Depth::None);
+        lower(&mut buffer, Look::Dark, Depth::None);
         assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset));
         assert_eq!(buffer[(1, 0)].modifier, Modifier::BOLD);
+    }
+
+    #[test]
+    fn themes_repaint_and_are_named() {
+        let mut buffer = Buffer::with_lines(["ab"]);
+        buffer[(0, 0)].set_style(fg(THEME.good));
+        buffer[(1, 0)].set_style(fg(THEME.faint));
+        let painted = |look: Look, depth: Depth| {
+            let mut buffer = buffer.clone();
+            lower(&mut buffer, look, depth);
+            (buffer[(0, 0)].fg, buffer[(1, 0)].fg)
+        };
+        assert_eq!(painted(Look::Dark, Depth::Full).0, THEME.good.full);
+        assert_eq!(painted(Look::Light, Depth::Full).0, Color::Rgb(42, 110, 73));
+        assert_eq!(painted(Look::Safe, Depth::Full).0, Color::Rgb(0, 114, 178));
+        assert_eq!(painted(Look::Dark, Depth::Palette).0, Color::Indexed(16 + 36 + 6 * 3 + 2));
+        assert_eq!(named("safe"), Ok(Look::Safe));
+        assert_eq!(named("pink").unwrap_err(), "found pink, allowed: dark, light, safe");
+        let light = |value: &'static str| Look::detect(move |_| Some(value.to_owned()));
+        assert_eq!(
+            [light("0;15"), light("15;0"), light("x")],
+            [Look::Light, Look::Dark, Look::Dark]
+        );
+    }
+
+    #[test]
+    fn ascii_draws_with_what_every_terminal_has() {
+        let mut buffer = Buffer::with_lines(["│●⣿⠁⡀▁█…╭λ"]);
+        to_ascii(&mut buffer);
+        let text: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
+        assert_eq!(text, "|*#'..#~+l");
+        for state in State::ALL {
+            let glyph = self::state(state).0.chars().next().unwrap();
+            assert!(glyph.is_ascii() || ascii(glyph).is_some(), "{glyph}");
+        }
     }
 
     #[test]
@@ -185,7 +349,7 @@ mod tests {
             })
         };
         assert_eq!(of(&[("TERM", "xterm")]), Depth::Sixteen);
-        assert_eq!(of(&[("TERM", "xterm-256color")]), Depth::Full);
+        assert_eq!(of(&[("TERM", "xterm-256color")]), Depth::Palette);
         assert_eq!(of(&[("TERM", "xterm"), ("COLORTERM", "truecolor")]), Depth::Full);
         assert_eq!(of(&[("COLORTERM", "truecolor"), ("NO_COLOR", "1")]), Depth::None);
         assert_eq!(of(&[("COLORTERM", "truecolor"), ("NO_COLOR", "")]), Depth::Full);

@@ -46,6 +46,7 @@ use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
 use super::memory::Memory;
 use super::screens::layout;
+use super::theme::{self, Look};
 
 /// How long a message stays, in milliseconds.
 const TOAST_MS: i64 = 5000;
@@ -73,6 +74,9 @@ pub struct Tail {
 pub struct App {
     /// Where the lab is, for the head line.
     pub place: String,
+    pub look: Look,
+    /// The command line chose it: what is remembered does not count.
+    pub look_given: bool,
     pub readonly: bool,
     pub keymap: Keymap,
     /// Columns and rows of the terminal.
@@ -135,6 +139,8 @@ impl App {
     pub fn new(place: String, readonly: bool, size: (u16, u16), keymap: Keymap) -> Self {
         Self {
             place,
+            look: Look::default(),
+            look_given: false,
             readonly,
             keymap,
             size,
@@ -279,6 +285,7 @@ impl App {
             }
             Action::Palette => self.layer = Layer::Palette(Palette::default()),
             Action::Freeze => self.freeze(),
+            Action::Theme => self.next_theme(effects),
             Action::Undo => self.undo_last(effects),
             _ => match self.tab {
                 Tab::Runs => self.act_in_runs(action, effects),
@@ -377,6 +384,18 @@ impl App {
         self.remember(effects);
     }
 
+    fn next_theme(&mut self, effects: &mut Vec<Effect>) {
+        let at = Look::ALL.iter().position(|look| *look == self.look).unwrap_or(0);
+        self.set_theme(Look::ALL[(at + 1) % Look::ALL.len()], effects);
+    }
+
+    fn set_theme(&mut self, look: Look, effects: &mut Vec<Effect>) {
+        self.look = look;
+        self.memory.theme = Some(look.name().to_owned());
+        self.say(true, format!("theme {}", look.name()));
+        self.remember(effects);
+    }
+
     /// Stops taking in what happens, or takes in all that has happened meanwhile.
     fn freeze(&mut self) {
         match self.frozen.take() {
@@ -432,6 +451,8 @@ impl App {
     fn recall_memory(&mut self, memory: Memory) {
         let columns = memory.columns.iter().filter_map(|name| Column::parse(name, &self.rows));
         let columns = columns.collect();
+        let look = memory.theme.as_deref().and_then(|name| theme::named(name).ok());
+        self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
         self.memory = memory;
         self.table.set_columns(columns, &self.rows);
     }

@@ -2,6 +2,7 @@
 
 use crate::tui::effect::Effect;
 use crate::tui::keys::{Action, Binding, Scope};
+use crate::tui::theme::{self, Look};
 
 use super::column::Column;
 use super::line::Line;
@@ -74,6 +75,7 @@ impl App {
                 let factors = self.table.factors().iter().map(|factor| factor.key.clone());
                 factors.chain(["none".to_owned()]).collect()
             }
+            "theme" => Look::ALL.map(|look| look.name().to_owned()).to_vec(),
             "filter" => self.memory.filters.clone(),
             "metric" => self.all_metrics(),
             "open" => self.rows.iter().map(|row| row.id.clone()).collect(),
@@ -187,6 +189,10 @@ impl App {
                     self.table.set_group(key, &self.rows);
                 }
             }
+            Action::Theme => match theme::named(argument) {
+                Ok(look) => self.set_theme(look, effects),
+                Err(why) => self.say(false, why),
+            },
             Action::Filter => self.table.set_filter(argument, &self.rows),
             Action::NextMetric if self.all_metrics().iter().any(|name| name == argument) => {
                 self.preview[0] = argument.to_owned();

@@ -114,6 +114,7 @@ pub enum Action {
     Help,
     Palette,
     Freeze,
+    Theme,
     Quit,
     Redraw,
     Suspend,
