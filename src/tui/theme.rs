@@ -319,7 +319,7 @@ mod tests {
         assert_eq!(painted(Look::Dark, Depth::Full).0, THEME.good.full);
         assert_eq!(painted(Look::Light, Depth::Full).0, Color::Rgb(42, 110, 73));
         assert_eq!(painted(Look::Safe, Depth::Full).0, Color::Rgb(0, 114, 178));
-        assert_eq!(painted(Look::Dark, Depth::Palette).0, Color::Indexed(16 + 36 + 6 * 3 + 2));
+        assert_eq!(painted(Look::Dark, Depth::Palette).0, Color::Indexed(16 + 36 + 6 * 3 + 1));
         assert_eq!(named("safe"), Ok(Look::Safe));
         assert_eq!(named("pink").unwrap_err(), "found pink, allowed: dark, light, safe");
         let light = |value: &'static str| Look::detect(move |_| Some(value.to_owned()));

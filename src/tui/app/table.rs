@@ -166,6 +166,10 @@ impl Table {
         !self.marks.is_empty()
     }
 
+    pub fn n_marked(&self) -> usize {
+        self.marks.len()
+    }
+
     pub fn toggle_mark(&mut self, id: RunId) {
         if let Some(at) = self.marks.iter().position(|(marked, _)| *marked == id) {
             self.marks.remove(at);

@@ -154,7 +154,7 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
         parts.push(format!("/{}  {}", app.table.filter(), matches(app)));
     }
     if app.table.has_marks() {
-        parts.push(format!("{} marked", app.targets().len()));
+        parts.push(format!("{} marked", app.table.n_marked()));
     }
     let text = figures::fit(&parts.join("  "), usize::from(area.width / 2));
     let width = text.width() as u16;

@@ -81,7 +81,7 @@ fn draw_lines(app: &App, queue: &[&RunRow], forecast: &Forecast, area: Rect, buf
     }
     let timeline =
         Rect { x: x[3].min(area.right()), width: area.right().saturating_sub(x[3]), ..area };
-    let timeline = (timeline.width >= TIMELINE).then_some(timeline);
+    let timeline = (timeline.width >= TIMELINE && !forecast.runs.is_empty()).then_some(timeline);
     let cursor = app.queue_cursor.min(queue.len() - 1);
     let rows = usize::from(area.height).saturating_sub(1);
     let from = (cursor + 1).saturating_sub(rows);
