@@ -41,10 +41,7 @@ pub enum Ask {
     /// Which experiment files are there?
     Experiments,
     /// Which runs would this make?
-    Plan {
-        file: PathBuf,
-        size: Option<String>,
-    },
+    Plan(Wanted),
     /// Write a file into the folder that the screens were started in.
     Save {
         file: String,
@@ -61,13 +58,21 @@ pub struct Watched {
     pub after: Option<u64>,
 }
 
+/// An experiment as it is to be queued.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    pub file: PathBuf,
+    /// What it says, where there is no such file: a run that is cloned.
+    pub text: Option<String>,
+    pub size: Option<String>,
+    /// `objective.tau=0.1 seed=0,1`: one value is set, several become an axis.
+    pub changes: String,
+}
+
 /// A verb and its runs. What it means is the queue's business.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    Queue {
-        file: PathBuf,
-        size: Option<String>,
-    },
+    Queue(Wanted),
     Pause(Vec<RunId>),
     /// Resumes what is paused, retries what failed, was lost or cancelled.
     Resume(Vec<RunId>),

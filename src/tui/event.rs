@@ -8,6 +8,7 @@ use crate::store::model::{RunId, RunRow};
 use crate::store::{ExperimentRecord, Sketch};
 
 use super::curves::{CurveId, Sample};
+use super::effect::Wanted;
 use super::inspect::{Detail, Log};
 use super::memory::Memory;
 
@@ -103,13 +104,14 @@ pub struct Listed {
     pub sizes: Vec<String>,
     /// Why it cannot be queued.
     pub problem: Option<String>,
+    /// What it says, where it is no file.
+    pub text: Option<String>,
 }
 
-/// The runs that an experiment would make at a size.
+/// The runs that an experiment would make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    pub file: PathBuf,
-    pub size: Option<String>,
+    pub wanted: Wanted,
     pub runs: Result<Vec<PlannedRun>, String>,
 }
 
@@ -118,6 +120,7 @@ pub struct Plan {
 pub struct PlannedRun {
     /// `lambda=10 seed=0`.
     pub varied: String,
+    pub spec: serde_json::Value,
     /// The state of a run with the same specification that is there already.
     pub exists: Option<crate::store::model::State>,
 }

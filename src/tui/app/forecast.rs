@@ -53,17 +53,24 @@ pub fn waiting(rows: &[RunRow]) -> Vec<&RunRow> {
 }
 
 /// Seconds that a run will take from its beginning.
-pub fn duration(row: &RunRow, rows: &[RunRow]) -> Option<f64> {
-    let cost = |row: &RunRow| COST.map(|key| keys::value(&row.spec, key).cloned());
-    let wanted = cost(row);
-    let epochs = |row: &RunRow| keys::value(&row.spec, "train.epochs").and_then(Value::as_f64);
+fn duration(row: &RunRow, rows: &[RunRow]) -> Option<f64> {
+    expected(&row.spec, rows)
+}
+
+/// Seconds that a run with this specification will take.
+pub fn expected(spec: &Value, rows: &[RunRow]) -> Option<f64> {
+    let cost = |spec: &Value| COST.map(|key| keys::value(spec, key).cloned());
+    let wanted = cost(spec);
     let mut paces: Vec<f64> = Vec::new();
-    for known in rows.iter().filter(|known| known.progress.epoch >= 0.5 && cost(known) == wanted) {
+    for known in
+        rows.iter().filter(|known| known.progress.epoch >= 0.5 && cost(&known.spec) == wanted)
+    {
         // Seconds an epoch: steps and evaluations alike.
         paces.push(known.progress.sec / known.progress.epoch);
     }
     let mean = paces.iter().sum::<f64>() / paces.len() as f64;
-    Some(mean * epochs(row)?).filter(|seconds| seconds.is_finite())
+    let epochs = keys::value(spec, "train.epochs").and_then(Value::as_f64)?;
+    Some(mean * epochs).filter(|seconds| seconds.is_finite())
 }
 
 /// Seconds to go of a run at work.

@@ -1,10 +1,7 @@
 //! What lies over a screen: a line being typed, the palette, a list, a question, the help page.
 
-use std::path::PathBuf;
-
 use crate::store::model::RunId;
 use crate::tui::effect::{Ask, Effect, Request};
-use crate::tui::event::{Listed, Plan};
 use crate::tui::keys::{Action, Scope};
 use crate::tui::screens::help;
 
@@ -12,6 +9,7 @@ use super::App;
 use super::choose::Choose;
 use super::line::Line;
 use super::palette::Palette;
+use super::picker::Picker;
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Layer {
@@ -57,20 +55,6 @@ pub enum Purpose {
     Search,
 }
 
-/// The experiment picker.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Picker {
-    /// `None` until the folder has been read.
-    pub files: Option<Vec<Listed>>,
-    pub cursor: usize,
-    /// 0 = as written, else one of the file's sizes.
-    pub size: usize,
-    /// Plans known so far.
-    pub plans: Vec<Plan>,
-    /// Plans asked for.
-    asked: Vec<(PathBuf, Option<String>)>,
-}
-
 impl Layer {
     /// Where keys go; `None`: to the screen.
     pub fn scope(&self) -> Option<Scope> {
@@ -80,50 +64,10 @@ impl Layer {
             Layer::Palette(_) => Some(Scope::Palette),
             Layer::Typed(_) => Some(Scope::Typing),
             Layer::Choose(_) => Some(Scope::Choose),
+            Layer::Picker(picker) if picker.editing => Some(Scope::Typing),
             Layer::Picker(_) => Some(Scope::Picker),
             Layer::Confirm { .. } => Some(Scope::Confirm),
             Layer::Help { .. } => Some(Scope::Help),
-        }
-    }
-}
-
-impl Picker {
-    pub fn chosen(&self) -> Option<&Listed> {
-        self.files.as_ref()?.get(self.cursor)
-    }
-
-    /// The chosen size by name; `None` = as written.
-    pub fn size_name(&self) -> Option<String> {
-        let sizes = &self.chosen()?.sizes;
-        self.size.checked_sub(1).and_then(|i| sizes.get(i)).cloned()
-    }
-
-    /// What the chosen file makes at the chosen size, once known.
-    pub fn plan(&self) -> Option<&Plan> {
-        let (file, size) = self.choice()?;
-        self.plans.iter().find(|plan| plan.file == file && plan.size == size)
-    }
-
-    fn choice(&self) -> Option<(PathBuf, Option<String>)> {
-        Some((self.chosen()?.file.clone(), self.size_name()))
-    }
-
-    fn step(&mut self, by: isize) {
-        let n = self.files.as_ref().map_or(0, Vec::len);
-        self.cursor = self.cursor.saturating_add_signed(by).min(n.saturating_sub(1));
-        self.size = 0;
-    }
-
-    fn resize(&mut self, by: isize) {
-        let n = self.chosen().map_or(0, |file| file.sizes.len()) as isize + 1;
-        self.size = (self.size as isize + by).rem_euclid(n) as usize;
-    }
-
-    /// Asks once for the plan of what is chosen.
-    fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(choice) = self.choice().filter(|choice| !self.asked.contains(choice)) {
-            self.asked.push(choice.clone());
-            effects.push(Effect::Ask(Ask::Plan { file: choice.0, size: choice.1 }));
         }
     }
 }
@@ -172,6 +116,7 @@ impl App {
                 typed.line.insert(c);
                 self.preview_typed();
             }
+            Layer::Picker(picker) if picker.editing => picker.changes.insert(c),
             Layer::Help { search, scroll } => {
                 search.insert(c);
                 *scroll = 0;
@@ -233,50 +178,5 @@ impl App {
         };
         let most = help::most_scrolled(self, search.text());
         self.layer = Layer::Help { search, scroll: scroll.min(most) };
-    }
-
-    fn act_in_picker(&mut self, action: Action, mut picker: Picker, effects: &mut Vec<Effect>) {
-        match action {
-            Action::Back => return,
-            Action::Down => picker.step(1),
-            Action::Up => picker.step(-1),
-            Action::NextSize => picker.resize(1),
-            Action::PreviousSize => picker.resize(-1),
-            Action::Accept => {
-                let refused = match (picker.chosen(), picker.plan()) {
-                    (None, _) => Some("there is no experiment to queue".to_owned()),
-                    (Some(file), _) if file.problem.is_some() => file.problem.clone(),
-                    (_, Some(Plan { runs: Err(why), .. })) => Some(why.clone()),
-                    _ => None,
-                };
-                if let Some(why) = refused {
-                    self.say(false, why);
-                } else if let Some((file, size)) = picker.choice() {
-                    effects.push(Effect::Ask(Ask::Do(Request::Queue { file, size })));
-                    return;
-                }
-            }
-            _ => {}
-        }
-        self.layer = Layer::Picker(picker);
-    }
-
-    pub(super) fn list_experiments(&mut self, files: Vec<Listed>) {
-        if let Layer::Picker(picker) = &mut self.layer {
-            picker.files = Some(files);
-        }
-    }
-
-    pub(super) fn take_plan(&mut self, plan: Plan) {
-        if let Layer::Picker(picker) = &mut self.layer {
-            picker.plans.retain(|known| known.file != plan.file || known.size != plan.size);
-            picker.plans.push(plan);
-        }
-    }
-
-    pub(super) fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
-        if let Layer::Picker(picker) = &mut self.layer {
-            picker.ask_for_plan(effects);
-        }
     }
 }

@@ -11,6 +11,7 @@ mod forecast;
 mod layer;
 mod line;
 mod palette;
+mod picker;
 mod queue;
 mod run;
 mod shown;
@@ -22,10 +23,11 @@ pub use ablations::Ablations;
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
-pub use forecast::Forecast;
-pub use layer::{Layer, Picker, Purpose, Typed};
+pub use forecast::{Forecast, expected};
+pub use layer::{Layer, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
+pub use picker::Picker;
 pub use run::{Panel, RunView};
 pub use shown::{Axis, Shown, groups};
 pub use tab::Tab;
@@ -343,6 +345,7 @@ impl App {
             Action::Zoom => self.zoomed = !self.zoomed,
             Action::Back => self.step_out(),
             Action::Queue => self.open_picker(effects),
+            Action::Clone => self.clone_run(),
             Action::Pause
             | Action::Resume
             | Action::Cancel
@@ -365,11 +368,6 @@ impl App {
         } else {
             self.table.set_group(None, &self.rows);
         }
-    }
-
-    fn open_picker(&mut self, effects: &mut Vec<Effect>) {
-        self.layer = Layer::Picker(Picker::default());
-        effects.push(Effect::Ask(Ask::Experiments));
     }
 
     fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {

@@ -79,6 +79,7 @@ impl App {
                 }
             }
             Action::Baseline => self.pin_baseline(effects),
+            Action::Clone => self.clone_run(),
             Action::Note | Action::Tag | Action::Pause | Action::Resume | Action::Cancel => {
                 self.do_verb(action, effects);
             }
@@ -133,14 +134,16 @@ impl App {
 /// Everything that makes the run again: an experiment of one run with every key that means something, and its command.
 pub fn card(row: &RunRow) -> String {
     let name = row.id.split('.').next().unwrap_or(&row.id);
-    let mut text = format!("cat > {name}.toml <<'END'\nname = \"{name}\"\n[base]\n");
-    for key in KEYS {
-        let Some(value) = setting(row, key.name) else { continue };
-        // TOML writes strings, numbers and lists of them as JSON does; a path is part of the run only for a folder.
-        text.push_str(&format!("{} = {value}\n", key.name));
-    }
-    text.push_str(&format!("END\ninstdisc-lab run {name}.toml\n"));
-    text
+    let settings = settings(row);
+    format!(
+        "cat > {name}.toml <<'END'\nname = \"{name}\"\n[base]\n{settings}END\ninstdisc-lab run {name}.toml\n"
+    )
+}
+
+/// Every key that means something, as a line of TOML, which writes strings, numbers and lists as JSON does.
+pub(super) fn settings(row: &RunRow) -> String {
+    let lines = KEYS.iter().filter_map(|key| Some((key.name, setting(row, key.name)?)));
+    lines.map(|(name, value)| format!("{name} = {value}\n")).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::store::model::State;
 use crate::tui::curves::Sample;
-use crate::tui::effect::Request;
+use crate::tui::effect::{Request, Wanted};
 use crate::tui::event::{Listed, Plan, PlannedRun, Worker, Working};
 use crate::tui::inspect::{Detail, Log};
 use crate::tui::keys::key_named;
@@ -315,21 +315,24 @@ fn the_picker_previews_and_queues() {
         question: "Does λ smooth training?".into(),
         sizes: vec!["cpu".into()],
         problem: None,
+        text: None,
     };
     lab.event(Event::Data(Data::Experiments(vec![listed])));
-    let plan_of = |size: Option<&str>| Ask::Plan {
+    let wanted = |size: Option<&str>, changes: &str| Wanted {
         file: "experiments/demo.toml".into(),
         size: size.map(str::to_owned),
+        changes: changes.to_owned(),
+        text: None,
     };
+    let plan_of = |size: Option<&str>| Ask::Plan(wanted(size, ""));
     assert!(lab.asked.contains(&Effect::Ask(plan_of(None))));
     lab.keys("l");
     assert!(lab.asked.contains(&Effect::Ask(plan_of(Some("cpu")))));
     let runs = vec![
-        PlannedRun { varied: "lambda=0".into(), exists: Some(State::Finished) },
-        PlannedRun { varied: "lambda=10".into(), exists: None },
+        PlannedRun { varied: "lambda=0".into(), spec: json!({}), exists: Some(State::Finished) },
+        PlannedRun { varied: "lambda=10".into(), spec: json!({}), exists: None },
     ];
-    let plan =
-        Plan { file: "experiments/demo.toml".into(), size: Some("cpu".into()), runs: Ok(runs) };
+    let plan = Plan { wanted: wanted(Some("cpu"), ""), runs: Ok(runs) };
     lab.event(Event::Data(Data::Plan(plan)));
     let screen = lab.screen();
     assert!(screen.contains("makes 1 of 2 runs; 1 are there already"), "{screen}");
@@ -337,9 +340,24 @@ fn the_picker_previews_and_queues() {
         screen.contains("[cpu]") && screen.contains("lambda=0   (finished already)"),
         "{screen}"
     );
-    lab.keys("enter");
-    let file = "experiments/demo.toml".into();
-    assert_eq!(lab.last_request(), Some(&Request::Queue { file, size: Some("cpu".into()) }));
+    // Changes are planned as they are typed, and what is wrong with them is said.
+    lab.keys("e s e e d = 1");
+    assert!(lab.asked.contains(&Effect::Ask(Ask::Plan(wanted(Some("cpu"), "seed=1")))));
+    let plan = Plan { wanted: wanted(Some("cpu"), "seed=1"), runs: Err("--set: seed: no".into()) };
+    lab.event(Event::Data(Data::Plan(plan)));
+    lab.keys("enter enter");
+    assert!(lab.screen().contains("--set: seed: no") && lab.last_request().is_none());
+    lab.keys("e esc enter");
+    assert_eq!(lab.last_request(), Some(&Request::Queue(wanted(Some("cpu"), ""))));
+}
+
+#[test]
+fn a_run_is_cloned_with_changes() {
+    let mut lab = tabled(120, 40);
+    lab.keys("1 C o b j e c t i v e . t a u = 0 . 5 enter enter");
+    let Some(Request::Queue(wanted)) = lab.last_request() else { panic!("{:?}", lab.asked.last()) };
+    assert_eq!(wanted.changes, "objective.tau=0.5");
+    assert!(wanted.text.as_ref().unwrap().contains("objective.tau = 0.07"), "{wanted:?}");
 }
 
 #[test]

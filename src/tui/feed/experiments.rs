@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::experiment::{Experiment, Overrides, parse};
 use crate::queue::Plan as Planned;
 use crate::store::Store;
+use crate::tui::effect::Wanted;
 use crate::tui::event::{Listed, Plan, PlannedRun};
 use crate::tui::figures;
 
@@ -20,13 +21,14 @@ pub fn list(cwd: &Path) -> Vec<Listed> {
 
 fn listed(cwd: &Path, file: PathBuf) -> Listed {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    match read(cwd, &file, None) {
+    match read(cwd, &Wanted { file: file.clone(), ..Wanted::default() }) {
         Ok(experiment) => Listed {
             file,
             name: experiment.name,
             question: experiment.question,
             sizes: experiment.sizes.into_iter().map(|size| size.name).collect(),
             problem: None,
+            text: None,
         },
         Err(why) => Listed {
             file,
@@ -34,27 +36,35 @@ fn listed(cwd: &Path, file: PathBuf) -> Listed {
             question: String::new(),
             sizes: Vec::new(),
             problem: Some(why),
+            text: None,
         },
     }
 }
 
-/// Reads and validates a file at a size; mistakes come back in words.
-fn read(cwd: &Path, file: &Path, size: Option<&str>) -> Result<Experiment, String> {
-    let shown = file.strip_prefix(cwd).unwrap_or(file).display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|why| format!("{shown}: {why}"))?;
-    let overrides = Overrides { size: size.map(str::to_owned), ..Overrides::default() };
+/// Reads and validates what is wanted; mistakes come back in words.
+fn read(cwd: &Path, wanted: &Wanted) -> Result<Experiment, String> {
+    let shown = wanted.file.strip_prefix(cwd).unwrap_or(&wanted.file).display().to_string();
+    let text = match &wanted.text {
+        Some(text) => text.clone(),
+        None => std::fs::read_to_string(&wanted.file).map_err(|why| format!("{shown}: {why}"))?,
+    };
+    let (grid, set) = wanted.changes.split_whitespace().map(str::to_owned).partition(|change| {
+        // A list in brackets is one value.
+        change.split_once('=').is_some_and(|(_, value)| value.contains(',') && !value.contains('['))
+    });
+    let overrides = Overrides { size: wanted.size.clone(), set, grid };
     parse(&shown, &text, &overrides).map_err(|invalid| invalid.to_string())
 }
 
-/// The runs of a file at a size, resolved.
-pub fn planned(cwd: &Path, file: &Path, size: Option<&str>) -> Result<Planned, String> {
-    let experiment = read(cwd, file, size)?;
+/// The runs of what is wanted, resolved.
+pub fn planned(cwd: &Path, wanted: &Wanted) -> Result<Planned, String> {
+    let experiment = read(cwd, wanted)?;
     Planned::new(experiment, cwd).map_err(|invalid| invalid.to_string())
 }
 
 /// As [`planned`], for the preview: what varies, and what is there already.
-pub async fn plan(store: Option<&Store>, cwd: &Path, file: PathBuf, size: Option<String>) -> Plan {
-    let runs = match planned(cwd, &file, size.as_deref()) {
+pub async fn plan(store: Option<&Store>, cwd: &Path, wanted: Wanted) -> Plan {
+    let runs = match planned(cwd, &wanted) {
         Err(why) => Err(why),
         Ok(planned) => {
             let mut runs = Vec::with_capacity(planned.runs.len());
@@ -73,11 +83,34 @@ pub async fn plan(store: Option<&Store>, cwd: &Path, file: PathBuf, size: Option
                 varied.push(format!("seed={}", run.spec.seed));
                 runs.push(PlannedRun {
                     varied: varied.join(" "),
+                    spec: serde_json::to_value(&run.spec).unwrap_or_default(),
                     exists: known.map(|(_, state)| state),
                 });
             }
             Ok(runs)
         }
     };
-    Plan { file, size, runs }
+    Plan { wanted, runs }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_set_one_value_and_spread_several() {
+        let text =
+            "name = 'x'\n[base]\ndata.dataset = 'shapes'\nobjective = { kind = 'nce', m = 16 }\n";
+        let wanted = |changes: &str| Wanted {
+            text: Some(text.to_owned()),
+            changes: changes.to_owned(),
+            ..Wanted::default()
+        };
+        let runs =
+            |changes: &str| planned(Path::new("/"), &wanted(changes)).map(|plan| plan.runs.len());
+        assert_eq!(runs(""), Ok(1));
+        assert_eq!(runs("objective.lambda=0,10 seed=0,1,2 train.epochs=3"), Ok(6));
+        let wrong = runs("objective.tau=0 objective.lamda=1").unwrap_err();
+        assert!(wrong.contains("objective.tau") && wrong.contains("objective.lambda"), "{wrong}");
+    }
 }

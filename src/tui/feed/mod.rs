@@ -323,9 +323,9 @@ impl Server {
                 self.tell(Data::Tail { run, attempt, lines });
             }
             Ask::Experiments => self.tell(Data::Experiments(experiments::list(&self.cwd))),
-            Ask::Plan { file, size } => {
+            Ask::Plan(wanted) => {
                 let store = self.opened().await.ok();
-                let plan = experiments::plan(store.as_ref(), &self.cwd, file, size).await;
+                let plan = experiments::plan(store.as_ref(), &self.cwd, wanted).await;
                 self.tell(Data::Plan(plan));
             }
             Ask::Do(request) => {

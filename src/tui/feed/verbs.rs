@@ -29,8 +29,8 @@ impl Told {
 pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) -> Told {
     let desk = Desk::new(home.clone(), store, "screen");
     match request {
-        Request::Queue { file, size } => {
-            let plan = match experiments::planned(cwd, &file, size.as_deref()) {
+        Request::Queue(wanted) => {
+            let plan = match experiments::planned(cwd, &wanted) {
                 Ok(plan) => plan,
                 Err(why) => return Told::no(why.lines().next().unwrap_or_default()),
             };

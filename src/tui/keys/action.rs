@@ -81,6 +81,7 @@ pub enum Action {
     CopyPath,
     // Doing something to runs.
     Queue,
+    Clone,
     Pause,
     Resume,
     Cancel,
@@ -100,6 +101,7 @@ pub enum Action {
     Yes,
     No,
     Toggle,
+    Edit,
     NextSize,
     PreviousSize,
     Accept,

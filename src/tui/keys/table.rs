@@ -79,6 +79,7 @@ pub const KEYS: &[Binding] = &{
         key(Runs, &["M"], PreviousMetric, "metric-back", "", "previous metric in that chart"),
         key(Runs, &["z"], Zoom, "zoom", "", "the table on the whole screen, and back"),
         verb(Runs, &["a"], Queue, "add", "add", "queue an experiment"),
+        verb(Runs, &["C"], Clone, "clone", "", "clone this run: change its settings and queue it"),
         verb(Runs, &["p"], Pause, "pause", "pause", "pause at a checkpoint"),
         verb(
             Runs,
@@ -237,6 +238,7 @@ pub const KEYS: &[Binding] = &{
         key(Run, &["Y"], CopyId, "copy-id", "", "copy the run's name"),
         key(Run, &["P"], CopyPath, "copy-path", "", "copy the path of its folder"),
         key(Run, &["b"], Baseline, "baseline", "", "pin as the baseline; again lets go"),
+        verb(Run, &["C"], Clone, "clone", "", "clone this run: change its settings and queue it"),
         verb(Run, &["e"], Note, "note", "note", "edit the note"),
         verb(Run, &["t"], Tag, "tag", "tag", "add tags; -name takes one away"),
         verb(Run, &["p"], Pause, "pause", "", "pause at a checkpoint"),
@@ -306,6 +308,7 @@ pub const KEYS: &[Binding] = &{
         key(Choose, &["x", "delete"], Remove, "", "forget", ""),
         key(Choose, &["esc", "q"], Back, "", "back", ""),
         key(Picker, &["enter"], Accept, "", "queue", ""),
+        key(Picker, &["e"], Edit, "", "edit", ""),
         key(Picker, &["j", "down"], Down, "", "down", ""),
         key(Picker, &["k", "up"], Up, "", "up", ""),
         key(Picker, &["l", "right", "tab"], NextSize, "", "size", ""),

@@ -44,7 +44,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         Layer::Help { search, scroll } => help::draw(app, search, *scroll, frame.body, buf),
         Layer::Palette(palette) => palette::draw(app, palette, frame.body, buf),
         Layer::Choose(choose) => choose::draw(choose, frame.body, buf),
-        Layer::Picker(picker) => picker::draw(picker, frame.body, buf),
+        Layer::Picker(picker) => picker::draw(app, picker, frame.body, buf),
         _ => {}
     }
     foot::draw(app, frame.foot, buf);

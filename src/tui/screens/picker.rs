@@ -3,14 +3,16 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::tui::app::Picker;
+use unicode_width::UnicodeWidthStr;
+
+use crate::tui::app::{App, Picker, expected};
 use crate::tui::event::{Plan, PlannedRun};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
 
 use super::boxed;
 
-pub fn draw(picker: &Picker, area: Rect, buf: &mut Buffer) {
+pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
     let size = (area.width.saturating_sub(4).min(110), area.height.saturating_sub(1).min(36));
     let inner = boxed("queue an experiment", size, area, buf);
     if inner.is_empty() {
@@ -66,14 +68,33 @@ pub fn draw(picker: &Picker, area: Rect, buf: &mut Buffer) {
         write(buf, x, y, &text, if chosen { theme::title(true) } else { theme::faint() });
         x += text.len() as u16 + 1;
     }
-    draw_plan(
-        picker.plan(),
-        Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner },
+    y += 1;
+    let hint = "objective.tau=0.1 sets, seed=0,1,2 varies";
+    let changes = picker.changes.text();
+    write(
         buf,
+        inner.x,
+        y,
+        "with",
+        if picker.editing { theme::title(true) } else { theme::faint() },
     );
+    match (changes, picker.editing) {
+        ("", false) => {
+            write(buf, inner.x + 6, y, &format!("no changes (e: {hint})"), theme::faint())
+        }
+        ("", true) => write(buf, inner.x + 8, y, hint, theme::faint()),
+        (text, _) => write(buf, inner.x + 6, y, text, theme::bold()),
+    }
+    if picker.editing {
+        let (before, after) = picker.changes.split();
+        let under = after.chars().next().map_or(" ".to_owned(), String::from);
+        write(buf, inner.x + 6 + before.width() as u16, y, &under, theme::cursor(true));
+    }
+    let area = Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner };
+    draw_plan(app, picker.plan(), area, buf);
 }
 
-fn draw_plan(plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
+fn draw_plan(app: &App, plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
     let mut y = area.y;
     let mut line = |text: &str, style| {
         if y < area.bottom() {
@@ -94,7 +115,7 @@ fn draw_plan(plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
         }
         Some(Plan { runs: Ok(runs), .. }) => runs,
     };
-    line(&summary(runs), theme::bold());
+    line(&format!("{}{}", summary(runs), work(app, runs)), theme::bold());
     let room = usize::from(area.height).saturating_sub(1);
     let shown = if runs.len() > room { room.saturating_sub(1) } else { runs.len() };
     for run in &runs[..shown] {
@@ -105,6 +126,17 @@ fn draw_plan(plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
     if shown < runs.len() {
         line(&format!("  and {} more", runs.len() - shown), theme::faint());
     }
+}
+
+/// How long what is new will take on the workers at hand, from the pace of runs like them.
+fn work(app: &App, runs: &[PlannedRun]) -> String {
+    let new = runs.iter().filter(|run| run.exists.is_none());
+    let seconds: Option<Vec<f64>> = new.map(|run| expected(&run.spec, &app.rows)).collect();
+    let Some(seconds) = seconds.filter(|seconds| !seconds.is_empty()) else { return String::new() };
+    let hands = app.hands().max(1);
+    let all = seconds.iter().sum::<f64>() / hands.min(seconds.len()) as f64;
+    let workers = if hands == 1 { "one worker".to_owned() } else { format!("{hands} workers") };
+    format!(", about {} on {workers}", figures::duration(all))
 }
 
 fn summary(runs: &[PlannedRun]) -> String {

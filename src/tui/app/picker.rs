@@ -1,0 +1,150 @@
+//! What is to be queued: an experiment of this folder or the clone of a run, its size, and changes to it that are
+//! validated as they are typed.
+
+use crate::tui::effect::{Ask, Effect, Request, Wanted};
+use crate::tui::event::{Listed, Plan};
+use crate::tui::keys::Action;
+
+use super::line::Line;
+use super::run::settings;
+use super::{App, Layer};
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Picker {
+    /// `None` until the folder has been read.
+    pub files: Option<Vec<Listed>>,
+    pub cursor: usize,
+    /// 0 = as written, else one of the file's sizes.
+    pub size: usize,
+    /// `objective.tau=0.1 seed=0,1`.
+    pub changes: Line,
+    /// Keys go to the changes.
+    pub editing: bool,
+    /// Plans known so far.
+    pub plans: Vec<Plan>,
+    /// Plans asked for.
+    asked: Vec<Wanted>,
+}
+
+impl Picker {
+    pub fn chosen(&self) -> Option<&Listed> {
+        self.files.as_ref()?.get(self.cursor)
+    }
+
+    /// What the chosen file makes at the chosen size with the changes, once known.
+    pub fn plan(&self) -> Option<&Plan> {
+        let wanted = self.wanted()?;
+        self.plans.iter().find(|plan| plan.wanted == wanted)
+    }
+
+    fn wanted(&self) -> Option<Wanted> {
+        let chosen = self.chosen()?;
+        let size = self.size.checked_sub(1).and_then(|i| chosen.sizes.get(i)).cloned();
+        Some(Wanted {
+            file: chosen.file.clone(),
+            text: chosen.text.clone(),
+            size,
+            changes: self.changes.text().trim().to_owned(),
+        })
+    }
+
+    fn step(&mut self, by: isize) {
+        let n = self.files.as_ref().map_or(0, Vec::len);
+        self.cursor = self.cursor.saturating_add_signed(by).min(n.saturating_sub(1));
+        self.size = 0;
+    }
+
+    fn resize(&mut self, by: isize) {
+        let n = self.chosen().map_or(0, |file| file.sizes.len()) as isize + 1;
+        self.size = (self.size as isize + by).rem_euclid(n) as usize;
+    }
+
+    /// Asks once for the plan of what is chosen.
+    fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
+        let known = self.chosen().is_some_and(|file| file.problem.is_none());
+        if let Some(wanted) = self.wanted().filter(|wanted| known && !self.asked.contains(wanted)) {
+            self.asked.push(wanted.clone());
+            effects.push(Effect::Ask(Ask::Plan(wanted)));
+        }
+    }
+}
+
+impl App {
+    pub(super) fn open_picker(&mut self, effects: &mut Vec<Effect>) {
+        self.layer = Layer::Picker(Picker::default());
+        effects.push(Effect::Ask(Ask::Experiments));
+    }
+
+    /// The selected run as an experiment of its own, with the line open in which it is changed.
+    pub(super) fn clone_run(&mut self) {
+        let Some(row) = self.selected() else { return };
+        let listed = Listed {
+            file: "clone.toml".into(),
+            name: "clone".into(),
+            question: format!("the settings of {}", row.id),
+            sizes: Vec::new(),
+            problem: None,
+            text: Some(format!("name = \"clone\"\n[base]\n{}", settings(row))),
+        };
+        let files = Some(vec![listed]);
+        self.layer = Layer::Picker(Picker { files, editing: true, ..Picker::default() });
+    }
+
+    pub(super) fn act_in_picker(
+        &mut self,
+        action: Action,
+        mut picker: Picker,
+        effects: &mut Vec<Effect>,
+    ) {
+        match action {
+            Action::Accept | Action::Down | Action::Up if picker.editing => picker.editing = false,
+            Action::Back if picker.editing => {
+                (picker.editing, picker.changes) = (false, Line::default());
+            }
+            edit if picker.editing => {
+                picker.changes.act(edit);
+            }
+            Action::Back => return,
+            Action::Edit => picker.editing = true,
+            Action::Down => picker.step(1),
+            Action::Up => picker.step(-1),
+            Action::NextSize => picker.resize(1),
+            Action::PreviousSize => picker.resize(-1),
+            Action::Accept => {
+                let refused = match (picker.chosen(), picker.plan()) {
+                    (None, _) => Some("there is no experiment to queue".to_owned()),
+                    (Some(file), _) if file.problem.is_some() => file.problem.clone(),
+                    (_, Some(Plan { runs: Err(why), .. })) => Some(why.clone()),
+                    _ => None,
+                };
+                if let Some(why) = refused {
+                    self.say(false, why.lines().next().unwrap_or_default());
+                } else if let Some(wanted) = picker.wanted() {
+                    effects.push(Effect::Ask(Ask::Do(Request::Queue(wanted))));
+                    return;
+                }
+            }
+            _ => {}
+        }
+        self.layer = Layer::Picker(picker);
+    }
+
+    pub(super) fn list_experiments(&mut self, files: Vec<Listed>) {
+        if let Layer::Picker(picker) = &mut self.layer {
+            picker.files = Some(files);
+        }
+    }
+
+    pub(super) fn take_plan(&mut self, plan: Plan) {
+        if let Layer::Picker(picker) = &mut self.layer {
+            picker.plans.retain(|known| known.wanted != plan.wanted);
+            picker.plans.push(plan);
+        }
+    }
+
+    pub(super) fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
+        if let Layer::Picker(picker) = &mut self.layer {
+            picker.ask_for_plan(effects);
+        }
+    }
+}
