@@ -200,9 +200,11 @@ impl App {
 
     fn step_out_of_charts(&mut self) {
         let charts = &mut self.charts;
-        if charts.cursor.take().is_some() {
-        } else if charts.window.take().is_some() {
-        } else if charts.full {
+        let was_looking = charts.cursor.take().is_some() || charts.window.take().is_some();
+        if was_looking {
+            return;
+        }
+        if charts.full {
             charts.full = false;
         } else if charts.filter.is_empty() {
             self.tab = Tab::Runs;

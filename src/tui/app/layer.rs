@@ -109,7 +109,7 @@ impl App {
         match &mut self.layer {
             Layer::Filter { line, .. } => {
                 line.insert(c);
-                self.table.set_filter(&line.text().to_owned(), &self.rows);
+                self.table.set_filter(line.text(), &self.rows);
             }
             Layer::Palette(palette) => palette.insert(c),
             Layer::Typed(typed) => {

@@ -56,8 +56,8 @@ impl App {
                 let line = Line::new(self.run.search.as_str());
                 self.layer = Layer::Typed(Typed { purpose: Purpose::Search, line });
             }
-            Action::NextMatch => self.to_match(true),
-            Action::PreviousMatch => self.to_match(false),
+            Action::NextMatch => self.go_to_match(true),
+            Action::PreviousMatch => self.go_to_match(false),
             Action::Follow => {
                 self.run.panel = Panel::Log;
                 self.run.back = if self.run.back == 0 { 1 } else { 0 };
@@ -105,12 +105,12 @@ impl App {
         self.run.search = text;
         self.run.panel = Panel::Log;
         if !self.run.search.is_empty() {
-            self.to_match(false);
+            self.go_to_match(false);
         }
     }
 
     /// Scrolls to the next line with the words, or to the one before; round the end.
-    fn to_match(&mut self, forward: bool) {
+    fn go_to_match(&mut self, forward: bool) {
         let search = self.run.search.to_lowercase();
         let lines = self.log_lines();
         let n = lines.len();

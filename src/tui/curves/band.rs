@@ -43,9 +43,9 @@ fn resampled(series: &Series, window: &Window, n: usize) -> Vec<Option<f64>> {
     }
     for pair in spans.windows(2) {
         let ((a, from), (b, to)) = (pair[0], pair[1]);
-        for column in a + 1..b {
-            let share = (column - a) as f64 / (b - a) as f64;
-            out[column] = Some(from + (to - from) * share);
+        for (at, value) in out[a..b].iter_mut().enumerate().skip(1) {
+            let share = at as f64 / (b - a) as f64;
+            *value = Some(from + (to - from) * share);
         }
     }
     out

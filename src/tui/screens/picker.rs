@@ -80,7 +80,7 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
     );
     match (changes, picker.editing) {
         ("", false) => {
-            write(buf, inner.x + 6, y, &format!("no changes (e: {hint})"), theme::faint())
+            write(buf, inner.x + 6, y, &format!("no changes (e: {hint})"), theme::faint());
         }
         ("", true) => write(buf, inner.x + 8, y, hint, theme::faint()),
         (text, _) => write(buf, inner.x + 6, y, text, theme::bold()),
