@@ -55,14 +55,33 @@ pub struct Loaded {
 }
 
 /// Saves and commits; `before_commit` runs between the tensors' rename and the commit (the journal's sync).
+///
+/// # Errors
+/// When the checkpoint is not on the disk. What there is of it is removed again: on a full disk it would leave no room
+/// for the journal to say so.
 pub fn save(
     dir: &Path,
-    mut meta: Meta,
+    meta: Meta,
     tensors: &[(String, Tensor)],
     before_commit: impl FnOnce() -> Result<(), WriteError>,
 ) -> Result<Meta, CheckpointError> {
     fs::create_dir_all(dir).map_err(|e| failed("create", dir, e))?;
     sweep(dir, meta.step);
+    let saved = write(dir, meta, tensors, before_commit);
+    if saved.is_err() {
+        sweep(dir, u64::MAX);
+    } else {
+        retire(dir);
+    }
+    saved
+}
+
+fn write(
+    dir: &Path,
+    mut meta: Meta,
+    tensors: &[(String, Tensor)],
+    before_commit: impl FnOnce() -> Result<(), WriteError>,
+) -> Result<Meta, CheckpointError> {
     meta.file = format!("step-{}.safetensors", meta.step);
     let path = dir.join(&meta.file);
     let temp = temporary(&path);
@@ -79,7 +98,6 @@ pub fn save(
     let commit = dir.join(format!("step-{}.json", meta.step));
     write_and_rename(&commit, &serde_json::to_vec_pretty(&meta).expect("numbers and strings"))
         .map_err(|e| failed("commit", &commit, e))?;
-    retire(dir);
     Ok(meta)
 }
 
@@ -278,6 +296,7 @@ mod tests {
             Err(WriteError { path, kind, why: "disk full".to_owned() })
         };
         assert!(save(dir.path(), meta(20), &tensor, refused).is_err());
+        assert!(!dir.path().join("step-20.safetensors").exists(), "takes the room that is wanted");
         fs::write(dir.path().join("step-30.safetensors.partial"), b"torn").unwrap();
         assert_eq!(load_newest(dir.path()).0.unwrap().meta.step, 10);
         save_step(dir.path(), 40);

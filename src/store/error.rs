@@ -131,7 +131,8 @@ impl From<sqlx::Error> for StoreError {
             READONLY => Self::LookingOnly,
             CORRUPT => Self::Damaged,
             FULL => Self::DiskFull,
-            IOERR => Self::DiskFailed {
+            // The database is open already: it is its write-ahead log that cannot be made.
+            IOERR | CANTOPEN => Self::DiskFailed {
                 detail: format!("{}, {}", inside.message(), inside.code().unwrap_or_default()),
             },
             code => Self::Fault { detail: format!("{} (code {code})", inside.message()) },

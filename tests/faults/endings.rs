@@ -92,14 +92,14 @@ fn a_worker_waits_for_room_and_misses_nothing() {
 #[test]
 fn want_of_memory_is_named() {
     let lab = Lab::new().with_real_trainer();
-    // 1.5 GB of addresses: libtorch and the images fit, the activations of 500 images in a wide net do not.
+    // 1.5 GB of addresses: libtorch and the images fit, the activations of 256 images in a wide net do not.
     let script = lab.path().join("limited");
     let trainer = env!("CARGO_BIN_EXE_instdisc-train");
     fs::write(&script, format!("#!/bin/sh\nulimit -v 1500000\nexec '{trainer}' \"$@\"\n")).unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let file = lab.experiment("large", &[0.0]);
     let env = [("INSTDISC_TRAIN", script.to_str().unwrap())];
-    let wide = ["model.width=2", "train.batch_size=512", "data.fraction=0.05", "train.epochs=1"];
+    let wide = ["model.width=2", "train.batch_size=256", "data.fraction=0.05", "train.epochs=1"];
     let more: Vec<&str> = wide.iter().flat_map(|set| ["--set", set]).collect();
     let id = run_real(&lab, &file, &more, &env);
     ends_badly(&lab, &id, State::Failed, "out of memory", "train.batch_size");

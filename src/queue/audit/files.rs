@@ -110,7 +110,10 @@ async fn checkpoints(
                 }
             }
             Ok(_) => {
-                flaw(format!("{name} is damaged: its hash is not what step-{step}.json says"), cure);
+                flaw(
+                    format!("{name} is damaged: its hash is not what step-{step}.json says"),
+                    cure,
+                );
             }
             Err(why) => flaw(format!("{name}: {why}"), cure),
         }
