@@ -20,6 +20,9 @@ pub enum DataError {
     /// `data.classes` names a class that the data set does not have, or leaves fewer than two.
     #[error("data.classes: found {found}, allowed: {allowed}")]
     Classes { found: String, allowed: String },
+    /// A split that has no image, or none of the classes that were chosen.
+    #[error("{dataset}: found no {split} image{among}, allowed: one or more in either split")]
+    Empty { dataset: String, split: &'static str, among: &'static str },
     /// The other side of a download failed; what is there stays for the next try.
     #[error("{url}: {reason}; run the command again to go on from {done} bytes")]
     Download { url: String, reason: String, done: u64 },

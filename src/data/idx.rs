@@ -293,6 +293,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_with_a_dot_are_the_same_files() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in contents() {
+            std::fs::write(dir.path().join(name.replace("-idx", ".idx")), bytes).unwrap();
+        }
+        assert_eq!(Idx::open(&MNIST, dir.path()).unwrap().labels(Part::Test), [1, 2]);
+    }
+
     fn error_with(name: &str, bytes: &[u8]) -> String {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path(), false);

@@ -261,6 +261,12 @@ fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset,
         let labels = rows.iter().map(|&row| renumbered(all[row as usize])).collect();
         Ok(Split { images, labels, disk })
     };
+    for (rows, split) in [(&train_rows, "training"), (&test_rows, "test")] {
+        if rows.is_empty() {
+            let among = if whole { "" } else { " of the classes in data.classes" };
+            return Err(DataError::Empty { dataset: name.to_owned(), split, among });
+        }
+    }
     let train = split(Part::Train, train_rows)?;
     let test = split(Part::Test, test_rows)?;
     let classes: Vec<String> =
@@ -371,6 +377,21 @@ mod tests {
         let half = DataSpec { fraction: 0.5, ..spec() };
         let half = assemble("mixed", &source, &half).unwrap();
         assert_eq!(half.train.labels.iter().filter(|&&l| l == UNLABELLED).count(), 1);
+    }
+
+    #[test]
+    fn a_split_without_an_image_is_refused() {
+        let error = |source: &Mixed, classes: Option<Vec<String>>| {
+            assemble("mixed", source, &DataSpec { classes, ..spec() }).unwrap_err().to_string()
+        };
+        let source = mixed(&[0, 1], &[2, 3]);
+        let chosen = Some(vec!["ant".to_owned(), "bee".to_owned()]);
+        assert_eq!(
+            error(&source, chosen),
+            "mixed: found no test image of the classes in data.classes, allowed: one or more in either split"
+        );
+        let message = error(&mixed(&[], &[1]), None);
+        assert!(message.starts_with("mixed: found no training image, "), "{message}");
     }
 
     #[test]

@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn the_side_that_nobody_chose_is_the_one_that_the_key_promises() {
+        let dir = small();
+        let data = open(dir.path(), &DataSpec::whole(DatasetKind::Cub200)).unwrap();
+        assert_eq!(data.side(), 224);
+    }
+
+    #[test]
     fn lists_that_do_not_fit_are_named() {
         let dir = small();
         let folder = dir.path().join(FOLDER);

@@ -21,11 +21,9 @@ use rayon::prelude::*;
 
 use super::loader::Loader;
 use super::{DataError, OnDisk, Part, Pixels, Source};
+use crate::config::keys;
 use crate::config::spec::{BadImages, DataSpec};
 use disk::Disk;
-
-/// Used where the specification does not say.
-const DEFAULT_SIDE: u32 = 32;
 
 pub(super) struct Files {
     root: PathBuf,
@@ -52,10 +50,14 @@ impl Listed {
 
 impl Files {
     fn new(root: &Path, classes: Vec<String>, [train, test]: [Listed; 2], spec: &DataSpec) -> Self {
+        let default = || {
+            let key = keys::key("data.side")?;
+            key.default.under(super::name(spec.dataset))?.as_u64()
+        };
         Self {
             root: root.to_owned(),
             classes,
-            side: spec.side.unwrap_or(DEFAULT_SIDE),
+            side: spec.side.or_else(|| default().map(|side| side as u32)).unwrap_or(32),
             bad_images: spec.bad_images.unwrap_or(BadImages::Refuse),
             train,
             test,
