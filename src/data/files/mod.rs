@@ -1,6 +1,6 @@
 //! Data sets that are image files: which files, which class each has, and their pixels.
 //!
-//! Four layouts ([`folder`], [`cub`], [`cars`], [`sop`]) make one list each; decoding, bad files and the choice between
+//! Four layouts (`folder`, `cub`, `cars`, `sop`) make one list each; decoding, bad files and the choice between
 //! memory and disk are the same for all.
 
 pub(super) mod cars;
