@@ -91,7 +91,7 @@ fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
     terminal.shows("✓ finished  proximal-").shows("points");
     terminal.types("3").shows("mean ± sample std").shows("knn_top1.last by objective.lambda");
     terminal.types("j2").shows("knn_top1 %").types("h").shows("● ");
-    terminal.types("5").shows("against the defaults").shows("history");
+    terminal.types("5").shows("against the defaults").types("G").shows("to make it again");
     terminal.types(":theme light\r").shows("theme light");
     assert_eq!(terminal.types("q").ends().exit_code(), 0);
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "its home is gone");

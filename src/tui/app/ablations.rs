@@ -50,8 +50,12 @@ impl App {
         known.or_else(|| self.records.last())
     }
 
-    /// The table as it stands; in words, why there is none.
-    pub fn ablation(&self) -> Result<Ablation, String> {
+    /// The table as it stands; in words, why there is none. Worked out once between two events.
+    pub fn ablation(&self) -> Result<&Ablation, &str> {
+        self.tabled.get_or_init(|| self.tabulate()).as_ref().map_err(String::as_str)
+    }
+
+    fn tabulate(&self) -> Result<Ablation, String> {
         let experiment = self.experiment().ok_or("no experiment has been queued yet")?;
         let state = &self.ablations;
         let metric = format!("{}.{}", state.metric, if state.best { "best" } else { "last" });
@@ -90,7 +94,7 @@ impl App {
     }
 
     pub(super) fn act_in_ablations(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let table = self.ablation();
+        let table = self.ablation().cloned().map_err(str::to_owned);
         let (n_rows, n_factors) =
             table.as_ref().map_or((0, 0), |table| (table.rows.len(), table.factors.len()));
         let last = n_rows.saturating_sub(1);

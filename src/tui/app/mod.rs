@@ -34,10 +34,12 @@ pub use tab::Tab;
 pub use table::{Line as TableLine, Table, factors};
 pub use verbs::{named, to_type};
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use crate::report::ablation::Ablation;
 use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
@@ -121,6 +123,8 @@ pub struct App {
     pub frozen: Option<Vec<Data>>,
     /// Something on screen may have changed since it was last drawn.
     pub dirty: bool,
+    /// The ablation table, once somebody has asked for it since the last event.
+    tabled: OnceCell<Result<Ablation, String>>,
     undo: Vec<Undo>,
     curves: HashMap<CurveId, Held>,
     watched: Vec<CurveId>,
@@ -171,6 +175,7 @@ impl App {
             typed: String::new(),
             frozen: None,
             dirty: true,
+            tabled: OnceCell::new(),
             undo: Vec::new(),
             curves: HashMap::new(),
             watched: Vec::new(),
@@ -185,7 +190,10 @@ impl App {
         self.now = now;
         let mut effects = Vec::new();
         match event {
-            Event::Key(key) => self.on_key(key, &mut effects),
+            Event::Key(key) => {
+                self.on_key(key, &mut effects);
+                self.tabled.take();
+            }
             Event::Resize(width, height) => {
                 self.size = (width, height);
                 self.dirty = true;
@@ -422,13 +430,17 @@ impl App {
         self.dirty = true;
         match data {
             Data::Runs(rows) => {
+                self.tabled.take();
                 self.drop_void_curves(&rows);
                 self.rows = rows;
                 self.loaded = true;
                 self.trouble = None;
                 self.table.refresh(&self.rows);
             }
-            Data::Records(records) => self.records = records,
+            Data::Records(records) => {
+                self.tabled.take();
+                self.records = records;
+            }
             Data::Points(points) => self.add_points(points),
             Data::Sketches { metric, sketches } => {
                 self.table.take_sketches(&metric, sketches, &self.rows);
@@ -449,6 +461,7 @@ impl App {
     fn recall_memory(&mut self, memory: Memory) {
         let columns = memory.columns.iter().filter_map(|name| Column::parse(name, &self.rows));
         let columns = columns.collect();
+        self.tabled.take();
         let look = memory.theme.as_deref().and_then(|name| theme::named(name).ok());
         self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
         self.memory = memory;

@@ -25,14 +25,14 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
     let table = match app.ablation() {
         Ok(table) => table,
         Err(why) => {
-            put(buf, area, area.x + 2, area.y + area.height / 3, &why, theme::faint());
+            put(buf, area, area.x + 2, area.y + area.height / 3, why, theme::faint());
             return;
         }
     };
     let head = Rect { height: 3.min(area.height), ..area };
-    draw_head(app, &table, head, buf);
+    draw_head(app, table, head, buf);
     let area = Rect { y: area.y + head.height, height: area.height - head.height, ..area };
-    let grid = Grid::new(&table);
+    let grid = Grid::new(table);
     let sources = table.sources();
     let wanted = (grid.height() + sources.len() + 1) as u16;
     let (left, slice, curves) = if area.width >= WIDE {
@@ -50,13 +50,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         (left, slice, curves)
     };
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
-    grid.draw(&table, cursor, left, buf);
+    grid.draw(table, cursor, left, buf);
     let notes = left.y + grid.height() as u16 + 1;
     for (i, (source, words)) in sources.iter().enumerate() {
         let text = format!("paper: {source} ({words})");
         put(buf, left, left.x + 3, notes + i as u16, &text, theme::faint());
     }
-    draw_slice(app, &table, cursor, slice, buf);
+    draw_slice(app, table, cursor, slice, buf);
     charts::draw(app, &[(app.ablations.metric.clone(), curves)], buf, cache);
 }
 
