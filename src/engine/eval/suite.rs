@@ -3,6 +3,8 @@
 //! Hyper-parameters (k and τ, C, l2) are chosen on training images held out for that, never on the test images; what
 //! the test images say of every setting is kept beside the choice.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use tch::Tensor;
 
@@ -232,7 +234,8 @@ impl Subject<'_> {
             .map(|(k, value)| self.percent(&format!("recall_at_{k}"), value, settings.clone()))
             .collect();
 
-        let k = self.classes.len();
+        // Where training and test classes differ, only those that are there can be found.
+        let k = self.test.labels.iter().collect::<BTreeSet<_>>().len();
         let mut stream = random::stream(0, Purpose::Evaluation, 2, 0);
         let mut order: Vec<i64> = (0..self.test.labels.len() as i64).collect();
         stream.shuffle(&mut order);
