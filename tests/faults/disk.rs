@@ -40,8 +40,8 @@ impl Case<'_> {
                 let lasts = lasts && self.name != "worker";
                 let fault = Fault { kind, at, lasts };
                 let fired = self.once(fault, &acknowledged, &complete, chance.seed);
-                // Only writes can be short; who is killed early does not get that far.
-                let may_not = n < at || kind == "short" || self.name == "worker";
+                // Only writes can be short; a worker's rounds vary, as does what connections do when they are closed.
+                let may_not = n / 2 < at || kind == "short" || self.name == "worker";
                 assert!(fired || may_not, "{}: {fault:?} of {n} did not fire", self.name);
                 n_fired += u32::from(fired);
             }
