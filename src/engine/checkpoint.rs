@@ -15,6 +15,7 @@ use tch::{Device, Tensor};
 
 use super::recorder::EpochLoss;
 use crate::journal::writer::WriteError;
+pub use crate::saved::committed;
 
 pub const VERSION: u32 = 1;
 const KEPT: usize = 2;
@@ -130,16 +131,6 @@ pub fn load(dir: &Path, step: u64) -> Result<Loaded, String> {
     }
     let tensors = Tensor::read_safetensors(&file).map_err(|e| format!("{shown}: {e}"))?;
     Ok(Loaded { meta, tensors: tensors.into_iter().collect() })
-}
-
-/// Steps of committed checkpoints, ascending.
-pub fn committed(dir: &Path) -> Vec<u64> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let step = |name: &str| name.strip_prefix("step-")?.strip_suffix(".json")?.parse().ok();
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut steps: Vec<u64> = names.filter_map(|name| step(&name)).collect();
-    steps.sort_unstable();
-    steps
 }
 
 /// Takes back the commits after `step`, which the run does not go on from: were one of them readable the next time, the

@@ -57,7 +57,7 @@ impl Encoder {
     }
 
     /// Feature maps of `split`'s images under their names, from the first: (N, F) fp32 each, average-pooled to the
-    /// largest square that leaves at most [`MAP_FEATURES`] numbers (as Zhang et al. 2016 bring layers to one size).
+    /// largest square that leaves at most 2,048 numbers (as Zhang et al. 2016 bring layers to one size).
     ///
     /// # Errors
     /// A file that is no image.

@@ -155,7 +155,7 @@ impl Saved {
 }
 
 /// Steps of committed checkpoints, ascending.
-fn committed(dir: &Path) -> Vec<u64> {
+pub fn committed(dir: &Path) -> Vec<u64> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let step = |name: String| name.strip_prefix("step-")?.strip_suffix(".json")?.parse().ok();
