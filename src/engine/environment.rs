@@ -67,7 +67,7 @@ impl Environment {
     }
 
     /// What a resume on `here` promises for a run that started as `self`. Exact on the CPU with one thread: with two, about
-    /// one start in ten was seen to differ by a last bit in its first loss, for a reason that is not found yet.
+    /// one start in fifteen was seen to differ by a last bit in its first loss, for a reason that is not found yet.
     pub fn resume_promise(&self, here: &Environment) -> &'static str {
         let same = self.processor == here.processor
             && self.libtorch == here.libtorch
