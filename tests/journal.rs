@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use instdisc_lab::journal::event::{End, EndState, Event, Line, Number, Point, VERSION, Warn};
+use instdisc_lab::journal::event::{
+    Better, Declare, End, EndState, Event, Line, MetricInfo, Number, Point, VERSION, Warn,
+};
 use instdisc_lab::journal::reader::{Batch, Position, ReadError, Reader};
 use instdisc_lab::journal::writer::{Clock, Writer};
 use instdisc_lab::lab::RunDir;
@@ -197,6 +199,26 @@ fn a_journal_that_is_not_there_yet_is_empty_and_one_that_went_is_an_error() {
     assert!(matches!(reader.next_batch(), Err(ReadError::Shrunk { len: 0, .. })));
     fs::remove_file(&path).unwrap();
     assert!(matches!(Reader::new(&path, later).next_batch(), Err(ReadError::Io { .. })));
+}
+
+#[test]
+fn an_event_that_no_run_log_could_keep_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.jsonl");
+    let nameless =
+        Point { step: 1, epoch: 0.1, sec: 1.0, m: [(String::new(), Number(1.0))].into() };
+    let declared = Declare {
+        metrics: vec![MetricInfo { name: String::new(), unit: "".into(), better: Better::Neither }],
+    };
+    let zeroth = Line { attempt: 0, ..line(2, point(2, 1.0)) };
+    for line in [line(0, Event::Point(nameless)), line(1, Event::Declare(declared)), zeroth] {
+        append(&path, text(&line).as_bytes());
+    }
+    append(&path, text(&line(3, point(3, 1.0))).as_bytes());
+    let read = read_all(&mut Reader::new(&path, Position::default()));
+    assert_eq!(lines(&read), [line(3, point(3, 1.0))]);
+    let why: Vec<&str> = read[0].garbled.iter().map(|bad| bad.why.as_str()).collect();
+    assert_eq!(why, ["a metric has no name", "a metric has no name", "attempts count from 1"]);
 }
 
 #[test]

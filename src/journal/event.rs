@@ -42,6 +42,25 @@ pub struct Line {
     pub at: i64,
 }
 
+impl Line {
+    /// What no writer of ours would say, although the shape is right: a run log could not keep it.
+    pub fn flaw(&self) -> Option<&'static str> {
+        let nameless = match &self.event {
+            Event::Start(Start { metrics, .. }) | Event::Declare(Declare { metrics }) => {
+                metrics.iter().any(|metric| metric.name.is_empty())
+            }
+            Event::Point(point) => point.m.contains_key(""),
+            Event::Eval(eval) => eval.metric.is_empty(),
+            _ => false,
+        };
+        match self.attempt {
+            0 => Some("attempts count from 1"),
+            _ if nameless => Some("a metric has no name"),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", rename_all = "snake_case")]
 pub enum Event {

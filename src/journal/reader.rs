@@ -223,7 +223,10 @@ fn line(text: &[u8]) -> Result<Option<Line>, String> {
     match serde_json::from_slice::<Line>(text) {
         Ok(Line { event: Event::Unknown, .. }) => Ok(None),
         Ok(line) if VERSION < line.v => Ok(None),
-        Ok(line) => Ok(Some(line)),
+        Ok(line) => match line.flaw() {
+            Some(flaw) => Err(flaw.to_owned()),
+            None => Ok(Some(line)),
+        },
         Err(error) => {
             // Fields of a later version may have other shapes; that is not our reader's fault.
             #[derive(serde::Deserialize)]

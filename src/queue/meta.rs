@@ -33,9 +33,20 @@ pub struct Meta {
 
 impl Meta {
     /// A directory without the file has nothing to say.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not of this shape, or names something with an empty name, which no run log keeps.
     pub fn read(dir: &RunDir) -> io::Result<Self> {
         match std::fs::read(dir.meta()) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes)?),
+            Ok(bytes) => {
+                let meta: Self = serde_json::from_slice(&bytes)?;
+                let nameless = meta.experiments.iter().any(|known| known.name.is_empty());
+                if nameless || meta.tags.iter().any(String::is_empty) {
+                    let why = "an experiment or a tag has no name";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+                Ok(meta)
+            }
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(why) => Err(why),
         }
@@ -85,6 +96,30 @@ mod tests {
         meta.write(&run).unwrap();
         assert_eq!(Meta::read(&run).unwrap(), meta);
         assert!(!dir.path().join("meta.json.tmp").exists());
+    }
+
+    #[test]
+    fn what_no_run_log_could_keep_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = RunDir::new(dir.path());
+        let membership = |name: &str| Membership {
+            name: name.to_owned(),
+            question: String::new(),
+            ordinal: 0,
+            variant: None,
+            varied: serde_json::Map::new(),
+            factors: Vec::new(),
+            references: Vec::new(),
+            text: String::new(),
+            planned: 0,
+        };
+        for meta in [
+            Meta { tags: vec!["a".into(), String::new()], ..Meta::default() },
+            Meta { experiments: vec![membership("a"), membership("")], ..Meta::default() },
+        ] {
+            meta.write(&run).unwrap();
+            assert_eq!(Meta::read(&run).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        }
     }
 
     #[test]

@@ -29,6 +29,10 @@ pub fn either<T>(quick: T, long: T) -> T {
     if is_long() { long } else { quick }
 }
 
+/// What `make test` draws from, so that it says the same about the same commit. With this one a run's experiment lost
+/// its name, and the repair its way.
+const QUICK_SEED: u64 = 4_292_177_490;
+
 /// Numbers that look random and can be had again (SplitMix64, Steele, Lea and Flood 2014).
 pub struct Chance {
     pub seed: u64,
@@ -36,11 +40,13 @@ pub struct Chance {
 }
 
 impl Chance {
-    /// From `INSTDISC_FAULT_SEED`, else another one each time; printed, which a passing test keeps to itself.
+    /// From `INSTDISC_FAULT_SEED`, else in the quick form the same each time and in the long one another; printed, which
+    /// a passing test keeps to itself.
     pub fn new(test: &str) -> Self {
         let given = std::env::var("INSTDISC_FAULT_SEED").ok().and_then(|text| text.parse().ok());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        let seed = given.unwrap_or(now.as_nanos() as u64 & 0xffff_ffff);
+        let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let drawn = || if is_long() { now().as_nanos() as u64 & 0xffff_ffff } else { QUICK_SEED };
+        let seed = given.unwrap_or_else(drawn);
         println!("{test}: INSTDISC_FAULT_SEED={seed}");
         Self { seed, state: seed }
     }

@@ -123,11 +123,12 @@ impl App {
 
     /// `good -old`: adds `good`, takes `old` away.
     fn tag(&mut self, runs: Vec<RunId>, text: &str, effects: &mut Vec<Effect>) {
-        let words = || text.split([' ', ',']).filter(|word| !word.is_empty());
+        let words = || text.split([' ', ',']);
         let add = words().filter(|word| !word.starts_with('-'));
-        let add: Vec<String> = add.map(|word| word.trim_start_matches('+').to_owned()).collect();
+        let add = add.map(|word| word.trim_start_matches('+').to_owned());
+        let add: Vec<String> = add.filter(|tag| !tag.is_empty()).collect();
         let remove = words().filter_map(|word| word.strip_prefix('-'));
-        let remove: Vec<String> = remove.map(str::to_owned).collect();
+        let remove: Vec<String> = remove.filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
         if add.is_empty() && remove.is_empty() {
             return;
         }
