@@ -1,14 +1,12 @@
 //! An encoder out of a checkpoint: images in, features out, nothing to learn.
 
-use std::collections::BTreeMap;
-
 use tch::{Device, Tensor};
 
 use super::augment::Augment;
 use super::checkpoint::Loaded;
+use super::eval::encode::{encode_split, on_device};
 use super::models::{Arithmetic, Encoded, Mode, Model};
 use super::params::Params;
-use super::train::images::{encode_split, on_device};
 use crate::config::RunSpec;
 use crate::data::{DataError, Dataset, Split};
 
@@ -42,7 +40,7 @@ impl Encoder {
         let model = Model::new(&spec.model, trained_on.side, arithmetic, spec.seed, &mut params)
             .map_err(|error| error.to_string())?;
         params.freeze();
-        fill(&mut params, tensors)?;
+        params.fill(|name| tensors.get(&format!("model.{name}")).map(Tensor::shallow_clone))?;
         let Dataset { mean, std, side, .. } = *trained_on;
         let augment = Augment::new(&spec.augment, mean, std, side, device);
         Ok(Encoder { params, model, augment, device, seed: spec.seed })
@@ -112,19 +110,4 @@ fn flat(map: &Tensor) -> Tensor {
     let (channels, height) = (map.size()[1], map.size()[2]);
     let side = ((MAP_FEATURES / channels) as f64).sqrt().floor().clamp(1.0, height as f64) as i64;
     map.adaptive_avg_pool2d([side, side]).flatten(1, -1)
-}
-
-/// Parameters and statistics by name.
-fn fill(params: &mut Params, tensors: &BTreeMap<String, Tensor>) -> Result<(), String> {
-    let find = |name: &str| tensors.get(&format!("model.{name}")).map(Tensor::shallow_clone);
-    let row = params.row(find)?;
-    params.load(&row);
-    for (name, buffer) in params.buffers() {
-        let saved = find(name).ok_or_else(|| format!("{name} is missing"))?;
-        if saved.size() != buffer.size() {
-            return Err(format!("{name} has another shape"));
-        }
-        buffer.shallow_clone().copy_(&saved);
-    }
-    Ok(())
 }

@@ -148,6 +148,27 @@ impl Params {
         tch::no_grad(|| self.flat.copy_(row));
     }
 
+    /// Overwrites parameters and buffers with tensors found by name.
+    ///
+    /// # Errors
+    /// The name and what is wrong with it, when a tensor is missing or has another shape. Nothing is written then.
+    pub fn fill(&mut self, find: impl Fn(&str) -> Option<Tensor>) -> Result<(), String> {
+        let row = self.row(&find)?;
+        let mut found = Vec::with_capacity(self.buffers.len());
+        for (name, buffer) in &self.buffers {
+            let saved = find(name).ok_or_else(|| format!("{name} is missing"))?;
+            if saved.size() != buffer.size() {
+                return Err(format!("{name} has another shape"));
+            }
+            found.push(saved);
+        }
+        self.load(&row);
+        for ((_, buffer), saved) in self.buffers.iter_mut().zip(&found) {
+            buffer.copy_(saved);
+        }
+        Ok(())
+    }
+
     pub fn buffers(&self) -> &[(String, Tensor)] {
         &self.buffers
     }

@@ -7,7 +7,7 @@ use super::table::Format;
 use crate::config::experiment::{self, Overrides};
 use crate::grid::expand;
 use crate::journal::event::{Better, Number};
-use crate::store::{ExperimentRecord, Member, Progress, RunRow, State, Summary};
+use crate::store::{ExperimentRecord, Member, RunRow, State, Summary};
 
 const TEXT: &str = r#"
 name = "negatives"
@@ -44,27 +44,16 @@ fn lab(text: &str, knn: &[f64]) -> (ExperimentRecord, Vec<RunRow>) {
         unit: "%".into(),
         better: Better::Higher,
     };
-    let run = |i: usize| RunRow {
-        id: format!("run-{i}"),
-        experiments: vec![experiment.name.clone()],
-        state: State::Finished,
-        attempt: 1,
-        device: None,
-        progress: Progress::default(),
-        seed: planned[i].spec.seed,
-        tags: Vec::new(),
-        varied: planned[i].varied.clone(),
-        spec: json!(planned[i].spec),
-        metrics: [("knn_top1".to_owned(), metric(knn[i]))].into(),
-        queued_at: i as i64,
-        started_at: None,
-        ended_at: None,
-        reason: None,
-        note: String::new(),
-        priority: 0,
-        pinned: false,
-        archived: false,
-        warning: None,
+    let run = |i: usize| {
+        let (spec, varied) = (&planned[i].spec, planned[i].varied.clone());
+        RunRow {
+            experiments: vec![experiment.name.clone()],
+            state: State::Finished,
+            attempt: 1,
+            metrics: [("knn_top1".to_owned(), metric(knn[i]))].into(),
+            queued_at: i as i64,
+            ..RunRow::queued(&format!("run-{i}"), spec.seed, varied, json!(spec))
+        }
     };
     let runs: Vec<RunRow> = (0..planned.len()).map(run).collect();
     let member = |(i, run): (usize, &RunRow)| Member {

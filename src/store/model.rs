@@ -167,6 +167,35 @@ pub struct RunRow {
 }
 
 #[cfg(test)]
+impl RunRow {
+    /// A run as it is right after it was queued.
+    pub fn queued(id: &str, seed: u64, varied: Map<String, Value>, spec: Value) -> RunRow {
+        RunRow {
+            id: id.to_owned(),
+            experiments: Vec::new(),
+            state: State::Queued,
+            attempt: 0,
+            device: None,
+            progress: Progress::default(),
+            seed,
+            tags: Vec::new(),
+            varied,
+            spec,
+            metrics: BTreeMap::new(),
+            queued_at: 0,
+            started_at: None,
+            ended_at: None,
+            reason: None,
+            note: String::new(),
+            priority: 0,
+            pinned: false,
+            archived: false,
+            warning: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{Files, Listed, below};
+use super::{Files, Listed, below, find_by};
 use crate::config::spec::DataSpec;
 use crate::data::DataError;
 use crate::data::archive::{self, Remote};
@@ -23,8 +23,7 @@ const WHAT: &str = "one of the lists of CUB-200-2011";
 
 /// The folder that holds the lists, if there is one.
 pub fn find(root: &Path) -> Option<PathBuf> {
-    let folders = [root.to_owned(), root.join(FOLDER)];
-    folders.into_iter().find(|folder| folder.join("images.txt").is_file())
+    find_by(root, FOLDER, "images.txt")
 }
 
 /// # Errors

@@ -48,6 +48,11 @@ impl Listed {
     }
 }
 
+/// The folder that holds `list`: `root`, or what its archive unpacks to below it.
+fn find_by(root: &Path, folder: &str, list: &str) -> Option<PathBuf> {
+    [root.to_owned(), root.join(folder)].into_iter().find(|folder| folder.join(list).is_file())
+}
+
 impl Files {
     fn new(root: &Path, classes: Vec<String>, [train, test]: [Listed; 2], spec: &DataSpec) -> Self {
         let default = || {

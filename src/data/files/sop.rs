@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Files, Listed, below};
+use super::{Files, Listed, below, find_by};
 use crate::config::spec::DataSpec;
 use crate::data::DataError;
 use crate::data::archive::{self, Remote};
@@ -20,8 +20,7 @@ const HEADER: &str = "image_id class_id super_class_id path";
 
 /// The folder that holds the lists, if there is one.
 pub fn find(root: &Path) -> Option<PathBuf> {
-    let folders = [root.to_owned(), root.join(FOLDER)];
-    folders.into_iter().find(|folder| folder.join("Ebay_train.txt").is_file())
+    find_by(root, FOLDER, "Ebay_train.txt")
 }
 
 /// # Errors

@@ -1,13 +1,16 @@
 //! Embeddings of whole splits, without augmentation: the clean bank of the papers' evaluation.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use crate::data::{DataError, Split};
 use crate::engine::augment::Augment;
 use crate::engine::models::{Encoded, Mode, Model};
 use crate::engine::params::Params;
 
 /// Images encoded at once; an evaluation has no gradients to keep.
 const BATCH: i64 = 500;
+/// Images on disk that are encoded at once: 224 pixels a side, 128 of them, are 77 MB.
+const AT_ONCE: usize = 128;
 
 /// Pooled features (N, C) and unit embeddings (N, D), fp32, on the device, of `images` (N, S, S, 3) u8, by the running
 /// batch statistics.
@@ -24,6 +27,40 @@ pub fn encode(model: &Model, params: &Params, augment: &Augment, images: &Tensor
             (0..n).step_by(BATCH as usize).map(part).unzip();
         Encoded { pooled: Tensor::cat(&pooled, 0), embedding: Tensor::cat(&embedding, 0) }
     })
+}
+
+/// Features of all of a split as it is, wherever its images lie.
+///
+/// # Errors
+/// A file that is no image.
+pub fn encode_split(
+    model: &Model,
+    params: &Params,
+    augment: &Augment,
+    split: &Split,
+    side: usize,
+) -> Result<Encoded, DataError> {
+    if split.is_resident() {
+        let images = on_device(&split.images, side, augment.device());
+        return Ok(encode(model, params, augment, &images));
+    }
+    let (mut pooled, mut embedding) = (Vec::new(), Vec::new());
+    let rows: Vec<u32> = (0..split.len() as u32).collect();
+    let mut bytes = vec![0; AT_ONCE * 3 * side * side];
+    for rows in rows.chunks(AT_ONCE) {
+        let bytes = &mut bytes[..rows.len() * 3 * side * side];
+        split.read(rows, bytes)?;
+        let part = encode(model, params, augment, &on_device(bytes, side, augment.device()));
+        pooled.push(part.pooled);
+        embedding.push(part.embedding);
+    }
+    Ok(Encoded { pooled: Tensor::cat(&pooled, 0), embedding: Tensor::cat(&embedding, 0) })
+}
+
+/// (N, S, S, 3) u8.
+pub fn on_device(images: &[u8], side: usize, device: Device) -> Tensor {
+    let side = side as i64;
+    Tensor::from_slice(images).view([-1, side, side, 3]).to_kind(Kind::Uint8).to_device(device)
 }
 
 /// The numbers of a tensor, row by row. A sync point.

@@ -7,9 +7,10 @@
 //! No dropout: a feature is written into the memory bank and compared with later, so a mask would be noise in the
 //! target as well as in the query, and the papers' only randomness between two looks at an image is augmentation.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::layers::{Conv, Init, Linear};
+use super::hidden::Hidden;
+use super::layers::{Conv, Init};
 use super::{Arithmetic, LAYERS, Mode, Network, See};
 use crate::config::spec::Stem;
 use crate::engine::params::Params;
@@ -21,10 +22,7 @@ const CONVS: [(i64, i64, usize); 5] =
 pub struct Alexnet {
     arithmetic: Arithmetic,
     convs: Vec<Conv>,
-    /// Side of the last map, averaged to that size where images are larger.
-    map: i64,
-    hidden: [Linear; 2],
-    features: i64,
+    hidden: Hidden,
 }
 
 impl Alexnet {
@@ -48,18 +46,14 @@ impl Alexnet {
             });
             c_in = c_out;
         }
-        let features = scaled(4096);
-        let hidden = [
-            init.hidden("classifier.1", c_in * map * map, features),
-            init.hidden("classifier.4", features, features),
-        ];
-        Self { arithmetic, convs, map, hidden, features }
+        let hidden = Hidden::new(init, ["classifier.1", "classifier.4"], c_in, map, scaled(4096));
+        Self { arithmetic, convs, hidden }
     }
 }
 
 impl Network for Alexnet {
     fn features(&self) -> i64 {
-        self.features
+        self.hidden.features
     }
 
     fn forward(&self, params: &Params, images: &Tensor, _: Mode, see: See) -> Tensor {
@@ -71,8 +65,6 @@ impl Network for Alexnet {
                 xs = xs.max_pool2d([3, 3], [2, 2], [0, 0], [1, 1], false);
             }
         }
-        let xs = xs.to_kind(Kind::Float).adaptive_avg_pool2d([self.map; 2]).flatten(1, -1);
-        let xs = self.hidden[0].forward(params, &xs).relu_();
-        self.hidden[1].forward(params, &xs).relu_() // (B, 4096)
+        self.hidden.forward(params, &xs) // (B, 4096)
     }
 }

@@ -1,6 +1,7 @@
 //! Encoders: images in, unit embeddings out, with torchvision's parameter names so that weights interchange.
 
 mod alexnet;
+mod hidden;
 mod layers;
 mod resnet;
 mod vgg;

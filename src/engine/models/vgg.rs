@@ -5,9 +5,10 @@
 //! poolings leave of 32 pixels. Convolutions are the same in both, so weights for ImageNet fit a 32-pixel network but
 //! for `classifier.0`.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use super::layers::{BatchNorm, Conv, Init, Linear};
+use super::hidden::Hidden;
+use super::layers::{BatchNorm, Conv, Init};
 use super::{Arithmetic, LAYERS, Mode, Network, See};
 use crate::config::spec::Stem;
 use crate::engine::params::Params;
@@ -18,10 +19,7 @@ const STAGES: [(i64, usize); 5] = [(64, 2), (128, 2), (256, 3), (512, 3), (512, 
 pub struct Vgg {
     arithmetic: Arithmetic,
     stages: Vec<Vec<(Conv, Option<BatchNorm>)>>,
-    /// Side of the last map, averaged to that size where images are larger.
-    map: i64,
-    hidden: [Linear; 2],
-    features: i64,
+    hidden: Hidden,
 }
 
 impl Vgg {
@@ -51,18 +49,14 @@ impl Vgg {
             at += 1;
             stages.push(convs);
         }
-        let features = scaled(4096);
-        let hidden = [
-            init.hidden("classifier.0", c_in * map * map, features),
-            init.hidden("classifier.3", features, features),
-        ];
-        Self { arithmetic, stages, map, hidden, features }
+        let hidden = Hidden::new(init, ["classifier.0", "classifier.3"], c_in, map, scaled(4096));
+        Self { arithmetic, stages, hidden }
     }
 }
 
 impl Network for Vgg {
     fn features(&self) -> i64 {
-        self.features
+        self.hidden.features
     }
 
     /// A layer is a stage's last map, before its pooling.
@@ -79,8 +73,6 @@ impl Network for Vgg {
             see(name, &xs);
             xs = xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
         }
-        let xs = xs.to_kind(Kind::Float).adaptive_avg_pool2d([self.map; 2]).flatten(1, -1);
-        let xs = self.hidden[0].forward(params, &xs).relu_();
-        self.hidden[1].forward(params, &xs).relu_() // (B, 4096)
+        self.hidden.forward(params, &xs) // (B, 4096)
     }
 }

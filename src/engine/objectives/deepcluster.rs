@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::classifier::Classifier;
 use super::{Batch, EpochStart, Objective, State, StateError};
+use crate::data::DataError;
 use crate::engine::cluster::{kmeans, nmi, whiten};
 use crate::engine::params::Params;
 use crate::journal::event::{Better, MetricInfo};
@@ -84,11 +85,11 @@ fn first_centroids(rows: &Tensor, k: usize, stream: &mut random::Stream) -> Tens
 }
 
 impl Objective for Deepcluster {
-    fn begin_epoch(&mut self, start: &EpochStart) {
+    fn begin_epoch(&mut self, start: &EpochStart) -> Result<(), DataError> {
         if self.is_assigned && !start.epoch.is_multiple_of(self.plan.reassign_every) {
-            return;
+            return Ok(());
         }
-        let rows = whiten(&(start.embed)());
+        let rows = whiten(&(start.embed)()?);
         let mut stream = random::stream(start.seed, Purpose::Clusters, u64::from(start.epoch), 0);
         let centroids = first_centroids(&rows, self.plan.clusters, &mut stream);
         let found = kmeans(&rows, &centroids, ITERATIONS, &mut stream);
@@ -101,6 +102,7 @@ impl Objective for Deepcluster {
         if 0 < start.epoch {
             self.classifier.reset(start.params, start.seed, u64::from(start.epoch));
         }
+        Ok(())
     }
 
     fn loss(&mut self, batch: &Batch) -> Tensor {

@@ -39,6 +39,7 @@ use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
 use crate::config::spec::{ObjectiveKind, ObjectiveSpec, ViewPair};
+use crate::data::DataError;
 use crate::engine::bank::MemoryBank;
 use crate::engine::params::Params;
 use crate::journal::event::MetricInfo;
@@ -89,8 +90,8 @@ pub struct EpochStart<'a> {
     pub seed: u64,
     pub params: &'a Params,
     /// Embeds every training image as it is, by the running statistics: (n, D) fp32 unit rows, constant. A pass over
-    /// the data.
-    pub embed: &'a dyn Fn() -> Tensor,
+    /// the data, which fails where a file is no image.
+    pub embed: &'a dyn Fn() -> Result<Tensor, DataError>,
 }
 
 /// How instances are told apart.
@@ -112,7 +113,12 @@ pub trait Objective {
     }
 
     /// Called before the first step of an epoch, and not again where a resumed run goes on within one.
-    fn begin_epoch(&mut self, _start: &EpochStart) {}
+    ///
+    /// # Errors
+    /// That of [`EpochStart::embed`].
+    fn begin_epoch(&mut self, _start: &EpochStart) -> Result<(), DataError> {
+        Ok(())
+    }
 
     /// The instance loss: a scalar, mean over B, fp32, differentiable in `batch.views` and in the objective's own
     /// parameters. Called once a training step, in order, because it may advance the objective's state; reads

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use tch::Tensor;
 
-use super::images::encode_split;
 use super::{Events, TrainError, Trainer};
 use crate::config::spec::ObjectiveKind;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
-use crate::engine::eval::encode::to_vec;
+use crate::engine::eval::encode::{encode_split, to_vec};
 use crate::engine::eval::knn::knn_accuracy;
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;

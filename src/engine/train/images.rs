@@ -7,22 +7,20 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::TrainError;
 use crate::data::loader::{Choose, Order, Prefetch};
 use crate::data::{DataError, Dataset, Split};
 use crate::engine::augment::Augment;
 use crate::engine::device::upload;
-use crate::engine::eval::encode::encode;
+use crate::engine::eval::encode::{encode, encode_split, on_device};
 use crate::engine::models::{Encoded, Model};
 use crate::engine::objectives::View;
 use crate::engine::params::Params;
 
 /// Steps that are read ahead.
 pub(super) const AHEAD: u64 = 3;
-/// Images on disk that are encoded at once: 224 pixels a side, 128 of them, are 77 MB.
-const AT_ONCE: usize = 128;
 
 /// Which view of which step.
 #[derive(Clone, Copy)]
@@ -121,38 +119,4 @@ fn order(augment: &Augment, seed: u64, key: ViewKey, instances: &[i64]) -> Order
     };
     let rows = instances.iter().map(|&instance| instance as u32).collect();
     Order { key: key.step << 4 | key.number, rows, regions }
-}
-
-/// Features of all of a split as it is, wherever its images lie.
-///
-/// # Errors
-/// A file that is no image.
-pub(in crate::engine) fn encode_split(
-    model: &Model,
-    params: &Params,
-    augment: &Augment,
-    split: &Split,
-    side: usize,
-) -> Result<Encoded, DataError> {
-    if split.is_resident() {
-        let images = on_device(&split.images, side, augment.device());
-        return Ok(encode(model, params, augment, &images));
-    }
-    let (mut pooled, mut embedding) = (Vec::new(), Vec::new());
-    let rows: Vec<u32> = (0..split.len() as u32).collect();
-    let mut bytes = vec![0; AT_ONCE * 3 * side * side];
-    for rows in rows.chunks(AT_ONCE) {
-        let bytes = &mut bytes[..rows.len() * 3 * side * side];
-        split.read(rows, bytes)?;
-        let part = encode(model, params, augment, &on_device(bytes, side, augment.device()));
-        pooled.push(part.pooled);
-        embedding.push(part.embedding);
-    }
-    Ok(Encoded { pooled: Tensor::cat(&pooled, 0), embedding: Tensor::cat(&embedding, 0) })
-}
-
-/// (N, S, S, 3) u8.
-pub(in crate::engine) fn on_device(images: &[u8], side: usize, device: Device) -> Tensor {
-    let side = side as i64;
-    Tensor::from_slice(images).view([-1, side, side, 3]).to_kind(Kind::Uint8).to_device(device)
 }

@@ -5,13 +5,13 @@
 //! resumed run equals an uninterrupted one.
 
 mod epoch;
+mod first_look;
 pub(in crate::engine) mod images;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ use super::params::Params;
 use super::recorder::{EpochLoss, Pending, StepLoss};
 use super::schedule::learning_rate;
 use crate::config::RunSpec;
-use crate::config::spec::{BankInit, HeadInit, ObjectiveKind};
+use crate::config::spec::ObjectiveKind;
 use crate::data::{DataError, Dataset, UNLABELLED};
 use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
 use crate::journal::writer::WriteError;
@@ -36,10 +36,6 @@ use crate::random::{self, Purpose};
 
 use images::{AHEAD, Images, ViewKey};
 
-/// Images of the first look at the data that centres the head.
-const FIRST_LOOK: usize = 1024;
-/// Augmentations of the first look are drawn under an epoch that no run reaches.
-const BEFORE_TRAINING: u64 = u32::MAX as u64;
 /// Steps whose losses are read together on CUDA.
 const CUDA_GROUP: usize = 32;
 
@@ -326,54 +322,18 @@ impl<'a> Trainer<'a> {
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<(), TrainError> {
-        // The objective decides whether there is a pass over the data, and has no way to say that a file was bad.
-        let bad = RefCell::new(None);
         let embed = || {
             let data = self.job.data;
-            let encoded = self.images.encode(&self.model, &self.params, &self.augment, data);
-            encoded.map(|encoded| encoded.embedding).unwrap_or_else(|error| {
-                *bad.borrow_mut() = Some(error);
-                self.bank.tensor().shallow_clone()
-            })
+            let encoded = self.images.encode(&self.model, &self.params, &self.augment, data)?;
+            Ok(encoded.embedding)
         };
         self.objective.begin_epoch(&EpochStart {
             epoch,
             seed: self.job.spec.seed,
             params: &self.params,
             embed: &embed,
-        });
-        bad.into_inner().map_or(Ok(()), |error| Err(error.into()))
-    }
-
-    /// Before the first step: the head centred and the bank encoded, where the spec asks for it.
-    fn first_look(&mut self) -> Result<(), TrainError> {
-        let (spec, n) = (self.job.spec, self.job.data.train.len());
-        let some = order(spec.seed, u32::MAX, n);
-        if spec.model.head_init == HeadInit::Centred {
-            let pooled = self.look(&some[..n.min(FIRST_LOOK)])?.0; // (N, C)
-            self.model.centre_head(&self.params, &pooled);
-        }
-        if spec.objective.bank_init == BankInit::Encoded {
-            let all: Vec<i64> = (0..n as i64).collect();
-            self.bank = MemoryBank::from_unit(self.look(&all)?.1);
-        }
+        })?;
         Ok(())
-    }
-
-    /// Pooled features and embeddings of augmented instances, by the batches' own statistics, as a step sees them.
-    fn look(&self, instances: &[i64]) -> Result<(Tensor, Tensor), TrainError> {
-        let size = self.job.spec.train.batch_size as usize;
-        let (view, transform) = (View::Augmented, BEFORE_TRAINING);
-        let key = ViewKey { step: u64::MAX >> 4, number: 0, view, transform };
-        let (mut pooled, mut embeddings) = (Vec::new(), Vec::new());
-        for instances in instances.chunks(size) {
-            let views = self.images.view(&self.augment, self.job.spec.seed, key, instances)?;
-            let forward = || self.model.forward(&self.params, &views, Mode::Train);
-            let encoded = tch::no_grad(forward);
-            pooled.push(encoded.pooled);
-            embeddings.push(encoded.embedding);
-        }
-        Ok((Tensor::cat(&pooled, 0), Tensor::cat(&embeddings, 0)))
     }
 
     /// Writes the losses read back so far.

@@ -61,17 +61,8 @@ impl Trainer<'_> {
             return Err("it belongs to another spec".to_owned());
         }
         let find = |name: String| tensors.get(&name).map(Tensor::shallow_clone);
-        let weights = self.params.row(|name| find(format!("model.{name}")))?;
-        self.params.load(&weights);
+        self.params.fill(|name| find(format!("model.{name}")))?;
         self.sgd.load(&self.params.row(|name| find(format!("momentum.{name}")))?);
-        for (name, buffer) in self.params.buffers() {
-            let saved =
-                find(format!("model.{name}")).ok_or_else(|| format!("{name} is missing"))?;
-            if saved.size() != buffer.size() {
-                return Err(format!("{name} has another shape"));
-            }
-            buffer.shallow_clone().copy_(&saved);
-        }
         let bank = find("bank".to_owned()).ok_or("the memory bank is missing")?;
         if bank.size() != self.bank.tensor().size() {
             return Err(format!("the memory bank has shape {:?}", bank.size()));

@@ -14,10 +14,12 @@ mod palette;
 mod picker;
 mod queue;
 mod run;
+mod runs;
 mod shown;
 mod tab;
 mod table;
 mod verbs;
+mod watch;
 
 pub use ablations::Ablations;
 pub use charts::{Charts, SMOOTHING};
@@ -44,19 +46,17 @@ use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
-use super::effect::{Ask, Effect, Undo, Watched};
-use super::event::{Data, Event, Points, Worker};
+use super::effect::{Effect, Undo};
+use super::event::{Data, Event, Worker};
 use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
 use super::memory::Memory;
 use super::screens::layout;
 use super::theme::{self, Look};
+use watch::Held;
 
 /// How long a message stays, in milliseconds.
 const TOAST_MS: i64 = 5000;
-
-/// Curves kept in memory although nobody looks at them just now, so that moving up and down loads nothing twice.
-const CURVES_KEPT: usize = 96;
 
 /// A message at the foot of the screen.
 #[derive(Clone, Debug, PartialEq)]
@@ -131,14 +131,6 @@ pub struct App {
     sketched: Vec<(String, Vec<RunId>)>,
     tail_asked: Option<(RunId, u32)>,
     inspected: Option<RunId>,
-}
-
-/// A curve and the attempt that it belongs to.
-struct Held {
-    series: Series,
-    attempt: u32,
-    /// Counts updates, to know which curve was wanted last.
-    wanted: u64,
 }
 
 impl App {
@@ -307,89 +299,6 @@ impl App {
         }
     }
 
-    fn act_in_runs(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        match action {
-            Action::Down => self.table.step(1),
-            Action::Up => self.table.step(-1),
-            Action::Left => self.table.step_column(-1),
-            Action::Right => self.table.step_column(1),
-            Action::HalfPageDown => self.table.half_page(1),
-            Action::HalfPageUp => self.table.half_page(-1),
-            Action::PageDown => self.table.page(1),
-            Action::PageUp => self.table.page(-1),
-            Action::First => self.table.step(isize::MIN),
-            Action::Last => self.table.step(isize::MAX),
-            Action::Open => self.tab = Tab::Charts,
-            Action::Inspect => self.tab = Tab::Run,
-            Action::Mark => {
-                if let Some(id) = self.selected().map(|row| row.id.clone()) {
-                    self.table.toggle_mark(id);
-                    self.table.step(1);
-                }
-            }
-            Action::MarkShown => self.table.mark_shown(),
-            Action::ClearMarks => self.table.clear_marks(),
-            Action::Filter => {
-                let before = self.table.filter().to_owned();
-                self.layer = Layer::Filter { line: Line::new(before.as_str()), before };
-            }
-            Action::SavedFilters => self.choose_filter(),
-            Action::Sort => {
-                if let Some(column) = self.table.column().cloned() {
-                    self.table.sort_by(column, &self.rows);
-                }
-            }
-            Action::ReverseSort => self.table.reverse_sort(&self.rows),
-            Action::Columns => self.choose_columns(),
-            Action::ColumnLeft | Action::ColumnRight => {
-                let by = if action == Action::ColumnLeft { -1 } else { 1 };
-                self.table.move_column(by, &self.rows);
-                self.keep_columns(effects);
-            }
-            Action::Group => self.table.next_group(&self.rows),
-            Action::Baseline => self.pin_baseline(effects),
-            Action::NextMetric => self.change_metric(1),
-            Action::PreviousMetric => self.change_metric(-1),
-            Action::Zoom => self.zoomed = !self.zoomed,
-            Action::Back => self.step_out(),
-            Action::Queue => self.open_picker(effects),
-            Action::Clone => self.clone_run(),
-            Action::Pause
-            | Action::Resume
-            | Action::Cancel
-            | Action::Archive
-            | Action::Remove
-            | Action::Tag
-            | Action::Note => self.do_verb(action, effects),
-            _ => {}
-        }
-    }
-
-    /// `esc`: one layer out.
-    fn step_out(&mut self) {
-        if self.zoomed {
-            self.zoomed = false;
-        } else if self.table.has_marks() {
-            self.table.clear_marks();
-        } else if !self.table.filter().is_empty() {
-            self.table.set_filter("", &self.rows);
-        } else {
-            self.table.set_group(None, &self.rows);
-        }
-    }
-
-    fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {
-        let Some(id) = self.selected().map(|row| row.id.clone()) else { return };
-        if self.memory.baseline.as_ref() == Some(&id) {
-            self.memory.baseline = None;
-            self.say(true, format!("{id} is no longer the baseline"));
-        } else {
-            self.say(true, format!("{id} is the baseline"));
-            self.memory.baseline = Some(id);
-        }
-        self.remember(effects);
-    }
-
     fn next_theme(&mut self, effects: &mut Vec<Effect>) {
         let at = Look::ALL.iter().position(|look| *look == self.look).unwrap_or(0);
         self.set_theme(Look::ALL[(at + 1) % Look::ALL.len()], effects);
@@ -466,110 +375,6 @@ impl App {
         self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
         self.memory = memory;
         self.table.set_columns(columns, &self.rows);
-    }
-
-    fn add_points(&mut self, new: Points) {
-        let Some(held) = self.curves.get_mut(&new.curve) else { return };
-        // Points that answer an older question would leave a hole or stand twice.
-        if held.series.last_step() == new.after {
-            new.points.into_iter().for_each(|sample| held.series.push(sample));
-        }
-    }
-
-    /// A new attempt makes what an earlier one told beyond its checkpoint void: such curves are read afresh.
-    fn drop_void_curves(&mut self, rows: &[RunRow]) {
-        let before = self.rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
-        let now = rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
-        let watched = &mut self.watched;
-        self.curves.retain(|id, held| {
-            let Some(row) = now.get(id.run.as_str()) else { return false };
-            let started = before.get(id.run.as_str()).is_some_and(|old| old.state != row.state)
-                && row.attempt > 1;
-            let last_told = row.metrics.get(&id.metric).map(|summary| summary.last_step);
-            let fell_back = held.series.last_step() > last_told;
-            let keep = held.attempt == row.attempt && !started && !fell_back;
-            if !keep {
-                watched.retain(|seen| seen != id);
-            }
-            keep
-        });
-    }
-
-    /// Asks for the curves and sketches on screen when they are others than before, and for the words of a run that
-    /// failed.
-    fn ask_for_what_is_shown(&mut self, effects: &mut Vec<Effect>) {
-        let shown = self.shown();
-        let mut wanted: Vec<(CurveId, u32)> = Vec::new();
-        for run in &shown {
-            for metric in self.metrics_on_screen() {
-                if run.row.metrics.contains_key(&metric) {
-                    let id = CurveId { run: run.row.id.clone(), metric };
-                    wanted.push((id, run.row.attempt));
-                }
-            }
-        }
-        wanted.sort_unstable();
-        wanted.dedup();
-        let words = self.selected().filter(|row| verbs::needs_words(row));
-        let words = words.map(|row| (row.id.clone(), row.attempt));
-        if !wanted.iter().map(|(id, _)| id).eq(&self.watched) {
-            self.watch(wanted, effects);
-        }
-        if words.is_some() && words != self.tail_asked {
-            let (run, attempt) = words.clone().unwrap_or_default();
-            effects.push(Effect::Ask(Ask::Tail { run, attempt }));
-            self.tail_asked = words;
-        }
-        if self.tab == Tab::Runs {
-            self.ask_for_sketches(effects);
-        }
-        let inspected = self.selected().filter(|_| self.tab == Tab::Run).map(|row| row.id.clone());
-        if inspected != self.inspected {
-            effects.push(Effect::Ask(Ask::Inspect(inspected.clone())));
-            self.inspected = inspected;
-        }
-    }
-
-    fn ask_for_sketches(&mut self, effects: &mut Vec<Effect>) {
-        let sort = self.table.sort().0;
-        let mut wanted: Vec<(String, Vec<RunId>)> = Vec::new();
-        for column in self.table.columns().iter().chain(sort) {
-            if let Column::Curve(metric) | Column::Recent(metric) = column {
-                // To sort by them, they have to be known for all; to draw them, for those on screen.
-                let runs = match sort == Some(column) {
-                    true => self.table.shown().iter().map(|&i| self.rows[i].id.clone()).collect(),
-                    false => self.table.visible().cloned().collect(),
-                };
-                wanted.retain(|(known, _)| known != metric);
-                wanted.push((metric.clone(), runs));
-            }
-        }
-        for asked in &wanted {
-            if !self.sketched.contains(asked) {
-                let (metric, runs) = asked.clone();
-                effects.push(Effect::Ask(Ask::Sketch { metric, runs }));
-            }
-        }
-        self.sketched = wanted;
-    }
-
-    fn watch(&mut self, wanted: Vec<(CurveId, u32)>, effects: &mut Vec<Effect>) {
-        let round = 1 + self.curves.values().map(|held| held.wanted).max().unwrap_or(0);
-        let mut asks = Vec::new();
-        for (curve, attempt) in &wanted {
-            let held = self.curves.entry(curve.clone());
-            let held =
-                held.or_insert(Held { series: Series::default(), attempt: *attempt, wanted: 0 });
-            held.wanted = round;
-            asks.push(Watched { curve: curve.clone(), after: held.series.last_step() });
-        }
-        self.watched = wanted.into_iter().map(|(id, _)| id).collect();
-        while self.curves.len() > CURVES_KEPT.max(self.watched.len()) {
-            let oldest = self.curves.iter().min_by_key(|(_, held)| held.wanted);
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { break };
-            self.curves.remove(&oldest);
-        }
-        effects.push(Effect::Ask(Ask::Watch(asks)));
     }
 }
 

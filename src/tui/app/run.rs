@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::config::experiment::{Overrides, parse};
     use crate::grid::expand;
-    use crate::store::model::{Progress, State};
+    use crate::store::model::State;
 
     #[test]
     fn the_card_makes_the_same_run_again() {
@@ -162,28 +162,10 @@ mod tests {
             let text = std::fs::read_to_string(path).unwrap();
             for planned in expand(&parse("x.toml", &text, &Overrides::default()).unwrap()).unwrap()
             {
-                let row = RunRow {
-                    id: format!("{name}-{}", &planned.fingerprint[..8]),
-                    experiments: Vec::new(),
-                    state: State::Finished,
-                    attempt: 1,
-                    device: None,
-                    progress: Progress::default(),
-                    seed: planned.spec.seed,
-                    tags: Vec::new(),
-                    varied: planned.varied.clone(),
-                    spec: serde_json::to_value(&planned.spec).unwrap(),
-                    metrics: Default::default(),
-                    queued_at: 0,
-                    started_at: None,
-                    ended_at: None,
-                    reason: None,
-                    note: String::new(),
-                    priority: 0,
-                    pinned: false,
-                    archived: false,
-                    warning: None,
-                };
+                let id = format!("{name}-{}", &planned.fingerprint[..8]);
+                let spec = serde_json::to_value(&planned.spec).unwrap();
+                let queued = RunRow::queued(&id, planned.spec.seed, planned.varied.clone(), spec);
+                let row = RunRow { state: State::Finished, attempt: 1, ..queued };
                 let card = card(&row);
                 let toml = card.split("<<'END'\n").nth(1).unwrap().split("END\n").next().unwrap();
                 let again = parse("card.toml", toml, &Overrides::default());

@@ -197,9 +197,9 @@ mod tests {
             file(|name| vars.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned()))
         };
         assert_eq!(with(&[]), None);
-        let home = "/home/a/.config/instdisc-lab/keys.toml";
-        assert_eq!(with(&[("HOME", "/home/a")]), Some(home.into()));
-        let xdg = with(&[("HOME", "/home/a"), ("XDG_CONFIG_HOME", "/c")]);
+        let home = "/h/.config/instdisc-lab/keys.toml";
+        assert_eq!(with(&[("HOME", "/h")]), Some(home.into()));
+        let xdg = with(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")]);
         assert_eq!(xdg, Some("/c/instdisc-lab/keys.toml".into()));
         assert_eq!(with(&[("INSTDISC_LAB_KEYS", "/k"), ("HOME", "/h")]), Some("/k".into()));
     }

@@ -1,79 +1,13 @@
-//! The one table of specification keys: type, range, default, unit, where each means something, and what it is.
-//!
-//! Validation, defaults, `keys`, the filter language and the messages about mistakes all read it. A key is added by a
-//! field in `spec.rs` and a row here.
+//! The one table of specification keys. A key is added by a field in `spec.rs` and a row here.
 
-use std::fmt;
-
-use serde_json::Value;
-
-use super::ranges::{Default, Kind, above, at_least, between, from_above};
-
-/// One key of a specification.
-#[derive(Debug)]
-pub struct Key {
-    /// Dotted, as `--set` and `[grid]` name it.
-    pub name: &'static str,
-    pub kind: Kind,
-    pub default: Default,
-    /// Empty where the number has none.
-    pub unit: &'static str,
-    /// All must hold for the key to mean something; none = always.
-    pub applies: &'static [Condition],
-    pub help: &'static str,
-}
-
-/// A key means something only where another key has certain values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Condition {
-    pub key: &'static str,
-    pub accepts: Accepts,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Accepts {
-    Is(&'static str),
-    OneOf(&'static [&'static str]),
-    IsNot(&'static str),
-    Above(f64),
-    Below(f64),
-}
-
-impl Condition {
-    pub fn holds(&self, value: &Value) -> bool {
-        match self.accepts {
-            Accepts::Is(name) => value.as_str() == Some(name),
-            Accepts::OneOf(names) => value.as_str().is_some_and(|value| names.contains(&value)),
-            Accepts::IsNot(name) => value.as_str() != Some(name),
-            Accepts::Above(low) => value.as_f64().is_some_and(|x| low < x),
-            Accepts::Below(high) => value.as_f64().is_some_and(|x| x < high),
-        }
-    }
-
-    /// Whether setting the key elsewhere is a mistake. Under another objective or data set it is; a number that a
-    /// second number switches off (λ's first epoch at λ = 0) is only idle.
-    pub fn is_strict(&self) -> bool {
-        matches!(self.key, "objective.kind" | "data.dataset")
-    }
-}
-
-impl fmt::Display for Condition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.accepts {
-            Accepts::Is(name) => write!(f, "{} = {name}", self.key),
-            Accepts::OneOf(names) => write!(f, "{} = {}", self.key, names.join(" or ")),
-            Accepts::IsNot(name) => write!(f, "{} ≠ {name}", self.key),
-            Accepts::Above(low) => write!(f, "{} > {low}", self.key),
-            Accepts::Below(high) => write!(f, "{} < {high}", self.key),
-        }
-    }
-}
+use super::{Accepts, Condition, DATASETS, Key};
+use crate::config::ranges::{Default, Kind, above, at_least, between, from_above};
 
 const fn kinds(names: &'static [&'static str]) -> Condition {
     Condition { key: "objective.kind", accepts: Accepts::OneOf(names) }
 }
 
-/// Every objective, in the order of [`super::spec::ObjectiveKind`].
+/// Every objective, in the order of [`crate::config::spec::ObjectiveKind`].
 const KINDS: &[&str] = &[
     "nce",
     "nonparametric",
@@ -94,18 +28,8 @@ const NCE: Condition = kinds(&["nce"]);
 const BANKED: Condition = kinds(&["nce", "nonparametric", "parametric", "infonce"]);
 const SAMPLED: Condition = kinds(&["nce", "infonce"]);
 const COUNTED: Condition = kinds(&["nce", "infonce", "moco"]);
-const TEMPERED: Condition = kinds(&[
-    "nce",
-    "nonparametric",
-    "parametric",
-    "infonce",
-    "invaspread",
-    "exemplar",
-    "deepcluster",
-    "simclr",
-    "moco",
-    "supervised",
-]);
+const TEMPERED: Condition =
+    Condition { key: "objective.kind", accepts: Accepts::NoneOf(&["triplet", "random"]) };
 const INVASPREAD: Condition = kinds(&["invaspread"]);
 const PAIRED: Condition = kinds(&["invaspread", "triplet", "simclr"]);
 const IN_BATCH: Condition = kinds(&["invaspread", "triplet"]);
@@ -113,7 +37,7 @@ const EXEMPLAR: Condition = kinds(&["exemplar"]);
 const TRIPLET: Condition = kinds(&["triplet"]);
 const DEEPCLUSTER: Condition = kinds(&["deepcluster"]);
 const MOCO: Condition = kinds(&["moco"]);
-const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::Is("frozen") };
+const Z_FROZEN: Condition = Condition { key: "objective.z", accepts: Accepts::OneOf(&["frozen"]) };
 const PROXIMAL: Condition = Condition { key: "objective.lambda", accepts: Accepts::Above(0.0) };
 /// Sets of image files.
 const FILES: Condition = Condition {
@@ -124,48 +48,9 @@ const SIZED: Condition = Condition {
     key: "data.dataset",
     accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop", "stl10"]),
 };
-const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::Is("stl10") };
-const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::IsNot("shapes") };
+const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["stl10"]) };
+const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::NoneOf(&["shapes"]) };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
-
-/// The key called `name`.
-pub fn key(name: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.name == name)
-}
-
-/// The value at a dotted key of a resolved specification.
-pub fn value<'a>(spec: &'a Value, name: &str) -> Option<&'a Value> {
-    name.split('.').try_fold(spec, |value, part| value.get(part))
-}
-
-/// The name in `names` that a mistyped one most likely meant. A third of it may be wrong.
-pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let leaf = name.rsplit('.').next().unwrap_or(name);
-    let distance = |known: &str| {
-        let known_leaf = known.rsplit('.').next().unwrap_or(known);
-        // `tau` for `objective.tau`: the section is what people leave out.
-        let by_leaf =
-            if leaf == name { strsim::osa_distance(leaf, known_leaf) } else { usize::MAX };
-        by_leaf.min(strsim::osa_distance(name, known))
-    };
-    let best = names.into_iter().map(|known| (distance(known), known)).min_by_key(|&(d, _)| d)?;
-    (best.0.saturating_mul(3) <= name.chars().count()).then_some(best.1)
-}
-
-/// What `data.dataset` may be.
-pub const DATASETS: &[&str] = &[
-    "shapes",
-    "cifar10",
-    "cifar100",
-    "stl10",
-    "mnist",
-    "fashion_mnist",
-    "kmnist",
-    "cub200",
-    "cars196",
-    "sop",
-    "folder",
-];
 
 /// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
 /// decay and augmentation from the authors' released code, which the paper leaves open).
@@ -603,28 +488,3 @@ pub static KEYS: &[Key] = &[
         help: "feeds every random number of the run",
     },
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_default_is_allowed_and_every_condition_names_a_key() {
-        for key in KEYS {
-            if let Some(default) = key.default.value() {
-                assert_eq!(key.kind.check(&default), Some(default), "{}", key.name);
-            }
-            assert!(key.applies.iter().all(|c| super::key(c.key).is_some()), "{}", key.name);
-            assert!(!key.help.is_empty());
-        }
-    }
-
-    #[test]
-    fn the_nearest_key_is_named_with_or_without_its_section() {
-        let nearest = |name| nearest(name, KEYS.iter().map(|key| key.name));
-        assert_eq!(nearest("objective.lamda"), Some("objective.lambda"));
-        assert_eq!(nearest("lamda"), Some("objective.lambda"));
-        assert_eq!(nearest("train.lr_drop"), Some("train.lr_drops"));
-        assert_eq!(nearest("model.embedding_size"), None);
-    }
-}

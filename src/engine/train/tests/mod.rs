@@ -1,5 +1,8 @@
 //! A resumed run equals an unbroken one bit for bit, and every part of the state is needed for that.
 
+mod files;
+mod objectives;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -138,71 +141,6 @@ fn a_resumed_run_equals_an_unbroken_one_wherever_it_stopped() {
     }
 }
 
-/// Every objective by its name, with the keys that it needs at this size.
-const OBJECTIVES: [&str; 12] = [
-    r#""kind": "nce", "m": 8, "tau": 0.2, "z": "frozen", "z_batches": 2, "own_slot": "resample""#,
-    r#""kind": "nonparametric", "tau": 0.2"#,
-    r#""kind": "parametric", "tau": 0.2"#,
-    r#""kind": "infonce", "tau": 0.2, "m": 8, "own_slot": "keep""#,
-    r#""kind": "invaspread", "tau": 0.2, "views": "original_augmented", "gradient": "two_sided",
-       "diagonal": "keep", "negatives": "random""#,
-    r#""kind": "exemplar", "tau": 0.2, "transforms": 2"#,
-    r#""kind": "triplet", "margin": 0.5, "views": "two_augmented", "negatives": "hardest""#,
-    r#""kind": "deepcluster", "tau": 0.2, "clusters": 7, "reassign_every": 1"#,
-    r#""kind": "simclr", "tau": 0.2, "views": "two_augmented""#,
-    r#""kind": "moco", "tau": 0.2, "m": 50, "key_momentum": 0.9"#,
-    r#""kind": "supervised", "tau": 0.2"#,
-    r#""kind": "random""#,
-];
-
-fn with_objective(objective: &str) -> RunSpec {
-    let rest = r#""lambda": 0.0, "lambda_from": 0, "bank_momentum": 0.0, "bank_init": "random""#;
-    let mut spec = spec();
-    spec.objective = serde_json::from_str(&format!("{{{objective}, {rest}}}")).unwrap();
-    spec.train.epochs = 2;
-    spec
-}
-
-#[test]
-fn every_objective_trains_and_resumes_within_an_epoch() {
-    for objective in OBJECTIVES {
-        let spec = with_objective(objective);
-        let data = dataset(&spec);
-        let unbroken = tempfile::tempdir().unwrap();
-        let (outcome, told) = train(&spec, &data, unbroken.path(), None, None).unwrap();
-        let learns = !objective.contains("random\"") || objective.contains("negatives");
-        assert_eq!(outcome, Outcome::Finished { step: if learns { 8 } else { 0 } }, "{objective}");
-        let expected = told.values();
-        assert!(expected.keys().any(|(_, name)| name == "knn_top1"), "{objective}");
-        if !learns {
-            continue;
-        }
-        let weights = |dir: &Path| newest(dir).tensors["model.conv1.weight"].copy();
-        let dir = tempfile::tempdir().unwrap();
-        train(&spec, &data, dir.path(), None, Some(6)).unwrap();
-        assert_ne!(weights(dir.path()), weights(unbroken.path()), "{objective} does not learn");
-        let (_, after) = train(&spec, &data, dir.path(), Some(newest(dir.path())), None).unwrap();
-        assert!(after.values().iter().all(|(k, v)| expected.get(k) == Some(v)), "{objective}");
-        let (resumed, last) = (newest(dir.path()).meta, newest(unbroken.path()).meta);
-        assert_eq!(resumed, last, "hash of all tensors: {objective}");
-    }
-}
-
-#[test]
-fn the_queue_of_keys_is_needed() {
-    let spec = with_objective(OBJECTIVES[9]);
-    let data = dataset(&spec);
-    let (unbroken, dir) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    train(&spec, &data, unbroken.path(), None, None).unwrap();
-    for part in ["objective.queue", "objective.key"] {
-        train(&spec, &data, dir.path(), None, Some(6)).unwrap();
-        let mut loaded = newest(dir.path());
-        zero(&mut loaded, part);
-        train(&spec, &data, dir.path(), Some(loaded), None).unwrap();
-        assert_ne!(newest(dir.path()).meta, newest(unbroken.path()).meta, "without {part}");
-    }
-}
-
 #[test]
 fn a_resume_of_a_resume_is_no_different() {
     let spec = spec();
@@ -314,104 +252,6 @@ fn negatives_that_outnumber_the_instances_are_warned_of() {
     let ObjectiveKind::Nce { m, .. } = &mut spec.objective.kind else { unreachable!() };
     *m = 100;
     assert!(warned(&spec));
-}
-
-/// Forty PNG files of two classes to train on and eight to test on, each of its own size and colours.
-fn files(root: &Path) {
-    for (split, n) in [("train", 20), ("test", 4)] {
-        for (class, hue) in [("ant", 0u32), ("bee", 90)] {
-            let folder = root.join(split).join(class);
-            std::fs::create_dir_all(&folder).unwrap();
-            for i in 0..n {
-                let image = image::RgbImage::from_fn(24 + i, 40 - i, |x, y| {
-                    image::Rgb([hue + 5 * i, 9 * x, 6 * y].map(|value| (value % 256) as u8))
-                });
-                image.save(folder.join(format!("{i:02}.png"))).unwrap();
-            }
-        }
-    }
-}
-
-fn on_disk(root: &Path) -> RunSpec {
-    let mut spec = spec();
-    spec.data = DataSpec {
-        root: Some(root.to_owned()),
-        side: Some(16),
-        resident: Residence::Disk,
-        ..DataSpec::whole(DatasetKind::Folder)
-    };
-    spec.train.batch_size = 16;
-    spec.train.epochs = 2;
-    spec
-}
-
-#[test]
-fn a_run_on_files_goes_on_after_a_stop_as_if_nothing_had_been_read_ahead() {
-    let root = tempfile::tempdir().unwrap();
-    files(root.path());
-    // Two views of each image, one of them as it is.
-    let two_views =
-        r#""kind": "triplet", "margin": 0.5, "views": "original_augmented", "negatives": "all""#;
-    let spec = RunSpec { objective: with_objective(two_views).objective, ..on_disk(root.path()) };
-    let data = data::load(&spec.data, &Home::new("unused")).unwrap();
-    assert!(!data.train.is_resident() && !data.test.is_resident());
-    let unbroken = tempfile::tempdir().unwrap();
-    let (outcome, told) = train(&spec, &data, unbroken.path(), None, None).unwrap();
-    assert_eq!(outcome, Outcome::Finished { step: 6 });
-    assert!(told.values().contains_key(&(6, "knn_top1".to_owned())));
-    for stop_after in [1, 4] {
-        let dir = tempfile::tempdir().unwrap();
-        train(&spec, &data, dir.path(), None, Some(stop_after)).unwrap();
-        train(&spec, &data, dir.path(), Some(newest(dir.path())), None).unwrap();
-        assert_eq!(newest(dir.path()).meta, newest(unbroken.path()).meta, "after {stop_after}");
-    }
-}
-
-#[test]
-fn a_file_that_is_no_image_ends_the_run_by_name() {
-    let root = tempfile::tempdir().unwrap();
-    files(root.path());
-    let spec = on_disk(root.path());
-    std::fs::write(root.path().join("train/bee/07.png"), "no image").unwrap();
-    let data = data::load(&spec.data, &Home::new("unused")).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let error = train(&spec, &data, dir.path(), None, None).err().unwrap();
-    let text = error.to_string();
-    assert!(text.contains("train/bee/07.png: found no readable image"), "{text}");
-    assert_eq!(crate::engine::attempt::AttemptError::from(error).exit_code(), 2);
-}
-
-/// Files that already have the side: the same crops, cut by the decoder here and by matrices there.
-#[test]
-fn views_of_files_are_those_of_the_same_images_in_memory() {
-    let root = tempfile::tempdir().unwrap();
-    files(root.path());
-    let mut spec = on_disk(root.path());
-    for path in ["train", "test"].map(|split| root.path().join(split)) {
-        for class in ["ant", "bee"].map(|class| path.join(class)) {
-            for entry in std::fs::read_dir(class).unwrap() {
-                let path = entry.unwrap().path();
-                let image = image::open(&path).unwrap().resize_exact(
-                    16,
-                    16,
-                    image::imageops::FilterType::Triangle,
-                );
-                image.save(path).unwrap();
-            }
-        }
-    }
-    let disk = data::load(&spec.data, &Home::new("unused")).unwrap();
-    spec.data.resident = Residence::Memory;
-    let memory = data::load(&spec.data, &Home::new("unused")).unwrap();
-    let augment = Augment::new(&spec.augment, disk.mean, disk.std, 16, Device::Cpu);
-    let images = [&disk, &memory].map(|data| Images::new(&data.train, 16, Device::Cpu).unwrap());
-    for view in [View::Original, View::Augmented] {
-        let key = ViewKey { step: 3, number: 1, view, transform: 5 };
-        let [a, b] = images.each_ref().map(|of| of.view(&augment, 7, key, &[39, 0, 12]).unwrap());
-        let worst = (a - b).abs().max().double_value(&[]);
-        // Bytes are rounded once more on the way from disk, and jitter may stretch that.
-        assert!(worst < 3.0 / 255.0 / 0.224, "{view:?}: {worst}");
-    }
 }
 
 #[test]

@@ -1,0 +1,108 @@
+//! The ablation table.
+
+use super::*;
+
+/// λ × τ with two seeds each, one run still training, and the paper's value.
+pub(super) fn tabled(width: u16, height: u16) -> Lab {
+    let mut rows = Vec::new();
+    let mut members = Vec::new();
+    for (i, (lambda, tau, seed)) in [
+        (0, 0.07, 0),
+        (0, 0.07, 1),
+        (0, 0.2, 0),
+        (0, 0.2, 1),
+        (10, 0.07, 0),
+        (10, 0.07, 1),
+        (10, 0.2, 0),
+        (10, 0.2, 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let state = if i == 7 { State::Running } else { State::Finished };
+        let mut row = run(&format!("demo-0000000{i}"), state, lambda, seed);
+        row.varied.insert("objective.tau".into(), json!(tau));
+        row.spec = json!({"data": {"dataset": "shapes"}, "objective": {"kind": "nonparametric", "lambda": lambda, "tau": tau}, "seed": seed});
+        row.metrics.get_mut("knn_top1").unwrap().last.0 = 60.0 + i as f64;
+        members.push(json!({"run": row.id, "varied": row.varied, "variant": null, "ordinal": i}));
+        rows.push(row);
+    }
+    let reference = json!({"where": {"objective.lambda": 10, "objective.tau": 0.07}, "metric": "knn_top1", "value": 80.4, "source": "Wu et al.", "status": "recalled"});
+    let record = json!({
+        "name": "demo", "question": "Does λ help?", "text": "", "members": members,
+        "factors": ["objective.lambda", "objective.tau"], "references": [reference],
+    });
+    let mut lab = Lab::with(rows, width, height);
+    lab.event(Event::Data(Data::Records(vec![serde_json::from_value(record).unwrap()])));
+    lab.keys("3");
+    lab
+}
+
+#[test]
+fn the_ablation_table_is_live_and_complete() {
+    let mut lab = tabled(140, 40);
+    let screen = lab.screen();
+    for text in [
+        "Does λ help?",
+        "knn_top1.last (%), mean ± sample std · finished runs only · 7 of 8 runs",
+        "60.5 ± 0.7",
+        "1/2",
+        "baseline",
+        "+4.0",
+        "80.4 (recalled)",
+        "paper: Wu et al. (recalled)",
+        "knn_top1.last by objective.lambda",
+    ] {
+        assert!(screen.contains(text), "{text} in\n{screen}");
+    }
+    lab.keys("i");
+    assert!(lab.screen().contains("66.5 ± 0.7"), "{}", lab.screen());
+    lab.keys("i j b");
+    assert!(lab.screen().contains("-2.0"), "{}", lab.screen());
+    lab.keys("b v m s");
+    assert!(lab.screen().contains("loss.best"), "{}", lab.screen());
+    for (width, height) in [(80, 24), (60, 16), (300, 100)] {
+        let screen = tabled(width, height).screen();
+        assert!(screen.contains("60.5 ± 0.7"), "{width}x{height}\n{screen}");
+    }
+}
+
+#[test]
+fn a_factor_goes_across_and_the_cursor_goes_through_the_cells() {
+    let mut lab = tabled(140, 40);
+    lab.keys("c c j");
+    let screen = lab.screen();
+    assert!(screen.contains("tau = 0.07") && screen.contains("tau = 0.2"), "{screen}");
+    lab.keys("enter");
+    assert_eq!(lab.app.tab, Tab::Charts);
+    let shown: Vec<&str> = lab.app.shown().iter().map(|run| run.row.id.as_str()).collect();
+    assert_eq!(shown, ["demo-00000002", "demo-00000003"]);
+}
+
+#[test]
+fn the_table_is_copied_and_saved_in_every_format() {
+    let mut lab = tabled(140, 40);
+    let copied = |lab: &Lab| {
+        lab.asked.iter().rev().find_map(|effect| match effect {
+            Effect::Copy(text) => Some(text.clone()),
+            _ => None,
+        })
+    };
+    for (key, text) in [
+        ("y", "LAMBDA"),
+        ("c", "objective.lambda,"),
+        ("m", "| lambda |"),
+        ("l", "\\toprule"),
+        ("j", "\"rows\": ["),
+    ] {
+        assert!(lab.keys(&format!("y {key}")).screen().contains("✓ copied"));
+        let copied = copied(&lab).unwrap();
+        assert!(copied.contains(text), "{text} in {copied}");
+    }
+    assert!(lab.keys("w").screen().contains("m save-markdown"), "what may follow is shown");
+    lab.keys("l");
+    let saved = lab.asked.iter().any(|effect| {
+        matches!(effect, Effect::Ask(Ask::Save { file, text }) if file == "demo-knn_top1.last.tex" && text.contains("80.4"))
+    });
+    assert!(saved, "{:?}", lab.asked.last());
+}

@@ -1,0 +1,70 @@
+//! One run whole.
+
+use super::ablations::tabled;
+use super::*;
+
+#[test]
+fn the_run_screen_shows_one_run_whole() {
+    let mut lab = tabled(140, 60);
+    lab.keys("1 b j 5");
+    assert!(lab.asked.contains(&Effect::Ask(Ask::Inspect(Some("demo-00000001".into())))));
+    let history = crate::store::StateChange {
+        at: 5000,
+        attempt: 1,
+        from: Some(State::Queued),
+        to: State::Starting,
+        reason: Some("a worker took it".into()),
+        by: "cpu-0".into(),
+    };
+    let detail = Detail {
+        run: "demo-00000001".into(),
+        path: "/lab/runs/demo-00000001".into(),
+        history: vec![history],
+        env: Some(json!({"code": {"revision": "abc123", "dirty": false}})),
+        ..Detail::default()
+    };
+    lab.event(Event::Data(Data::Detail(Box::new(detail))));
+    let screen = lab.screen();
+    for text in [
+        "against the baseline demo-00000000",
+        "1   (0)",
+        "revision abc123, dirty false",
+        "starting by cpu-0: a worker took it",
+        "/lab/runs/demo-00000001",
+        "nothing written",
+    ] {
+        assert!(screen.contains(text), "{text} in\n{screen}");
+    }
+    lab.keys("y");
+    let copied = lab.asked.iter().any(|effect| {
+        matches!(effect, Effect::Copy(text) if text.contains("instdisc-lab run demo-00000001.toml"))
+    });
+    assert!(copied);
+    lab.keys("e h i enter");
+    let note = Request::Note { runs: vec!["demo-00000001".into()], text: "hi".into() };
+    assert_eq!(lab.last_request(), Some(&note));
+    lab.keys("] esc");
+    assert!(lab.asked.contains(&Effect::Ask(Ask::Inspect(Some("demo-00000002".into())))));
+    assert_eq!(lab.asked.last(), Some(&Effect::Ask(Ask::Inspect(None))), "nobody looks any more");
+}
+
+#[test]
+fn the_log_follows_and_is_searched() {
+    let mut lab = tabled(80, 24);
+    lab.keys("5 l");
+    let mut lines: Vec<String> = (0..100).map(|i| format!("line {i}")).collect();
+    lines[30].push_str(" ERROR: no space left");
+    lab.event(Event::Data(Data::Log(Log { run: "demo-00000000".into(), lines: lines.clone() })));
+    assert!(lab.screen().contains("line 99") && lab.screen().contains("following"));
+    lab.keys("/ e r r o r enter");
+    assert!(lab.screen().contains("line 30 ERROR: no space left"), "{}", lab.screen());
+    assert!(!lab.screen().contains("line 99"));
+    lab.keys("n N");
+    assert!(lab.screen().contains("line 31 of 100"), "{}", lab.screen());
+    lab.keys("f");
+    lines.push("line 100".into());
+    lab.event(Event::Data(Data::Log(Log { run: "demo-00000000".into(), lines })));
+    assert!(lab.screen().contains("line 100"));
+    lab.keys("/ ctrl-u z z z enter");
+    assert!(lab.screen().contains("no line of the log contains"));
+}
