@@ -118,7 +118,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     let here = Environment::here(&spec.train, device);
     let known = Environment::read(&dir.env()).filter(|_| !attempt.fresh);
     let mut environment = known.clone().unwrap_or_else(|| here.clone());
-    pin_threads(environment.threads);
+    device::pin_threads(environment.threads);
 
     let data = data::load(&spec.data, &home_of(dir))?;
     if !environment.data_fingerprint.is_empty() && environment.data_fingerprint != data.fingerprint
@@ -211,12 +211,6 @@ fn newest_checkpoint(attempt: &Attempt) -> (Option<Loaded>, Vec<String>) {
         checkpoint::set_aside_after(&dir, from.as_ref().map_or(0, |loaded| loaded.meta.step));
     }
     (from, damaged)
-}
-
-pub(super) fn pin_threads(threads: u32) {
-    tch::set_num_threads(threads as i32);
-    // Already built means a second attempt in this process, as tests make it: the pool then stays as it is.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
 }
 
 fn warnings(data: &Dataset, damaged: Vec<String>, step: u64) -> Vec<Warn> {

@@ -1,6 +1,6 @@
 //! What the trainer computes on: device, arithmetic and threads, resolved once at a run's first start.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::models::Arithmetic;
 use crate::config::spec::Precision;
@@ -95,6 +95,25 @@ pub fn threads(threads: u32) -> u32 {
     }
     let available = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     physical_cores().map_or(available, |cores| cores.min(available)).max(1)
+}
+
+/// Lets libtorch and our own loops use `threads` threads, to be called before the first computation.
+///
+/// MKL chooses its vector functions' kernels at the first call. When two threads make that call at once, one of them may
+/// get another kernel, and the last bits of the first `exp` differ from run to run: seen with libtorch 2.11 in 5 of 180
+/// starts with two threads, always in the same way, and in `exp` alone among all tensors of the first step. So one thread
+/// makes the first call.
+pub fn pin_threads(threads: u32) {
+    let settle = |kind| {
+        let some = Tensor::ones([16], (kind, Device::Cpu)); // (16), too few to be shared out
+        let _ = (some.exp(), some.log(), some.log1p(), some.expm1(), some.tanh(), some.erf());
+        let _ = (some.sin(), some.cos(), some.sqrt());
+    };
+    settle(Kind::Float);
+    settle(Kind::Double);
+    tch::set_num_threads(threads as i32);
+    // Already built means a second attempt in this process, as tests make it: the pool then stays as it is.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
 }
 
 /// Distinct (package, core) pairs in `/proc/cpuinfo`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tch::Tensor;
 
-use super::attempt::{AttemptError, home_of, lock, pin_threads, read_spec};
+use super::attempt::{AttemptError, home_of, lock, read_spec};
 use super::checkpoint::{self, Loaded};
 use super::device;
 use super::encoder::Encoder;
@@ -76,7 +76,7 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let device = device::parse(&request.device).map_err(AttemptError::from)?;
     let here = Environment::here(&spec.train, device);
     let environment = Environment::read(&request.dir.env()).unwrap_or(here);
-    pin_threads(environment.threads);
+    device::pin_threads(environment.threads);
     let loaded = find(request)?;
 
     say("loading images");

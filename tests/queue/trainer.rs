@@ -60,3 +60,31 @@ fn a_run_that_was_killed_paused_and_orphaned_has_the_unbroken_curve() {
     let last = |run: &instdisc_lab::store::RunRow| run.metrics["knn_top1"].last;
     assert_eq!(last(&run), last(&whole));
 }
+
+/// Two threads, and tensors large enough to be shared out between them.
+#[test]
+fn with_two_threads_a_run_that_was_killed_has_the_unbroken_curve() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("shared", &[0.0]);
+    let two = [
+        "train.threads=2",
+        "train.batch_size=64",
+        "train.epochs=8",
+        "data.fraction=0.05",
+        "objective.kind=nce",
+        "objective.m=512",
+    ];
+    let sets: Vec<&str> = two.iter().flat_map(|&set| ["--set", set]).collect();
+    lab.ok(&[&["run", file.to_str().unwrap()], &sets[..]].concat());
+    let whole = lab.runs().remove(0);
+    assert_eq!(whole.state, State::Finished, "{:?}", whole.reason);
+
+    let id = lab.queue(&file, &[&["--again"], &sets[..]].concat()).remove(0);
+    let first = trainer(&lab, &id, 1);
+    let saved = || lab.ask(async |store| store.checkpoints(&id).await);
+    wait_for("the first checkpoint", || !saved().is_empty());
+    kill(first);
+    lab.wait_for_state(&id, State::Finished);
+    assert_eq!(lab.run(&id).attempt, 2);
+    assert_eq!(curve(&lab, &id), curve(&lab, &whole.id));
+}

@@ -98,6 +98,8 @@ impl Lab {
         let mut command = Command::new(env!("CARGO_BIN_EXE_instdisc-lab"));
         command.env("INSTDISC_LAB_HOME", self.home().root());
         command.env("INSTDISC_TRAIN", &self.trainer);
+        // Tests share the cores: threads that wait for one another by spinning take most of what there is.
+        command.env("OMP_WAIT_POLICY", "PASSIVE");
         command.current_dir(self.path()).stdin(Stdio::null()).args(args);
         command
     }
