@@ -26,7 +26,8 @@ pub struct Args {
     /// Run ids, or beginnings of them that fit no other.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
-    /// Which evaluations, of knn, svm, linear, layers, retrieval, diagnostics; all of them without.
+    /// Which evaluations, of knn, svm, linear, layers, retrieval, diagnostics, finetune; without, all but finetune,
+    /// which trains for minutes.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     what: Vec<String>,
     /// Step of the checkpoint; the newest without.
@@ -85,8 +86,8 @@ impl Args {
                 return Err(bad_input(format!("--what: found {name}, allowed: {allowed}")));
             }
         }
-        let all = || Evaluation::ALL.map(|it| it.name().to_owned()).to_vec();
-        Ok(if self.what.is_empty() { all() } else { self.what.clone() }.join(","))
+        let usual = || Evaluation::USUAL.map(|it| it.name().to_owned()).to_vec();
+        Ok(if self.what.is_empty() { usual() } else { self.what.clone() }.join(","))
     }
 
     fn check_data_set(&self) -> Result<()> {

@@ -1,7 +1,10 @@
 //! The evaluations that can be asked of a finished run, by name.
 
-/// What can be measured of an encoder from a checkpoint, without training it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+use serde::{Deserialize, Serialize};
+
+/// What can be measured of an encoder from a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Evaluation {
     Knn,
     Svm,
@@ -9,10 +12,26 @@ pub enum Evaluation {
     Layers,
     Retrieval,
     Diagnostics,
+    Finetune,
 }
 
+/// Of [`Evaluation::ALL`], in that order.
+pub const NAMES: [&str; 7] =
+    ["knn", "svm", "linear", "layers", "retrieval", "diagnostics", "finetune"];
+
 impl Evaluation {
-    pub const ALL: [Evaluation; 6] = [
+    pub const ALL: [Evaluation; 7] = [
+        Evaluation::Knn,
+        Evaluation::Svm,
+        Evaluation::Linear,
+        Evaluation::Layers,
+        Evaluation::Retrieval,
+        Evaluation::Diagnostics,
+        Evaluation::Finetune,
+    ];
+
+    /// Without being told otherwise: everything that trains no network.
+    pub const USUAL: [Evaluation; 6] = [
         Evaluation::Knn,
         Evaluation::Svm,
         Evaluation::Linear,
@@ -22,14 +41,7 @@ impl Evaluation {
     ];
 
     pub fn name(self) -> &'static str {
-        match self {
-            Evaluation::Knn => "knn",
-            Evaluation::Svm => "svm",
-            Evaluation::Linear => "linear",
-            Evaluation::Layers => "layers",
-            Evaluation::Retrieval => "retrieval",
-            Evaluation::Diagnostics => "diagnostics",
-        }
+        NAMES[self as usize]
     }
 
     /// What it measures, in one line.
@@ -45,10 +57,26 @@ impl Evaluation {
             Evaluation::Diagnostics => {
                 "alignment, uniformity, RankMe, spread, age of the memory bank"
             }
+            Evaluation::Finetune => {
+                "the network fine-tuned on 1, 2, 5, 10 and 20 % of the labels, 70 epochs each"
+            }
         }
     }
 
     pub fn named(name: &str) -> Option<Evaluation> {
         Evaluation::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_files_hold() {
+        for evaluation in Evaluation::ALL {
+            assert_eq!(serde_json::to_value(evaluation).unwrap(), evaluation.name());
+            assert_eq!(Evaluation::named(evaluation.name()), Some(evaluation));
+        }
     }
 }

@@ -13,6 +13,8 @@ pub enum Kind {
     },
     Float(Range),
     Choice(&'static [&'static str]),
+    /// Some of these, or none; a specification holds them in this order, each once.
+    Choices(&'static [&'static str]),
     Floats(Range),
     /// Names; at least one.
     Texts,
@@ -86,6 +88,12 @@ impl Kind {
             Kind::Choice(names) => {
                 value.as_str().filter(|name| names.contains(name)).map(Value::from)
             }
+            Kind::Choices(names) => {
+                let found: Option<Vec<&str>> =
+                    value.as_array()?.iter().map(Value::as_str).collect();
+                let found = found.filter(|found| found.iter().all(|name| names.contains(name)))?;
+                Some(names.iter().copied().filter(|name| found.contains(name)).collect())
+            }
             Kind::Floats(range) => value.as_array()?.iter().map(|x| number(x, range)).collect(),
             Kind::Texts => {
                 let items = value.as_array()?;
@@ -104,6 +112,7 @@ impl Kind {
             Kind::Int { low, high } => format!("a whole number from {low} to {high}"),
             Kind::Float(range) => range.words(),
             Kind::Choice(names) => names.join(", "),
+            Kind::Choices(names) => format!("a list of {}", names.join(", ")),
             Kind::Floats(range) => format!("a list, each item {}", range.words()),
             Kind::Texts => "a list of one or more names".to_owned(),
             Kind::Path => "a path".to_owned(),
@@ -121,6 +130,7 @@ impl Kind {
             Kind::Int { .. } => "integer",
             Kind::Float(_) => "float",
             Kind::Choice(_) => "choice",
+            Kind::Choices(_) => "choices",
             Kind::Floats(_) => "floats",
             Kind::Texts => "names",
             Kind::Path => "path",
@@ -187,6 +197,17 @@ mod tests {
             assert_eq!([0.0, 0.5, 1.0].map(|x| range.contains(x)), expected, "{words}");
             assert!(!range.contains(f64::NAN) && !range.contains(f64::INFINITY));
         }
+    }
+
+    #[test]
+    fn choices_have_one_spelling() {
+        let kind = Kind::Choices(&["a", "b", "c"]);
+        assert_eq!(kind.check(&json!(["c", "a", "c"])), Some(json!(["a", "c"])));
+        assert_eq!(kind.check(&json!([])), Some(json!([])));
+        assert_eq!(
+            [json!(["a", "d"]), json!("a"), json!([1])].map(|v| kind.check(&v)),
+            [None, None, None]
+        );
     }
 
     #[test]

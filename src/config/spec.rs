@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::evaluation::Evaluation;
+
 /// One run, resolved: `spec.json` in its directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -374,4 +376,7 @@ pub struct EvalSpec {
     pub knn_tau: f64,
     /// Epochs between evaluations; the last epoch is always evaluated.
     pub every: u32,
+    /// Evaluations that the run itself makes when it has trained to the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub finally: Vec<Evaluation>,
 }

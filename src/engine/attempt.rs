@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{self, Loaded};
 use super::device::{self, DeviceError};
 use super::environment::Environment;
+use super::examine::{self, ExamineError, Examinee};
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
@@ -51,6 +52,8 @@ pub enum AttemptError {
     #[error(transparent)]
     Train(#[from] TrainError),
     #[error(transparent)]
+    Examine(#[from] ExamineError),
+    #[error(transparent)]
     Journal(#[from] WriteError),
     #[error("internal fault: {0}")]
     Panic(String),
@@ -76,6 +79,7 @@ impl AttemptError {
             AttemptError::Spec { .. }
             | AttemptError::Device(_)
             | AttemptError::Data(_)
+            | AttemptError::Examine(_)
             | AttemptError::Train(
                 TrainError::DataChanged { .. }
                 | TrainError::Model(_)
@@ -131,6 +135,10 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
     }
 
+    if !spec.eval.finally.is_empty() {
+        examine::check(&spec.eval.finally, &data, "eval.finally")?;
+    }
+
     let (from, damaged) = newest_checkpoint(attempt);
     let resumed_step = from.as_ref().map_or(0, |loaded| loaded.meta.step);
     let origin = Instant::now();
@@ -164,7 +172,22 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     for warning in warnings(&data, damaged, resumed_step) {
         journal.write(Event::Warn(warning))?;
     }
-    Ok(trainer.run(&mut journal)?)
+    let outcome = trainer.run(&mut journal)?;
+    let Outcome::Finished { step } = outcome else { return Ok(outcome) };
+    if spec.eval.finally.is_empty() {
+        return Ok(outcome);
+    }
+    drop(trainer);
+    let loaded = checkpoint::load(&checkpoints, step).map_err(ExamineError::Damaged)?;
+    let (trained_on, arithmetic) = (&data, environment.arithmetic());
+    let examinee =
+        Examinee { spec: &spec, trained_on, other: None, device, arithmetic, loaded: &loaded };
+    match examinee.examine(&spec.eval.finally, &|_| !(attempt.stop)())? {
+        Some(findings) => examinee.tell(journal, &findings)?,
+        // The last checkpoint is there: the next start has only this left to do.
+        None => return Ok(Outcome::Stopped { step }),
+    }
+    Ok(outcome)
 }
 
 /// Held for the attempt's whole life; the kernel drops it on any death.

@@ -34,13 +34,11 @@ impl Encoder {
         trained_on: &Dataset,
         device: Device,
         arithmetic: Arithmetic,
-        Loaded { tensors, .. }: &Loaded,
+        loaded: &Loaded,
     ) -> Result<Encoder, String> {
-        let mut params = Params::new(device);
-        let model = Model::new(&spec.model, trained_on.side, arithmetic, spec.seed, &mut params)
-            .map_err(|error| error.to_string())?;
-        params.freeze();
-        params.fill(|name| tensors.get(&format!("model.{name}")).map(Tensor::shallow_clone))?;
+        let nothing = |_: &Model, _: &mut Params| ();
+        let (params, model, ()) =
+            network(spec, trained_on.side, arithmetic, device, loaded, nothing)?;
         let Dataset { mean, std, side, .. } = *trained_on;
         let augment = Augment::new(&spec.augment, mean, std, side, device);
         Ok(Encoder { params, model, augment, device, seed: spec.seed })
@@ -103,6 +101,34 @@ impl Encoder {
             tch::no_grad(|| self.model.forward(&self.params, &images, Mode::Eval).embedding)
         }))
     }
+}
+
+/// The network of a run as of a checkpoint, for images of `side` pixels, and what `more` declares beside it, which keeps
+/// its initial values.
+///
+/// # Errors
+/// The tensor that is missing or has another shape.
+pub(super) fn network<T>(
+    spec: &RunSpec,
+    side: usize,
+    arithmetic: Arithmetic,
+    device: Device,
+    Loaded { tensors, .. }: &Loaded,
+    more: impl FnOnce(&Model, &mut Params) -> T,
+) -> Result<(Params, Model, T), String> {
+    let mut params = Params::new(device);
+    let model = Model::new(&spec.model, side, arithmetic, spec.seed, &mut params)
+        .map_err(|error| error.to_string())?;
+    let n_params = params.len();
+    let more = more(&model, &mut params);
+    params.freeze();
+    let own: Vec<(String, Tensor)> = params.named(params.flat()).split_off(n_params);
+    params.fill(|name| {
+        let saved = || tensors.get(&format!("model.{name}")).map(Tensor::shallow_clone);
+        let own = own.iter().find(|(known, _)| known == name);
+        own.map(|(_, tensor)| tensor.copy()).or_else(saved)
+    })?;
+    Ok((params, model, more))
 }
 
 /// (B, C, H, W) → (B, C·s·s), s ≤ H.

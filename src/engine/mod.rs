@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod evaluate;
+pub mod examine;
 pub mod train;
 
 pub mod augment;
@@ -22,4 +23,5 @@ pub mod device;
 pub mod encoder;
 pub mod environment;
 pub mod eval;
+pub mod finetune;
 pub mod recorder;

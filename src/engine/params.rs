@@ -112,11 +112,16 @@ impl Params {
         &self.flat
     }
 
-    /// Gradient of a scalar loss with respect to [`Params::flat`], `(P,)`.
+    /// Gradient of a scalar loss with respect to [`Params::flat`], `(P,)`; zero where the loss does not depend on it.
     pub fn gradient(&self, loss: &Tensor) -> Tensor {
         let leaves: Vec<&Tensor> = self.params.iter().map(|p| &p.leaf).collect();
         let grads = Tensor::run_backward(&[loss], &leaves, false, false);
-        let parts: Vec<Tensor> = grads.iter().map(storage_order).collect();
+        let none = |param: &Param| Tensor::zeros([param.len], (Kind::Float, self.device));
+        let part = |(grad, param): (&Tensor, &Param)| match grad.defined() {
+            true => storage_order(grad),
+            false => none(param),
+        };
+        let parts: Vec<Tensor> = grads.iter().zip(&self.params).map(part).collect();
         Tensor::cat(&parts, 0)
     }
 
@@ -227,5 +232,15 @@ mod tests {
         let loss = (params.get(w) * &weights).sum(Kind::Float);
         let gradient = params.gradient(&loss);
         assert_eq!(params.named(&gradient)[0].1, weights);
+    }
+
+    #[test]
+    fn what_a_loss_does_not_see_has_no_gradient() {
+        let mut params = Params::new(Device::Cpu);
+        let w = params.add("w", ramp(&[3]));
+        let _unused = params.add("unused", ramp(&[2]));
+        params.freeze();
+        let gradient = params.gradient(&params.get(w).sum(Kind::Float));
+        assert_eq!(gradient, Tensor::from_slice(&[1f32, 1.0, 1.0, 0.0, 0.0]));
     }
 }

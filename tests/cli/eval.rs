@@ -52,6 +52,26 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     assert_eq!(after.metrics["nmi"].unit, "%");
 }
 
+/// A run that asks for it evaluates itself, and finds what anybody finds who asks afterwards.
+#[test]
+fn a_run_evaluates_itself_when_it_has_trained_to_the_end() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("self", &[0.0]);
+    let finally = "eval.finally=[\"retrieval\", \"svm\", \"finetune\"]";
+    lab.ok(&["run", file.to_str().unwrap(), "--set", finally]);
+    let run = lab.runs().remove(0);
+    assert_eq!(run.state, State::Finished, "{:?}", run.reason);
+    let found = json(&lab, &["eval", &run.id, "--what", "svm,retrieval,finetune"]);
+    for name in ["svm_top1", "recall_at_1", "finetune_top1/labels=0.2"] {
+        let again = found.as_array().unwrap().iter().find(|finding| finding["metric"] == name);
+        let points = lab.ask(async |store| store.curve(&run.id, name, None).await);
+        let before = run.metrics[name].last.0;
+        assert_eq!(again.unwrap()["value"], before, "{name}");
+        // Asked for twice, counted once.
+        assert_eq!(points.iter().map(|point| point.value).collect::<Vec<_>>(), [before], "{name}");
+    }
+}
+
 #[test]
 fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
     let lab = Lab::new().with_real_trainer();
@@ -60,7 +80,7 @@ fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
     for (args, said) in [
         (
             &["--what", "svn"][..],
-            "--what: found svn, allowed: knn, svm, linear, layers, retrieval, diagnostics",
+            "--what: found svn, allowed: knn, svm, linear, layers, retrieval, diagnostics, finetune",
         ),
         (&["--on", "cifar"][..], "--on: found cifar, allowed: shapes, cifar10"),
         (&["--what", "knn"][..], "found no checkpoint, allowed: a run that has trained"),

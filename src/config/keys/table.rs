@@ -1,6 +1,7 @@
 //! The one table of specification keys. A key is added by a field in `spec.rs` and a row here.
 
 use super::{Accepts, Condition, DATASETS, Key};
+use crate::config::evaluation::NAMES;
 use crate::config::ranges::{Default, Kind, above, at_least, between, from_above};
 
 const fn kinds(names: &'static [&'static str]) -> Condition {
@@ -478,6 +479,14 @@ pub static KEYS: &[Key] = &[
         unit: "epochs",
         applies: &[],
         help: "epochs between evaluations; the last epoch is always evaluated",
+    },
+    Key {
+        name: "eval.finally",
+        kind: Kind::Choices(&NAMES),
+        default: Default::Absent,
+        unit: "",
+        applies: &[],
+        help: "what the run evaluates when it has trained to the end, as `eval --what` does",
     },
     Key {
         name: "seed",

@@ -14,6 +14,7 @@ use super::{diagnostics, logistic, retrieval, svm};
 use crate::config::evaluation::Evaluation;
 use crate::engine::cluster::{kmeans, nmi};
 use crate::engine::eval::encode::to_vec;
+use crate::engine::finetune::{self, Tuned};
 use crate::engine::models::Encoded;
 use crate::journal::event::{Better, MetricInfo};
 use crate::random::{self, Purpose};
@@ -51,6 +52,8 @@ pub struct Subject<'a> {
     pub views: [Tensor; 2],
     /// The training bank, (n, D), where `train` is what it was trained on.
     pub bank: Option<Tensor>,
+    /// What fine-tuning reached on shares of the labels. Empty where nobody asks.
+    pub tuned: &'a [Tuned],
     /// Appended to every name: `@cifar10` for another data set than the run's own.
     pub suffix: String,
 }
@@ -73,6 +76,7 @@ impl Subject<'_> {
             Evaluation::Layers => self.feature_maps(),
             Evaluation::Retrieval => self.retrieval(),
             Evaluation::Diagnostics => self.diagnostics(),
+            Evaluation::Finetune => self.finetuned(),
         }
     }
 
@@ -171,6 +175,17 @@ impl Subject<'_> {
             self.classify_by(&metric, layer, "l2", &MAP_L2, &settings, logistic::fit)
         };
         self.maps.iter().map(probe).collect()
+    }
+
+    fn finetuned(&self) -> Vec<Finding> {
+        let of = |tuned: &Tuned| {
+            let settings = json!({
+                "labels": tuned.n_labels, "share": tuned.share, "epochs": finetune::EPOCHS, "lr": finetune::LR,
+                "classifier": "linear, on the pooled features, learned with the network",
+            });
+            self.percent(&format!("finetune_top1/labels={}", tuned.share), tuned.top1, settings)
+        };
+        self.tuned.iter().map(of).collect()
     }
 
     /// Fits a classifier to embedding and pooled features, under these names.

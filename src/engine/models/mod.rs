@@ -149,6 +149,11 @@ impl Model {
         Ok(Self { backbone, name, head, head_name, head_norm, n_params, n_buffers })
     }
 
+    /// C, the number of features that the head reads.
+    pub fn n_features(&self) -> i64 {
+        self.backbone.features()
+    }
+
     /// `images` is (B, 3, S, S) fp32, normalised.
     pub fn forward(&self, params: &Params, images: &Tensor, mode: Mode) -> Encoded {
         let pooled = self.backbone.forward(params, images, mode, &mut |_, _| {}); // (B, C)

@@ -2,6 +2,7 @@
 
 mod files;
 mod objectives;
+mod tuned;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
