@@ -4,7 +4,7 @@
 CARGO ?= cargo
 LAB = $(or $(CARGO_TARGET_DIR),target)/release/instdisc-lab
 
-.PHONY: demo build test test-faults check libtorch
+.PHONY: demo build test test-faults bench check libtorch
 
 # Queues the λ sweep on the built-in images and opens the screen on it; without a terminal it prints as it goes and ends
 # with the ablation table.
@@ -25,6 +25,12 @@ test: libtorch
 # as they load the machine on purpose. A failure prints the seed that gives it back: INSTDISC_FAULT_SEED=… make test-faults.
 test-faults: libtorch
 	@INSTDISC_FAULTS=long $(CARGO) test --locked --test lab -- faults:: --nocapture --test-threads 2
+
+# Ours and the peers in turn, about 15 minutes on two cores: the table, and target/bench/summary.json. Peers that cannot be
+# installed are said, and ours is then measured alone. Some of it: make bench ONLY="log_ingest tui_key".
+bench: build
+	@scripts/peers.sh >/dev/null || echo "the peers could not be installed; going on without them" >&2
+	@scripts/bench.py $(ONLY)
 
 # What a change has to pass besides the tests. The second clippy is the viewer that builds without libtorch.
 check: libtorch

@@ -1,7 +1,6 @@
 //! `runs [FILTER]`.
 
 use color_eyre::eyre::Result;
-use serde_json::Value;
 
 use super::{Context, Exit, FormatArg, print};
 use crate::filter::Filter;
@@ -35,7 +34,7 @@ impl Args {
         let mut found = everything(context).await?;
         found.retain(|run| (all || !run.archived) && filter.matches(run));
         let text = match self.format.format {
-            Format::Json => format!("{:#}\n", found.iter().map(runs::json).collect::<Value>()),
+            Format::Json => runs::json_text(&found)?,
             format => runs::table(&found).render(format),
         };
         print(&text)?;

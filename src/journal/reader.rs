@@ -5,12 +5,13 @@
 //! in bounded pieces, however large it is. A journal only ever grows beyond its last whole line, so one that has become
 //! shorter than what was already read was tampered with, and that is an error: nothing is thrown away for it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::event::{Event, Line, VERSION};
+use super::event::{Event, Line, Number, Point, VERSION};
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
@@ -218,9 +219,39 @@ fn parse(from: Position, bytes: &[u8]) -> Batch {
     batch
 }
 
+/// How our own writer begins a point: nearly every line of a journal.
+const POINT: &[u8] = br#"{"v":1,"t":"point","#;
+
+/// A point line field by field. That an event's name decides its shape makes serde keep every line in between, which takes
+/// longer than all of the rest.
+#[derive(serde::Deserialize)]
+struct PointLine {
+    v: u32,
+    step: u64,
+    epoch: f64,
+    sec: f64,
+    m: BTreeMap<String, Number>,
+    attempt: u32,
+    seq: u64,
+    at: i64,
+}
+
+/// A point as our own writer puts it; `None` for anything else, also for what only looks like one.
+fn plain_point(text: &[u8]) -> Option<Line> {
+    let found = text.starts_with(POINT).then(|| serde_json::from_slice::<PointLine>(text).ok());
+    let PointLine { v, step, epoch, sec, m, attempt, seq, at } = found??;
+    (v == VERSION).then_some(Line {
+        v,
+        event: Event::Point(Point { step, epoch, sec, m }),
+        attempt,
+        seq,
+        at,
+    })
+}
+
 /// One line; `None` for one of a later version, or of an event not known here.
 fn line(text: &[u8]) -> Result<Option<Line>, String> {
-    match serde_json::from_slice::<Line>(text) {
+    match plain_point(text).map_or_else(|| serde_json::from_slice::<Line>(text), Ok) {
         Ok(Line { event: Event::Unknown, .. }) => Ok(None),
         Ok(line) if VERSION < line.v => Ok(None),
         Ok(line) => match line.flaw() {
@@ -237,6 +268,28 @@ fn line(text: &[u8]) -> Result<Option<Line>, String> {
                 Ok(Version { v }) if VERSION < v => Ok(None),
                 _ => Err(error.to_string()),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_way_reads_what_the_writer_writes_and_nothing_else() {
+        let m = [("loss", 0.1), ("z", f64::NAN), ("lr", f64::INFINITY), ("n", -0.0)];
+        let m = m.map(|(name, value)| (name.to_owned(), Number(value))).into();
+        let event = Event::Point(Point { step: 7, epoch: 0.5, sec: 1e-3, m });
+        let line = Line { v: VERSION, event, attempt: 2, seq: 9, at: -5 };
+        let text = serde_json::to_string(&line).unwrap();
+        assert_eq!(plain_point(text.as_bytes()).as_ref(), Some(&line));
+        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        let doubled = text.replace("\"seq\":9", "\"seq\":9,\"seq\":8");
+        for other in
+            ["", "{}", &text[..text.len() - 1], &text.replace("\"v\":1", "\"v\":2"), &doubled]
+        {
+            assert_eq!(plain_point(other.as_bytes()), None, "{other}");
         }
     }
 }

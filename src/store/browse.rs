@@ -81,7 +81,7 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: five queries, put together here. Asked for as a range of keys, as that is what an
+/// All runs, or the one with `key`: six queries, put together here. Asked for as a range of keys, as that is what an
 /// index serves in both cases.
 async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
     let (first, last) = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
@@ -96,13 +96,21 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
         place.insert(row.try_get::<i64, _>(0)?, runs.len());
         runs.push(bare(&row)?);
     }
+    // Names and units are few and summaries many: joined here, no text is copied for each of them.
+    let mut metrics: HashMap<i64, (String, String, Better)> = HashMap::new();
+    let query = sqlx::query("SELECT key, name, unit, better FROM metric");
+    for row in query.fetch_all(&mut *view).await? {
+        metrics
+            .insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, better(row.try_get(3)?)?));
+    }
     let query = sqlx::query(
-        "SELECT run, name, unit, better, last, last_flag, last_step, best, best_step
-           FROM summary JOIN metric ON metric.key = summary.metric WHERE run BETWEEN ? AND ?",
+        "SELECT run, metric, last, last_flag, last_step, best, best_step
+           FROM summary WHERE run BETWEEN ? AND ?",
     );
     for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
-        runs[at].metrics.insert(row.try_get(1)?, summary(&row)?);
+        let Some((name, unit, better)) = metrics.get(&row.try_get(1)?) else { continue };
+        runs[at].metrics.insert(name.clone(), summary(&row, unit, *better)?);
     }
     let query = sqlx::query(
         "SELECT run, name, varied FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
@@ -164,14 +172,14 @@ fn bare(row: &SqliteRow) -> Result<RunRow> {
     })
 }
 
-fn summary(row: &SqliteRow) -> Result<Summary> {
+fn summary(row: &SqliteRow, unit: &str, better: Better) -> Result<Summary> {
     Ok(Summary {
-        last: Number(value_of(row.try_get(4)?, row.try_get(5)?)),
-        last_step: row.try_get(6)?,
-        best: row.try_get(7)?,
-        best_step: row.try_get(8)?,
-        unit: row.try_get(2)?,
-        better: better(row.try_get(3)?)?,
+        last: Number(value_of(row.try_get(2)?, row.try_get(3)?)),
+        last_step: row.try_get(4)?,
+        best: row.try_get(5)?,
+        best_step: row.try_get(6)?,
+        unit: unit.to_owned(),
+        better,
     })
 }
 

@@ -114,9 +114,10 @@ impl App {
     /// First and last place along the axis over every curve on screen.
     pub fn x_extent(&self) -> Option<(f64, f64)> {
         let mut extent: Option<(f64, f64)> = None;
+        let metrics = self.metrics_on_screen();
         for run in self.shown() {
-            for metric in self.metrics_on_screen() {
-                let series = self.series(&run.row.id, &metric);
+            for metric in &metrics {
+                let series = self.series(&run.row.id, metric);
                 let along = self.view().axis.along(run.row);
                 if let Some((from, to)) = series.and_then(|series| series.extent(along)) {
                     let (low, high) = extent.unwrap_or((from, to));

@@ -25,9 +25,10 @@ pub fn draw(app: &App, places: &[(String, Rect)], buf: &mut Buffer, cache: &mut 
     cache.begin_frame();
     let shown = app.shown();
     let focused = app.focused_metric().filter(|_| app.has_crosshair() && places.len() > 1);
+    let range = app.x_range();
     for (metric, area) in places {
         if area.height >= 3 && area.width >= 16 {
-            let chart = Chart { app, metric, focused: focused.as_ref() == Some(metric) };
+            let chart = Chart { app, metric, range, focused: focused.as_ref() == Some(metric) };
             chart.draw(&shown, *area, buf, cache);
         }
     }
@@ -37,6 +38,8 @@ pub fn draw(app: &App, places: &[(String, Rect)], buf: &mut Buffer, cache: &mut 
 struct Chart<'a> {
     app: &'a App,
     metric: &'a str,
+    /// The stretch of the axis that every chart shows.
+    range: Option<Range>,
     focused: bool,
 }
 
@@ -49,12 +52,11 @@ struct Drawn<'a> {
 
 impl Chart<'_> {
     fn draw(&self, shown: &[Shown], area: Rect, buf: &mut Buffer, cache: &mut Cache) {
-        let (app, metric) = (self.app, self.metric);
+        let Chart { app, metric, range, .. } = *self;
         let with_points = shown.iter().filter_map(|run| {
             let series = app.series(&run.row.id, metric).filter(|series| !series.is_empty())?;
             Some((run, series))
         });
-        let range = app.x_range();
         let drawn: Vec<Drawn> = with_points
             .zip(std::iter::repeat(range))
             .filter_map(|((run, series), range)| {

@@ -1,0 +1,64 @@
+//! Our side of `make bench`: takes the name of a measure and prints one JSON line, `{"name":…,"value":…,"unit":…}`.
+//!
+//! `cargo bench --bench ours -- log_ingest`; without a name it lists what there is. `scripts/bench.py` calls it in turn
+//! with the peers under `scripts/peers/`, because a number says something only beside another one of the same minute.
+//! What else is worth knowing goes to standard error.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
+
+use std::process::ExitCode;
+
+mod ours {
+    pub mod lab;
+    pub mod logging;
+    pub mod program;
+    pub mod screens;
+    #[cfg(feature = "engine")]
+    pub mod train;
+}
+
+use ours::{logging, program, screens};
+
+/// A number with its unit. `scripts/bench.py` says which direction is better.
+struct Measured {
+    value: f64,
+    unit: &'static str,
+}
+
+type Measure = (&'static str, fn() -> Measured);
+
+/// Every measure under its name in `target/bench/summary.json`.
+const MEASURES: &[Measure] = &[
+    #[cfg(feature = "engine")]
+    ("train_step_fp32", ours::train::best),
+    #[cfg(feature = "engine")]
+    ("train_step_best", ours::train::best),
+    #[cfg(feature = "engine")]
+    ("train_step_same", ours::train::fp32),
+    #[cfg(feature = "engine")]
+    ("grid_workers", ours::train::grid),
+    ("log_ingest", logging::ingest),
+    ("log_call", logging::call),
+    ("log_growth", logging::growth),
+    ("tui_frame", screens::frame),
+    ("tui_key", screens::key),
+    ("tui_open", screens::open),
+    ("startup", program::startup),
+    ("runs_json", program::runs_json),
+    ("tui_idle", program::idle),
+    ("tui_memory", program::memory),
+];
+
+fn main() -> ExitCode {
+    // cargo itself passes `--bench`.
+    let name = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    let measure = MEASURES.iter().find(|(known, _)| Some(*known) == name.as_deref());
+    let Some((name, measure)) = measure else {
+        let known: Vec<&str> = MEASURES.iter().map(|(name, _)| *name).collect();
+        eprintln!("usage: cargo bench --bench ours -- NAME\nNAME: {}", known.join(" "));
+        return ExitCode::from(if name.is_none() { 0 } else { 2 });
+    };
+    let Measured { value, unit } = measure();
+    println!("{}", serde_json::json!({"name": name, "value": value, "unit": unit}));
+    ExitCode::SUCCESS
+}
