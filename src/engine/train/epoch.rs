@@ -141,13 +141,15 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Said once, after a third of the run: every loss starts above chance.
+    /// Said once, after a third of the run, of a loss that does not fall either: every loss starts above chance, and with
+    /// a frozen Z some are long on their way.
     fn warn_at_chance(&mut self, epoch: u32, events: &mut dyn Events) -> Result<(), TrainError> {
         let (n, b) = (self.job.data.train.len(), self.job.spec.train.batch_size as usize);
         let Some(chance) = self.objective.chance(n, b.min(n)) else { return Ok(()) };
         let mean = self.epoch_loss.values.mean;
+        let before = self.mean_before.replace(mean);
         let early = epoch < 2 || epoch * 3 < self.job.spec.train.epochs;
-        if self.warned_chance || early || mean < chance * (1.0 - AT_CHANCE) {
+        if self.warned_chance || early || !is_stuck(mean, before, chance) {
             return Ok(());
         }
         self.warned_chance = true;
@@ -191,5 +193,26 @@ impl Trainer<'_> {
     fn warn(&self, code: &str, message: String, events: &mut dyn Events) -> Result<(), TrainError> {
         events.write(Event::Warn(Warn { step: self.step, code: code.to_owned(), message }))?;
         Ok(())
+    }
+}
+
+/// Whether an epoch's mean loss is at its chance value or above, and no lower than in the epoch before.
+fn is_stuck(mean: f64, before: Option<f64>, chance: f64) -> bool {
+    let falls = before.is_none_or(|before| mean < before - AT_CHANCE * chance);
+    chance * (1.0 - AT_CHANCE) <= mean && !falls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_above_chance_is_stuck_when_it_no_longer_falls() {
+        assert!(is_stuck(7.25, Some(7.26), 7.24));
+        assert!(is_stuck(8.6, Some(8.4), 7.24));
+        assert!(is_stuck(7.2, Some(7.2), 7.24));
+        assert!(!is_stuck(7.65, Some(7.9), 7.24), "on its way");
+        assert!(!is_stuck(6.9, Some(6.9), 7.24), "below chance");
+        assert!(!is_stuck(8.6, None, 7.24), "nothing to compare with");
     }
 }

@@ -114,6 +114,8 @@ pub struct Trainer<'a> {
     sec_before: f64,
     started: f64,
     warned_chance: bool,
+    /// Mean instance loss of the epoch before, of this attempt.
+    mean_before: Option<f64>,
     warned_collapse: bool,
 }
 
@@ -149,6 +151,7 @@ impl<'a> Trainer<'a> {
             sec_before: 0.0,
             started,
             warned_chance: false,
+            mean_before: None,
             warned_collapse: false,
             job,
         };

@@ -13,7 +13,7 @@ use tch::{Device, Tensor};
 use super::images::{Images, ViewKey};
 use super::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::RunSpec;
-use crate::config::spec::{DataSpec, DatasetKind, ObjectiveKind, Residence};
+use crate::config::spec::{BankInit, DataSpec, DatasetKind, ObjectiveKind, Residence};
 use crate::data::{self, Dataset, UNLABELLED};
 use crate::engine::augment::Augment;
 use crate::engine::checkpoint::{self, Loaded};
@@ -299,4 +299,17 @@ fn a_set_smaller_than_a_batch_and_labels_that_are_not_there_are_refused() {
     data.train.labels[3] = UNLABELLED;
     let text = refusal(&spec, &data);
     assert!(text.starts_with("objective.kind: found supervised for images of shapes"), "{text}");
+}
+
+#[test]
+fn a_loss_that_stays_at_chance_is_a_warning() {
+    let mut spec = spec();
+    (spec.train.epochs, spec.objective.lambda) = (6, 0.0);
+    // A bank of random rows that nothing moves: the loss lies above ln n.
+    spec.objective.kind = ObjectiveKind::Nonparametric { tau: 0.2 };
+    (spec.objective.bank_init, spec.objective.bank_momentum) = (BankInit::Random, 1.0);
+    let data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    spec.train.lr = 1e-9;
+    assert!(train(&spec, &data, dir.path(), None, None).unwrap().1.warns("loss_at_chance"));
 }
