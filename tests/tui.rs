@@ -50,6 +50,20 @@ fn a_grid_is_queued_paused_resumed_and_cancelled_by_keyboard() {
 }
 
 #[test]
+fn a_redrawn_screen_is_whole_and_lives_on() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    let before = terminal.bytes().len();
+    terminal.types("\u{c}");
+    wait_for("every cell again", || {
+        String::from_utf8_lossy(&terminal.bytes()[before..]).contains("This lab has no runs yet.")
+    });
+    terminal.types("?").shows("every screen").types("\u{1b}").shows("q quit");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
 fn a_key_file_is_obeyed_and_its_mistakes_are_named() {
     let dir = folder();
     let keys = dir.path().join("keys.toml");

@@ -4,12 +4,17 @@
 //! it, so that what is drawn is a function of what happened.
 
 mod ablations;
+mod alerts;
 mod charts;
 mod choose;
 mod column;
 mod forecast;
+mod form;
+mod images;
 mod layer;
 mod line;
+mod mouse;
+mod notice;
 mod palette;
 mod picker;
 mod queue;
@@ -22,10 +27,13 @@ mod verbs;
 mod watch;
 
 pub use ablations::Ablations;
+pub use alerts::{Alert, Movement};
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
 pub use forecast::{Forecast, expected};
+pub use form::{Form, values as form_values};
+pub use images::{Images, Order};
 pub use layer::{Layer, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
@@ -46,11 +54,13 @@ use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
-use super::effect::{Effect, Undo};
+use super::effect::{Ask, Effect, Notice, Undo};
 use super::event::{Data, Event, Worker};
 use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
+use super::machine::{Disk, Lag, Machine};
 use super::memory::Memory;
+use super::pixels::Graphics;
 use super::screens::layout;
 use super::theme::{self, Look};
 use watch::Held;
@@ -109,6 +119,14 @@ pub struct App {
     pub run: RunView,
     pub detail: Option<Box<Detail>>,
     pub log: Option<Log>,
+    /// How the terminal shows photographs.
+    pub graphics: Graphics,
+    pub images: Images,
+    pub machine: Option<Box<Machine>>,
+    /// Room where the lab lies.
+    pub disk: Option<Disk>,
+    pub lags: Vec<Lag>,
+    pub movement: Movement,
     /// Experiments with what they vary and what was published.
     pub records: Vec<ExperimentRecord>,
     /// The run table fills its screen.
@@ -131,6 +149,12 @@ pub struct App {
     sketched: Vec<(String, Vec<RunId>)>,
     tail_asked: Option<(RunId, u32)>,
     inspected: Option<RunId>,
+    /// Somebody looks at the machine.
+    machine_watched: bool,
+    /// What is to be told to who looks elsewhere.
+    notices: Vec<Notice>,
+    /// Whether the terminal was told that the mouse is ours; nothing until the lab has remembered.
+    mouse: Option<bool>,
 }
 
 impl App {
@@ -158,6 +182,12 @@ impl App {
             run: RunView::default(),
             detail: None,
             log: None,
+            graphics: Graphics::default(),
+            images: Images::default(),
+            machine: None,
+            disk: None,
+            lags: Vec::new(),
+            movement: Movement::default(),
             records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
@@ -174,6 +204,9 @@ impl App {
             sketched: Vec::new(),
             tail_asked: None,
             inspected: None,
+            machine_watched: false,
+            notices: Vec::new(),
+            mouse: None,
         }
     }
 
@@ -181,9 +214,15 @@ impl App {
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
         self.now = now;
         let mut effects = Vec::new();
+        let sixels = self.shows_sixels();
+        let layer = std::mem::discriminant(&self.layer);
         match event {
             Event::Key(key) => {
                 self.on_key(key, &mut effects);
+                self.tabled.take();
+            }
+            Event::Mouse(mouse) => {
+                self.on_mouse(mouse, &mut effects);
                 self.tabled.take();
             }
             Event::Resize(width, height) => {
@@ -194,6 +233,8 @@ impl App {
             Event::Tick => self.on_tick(),
             Event::Continued => {
                 self.dirty = true;
+                // What the terminal was told of images is forgotten with the screen.
+                self.images.forget_pictures();
                 effects.push(Effect::Redraw);
             }
             Event::HangUp => effects.push(Effect::Quit),
@@ -201,6 +242,20 @@ impl App {
         self.table.fit(layout::table_page(self));
         self.ask_for_what_is_shown(&mut effects);
         self.ask_for_plan(&mut effects);
+        self.ask_for_images(&mut effects);
+        if self.machine_watched != (self.tab == Tab::Machine) {
+            self.machine_watched = !self.machine_watched;
+            effects.push(Effect::Ask(Ask::Machine(self.machine_watched)));
+        }
+        if self.mouse.is_some_and(|told| told != self.has_mouse()) {
+            self.mouse = Some(self.has_mouse());
+            effects.push(Effect::Mouse(self.has_mouse()));
+        }
+        effects.extend(self.notices.drain(..).map(Effect::Notify));
+        let uncovered = layer != std::mem::discriminant(&self.layer);
+        if sixels && (uncovered || !self.shows_sixels()) {
+            effects.push(Effect::Redraw);
+        }
         effects
     }
 
@@ -217,7 +272,7 @@ impl App {
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
         match self.tab {
-            Tab::Run => return self.selected().into_iter().collect(),
+            Tab::Run | Tab::Images => return self.selected().into_iter().collect(),
             Tab::Queue => return self.queued_here().into_iter().collect(),
             _ => {}
         }
@@ -286,6 +341,10 @@ impl App {
                 self.layer = Layer::Help { search: Line::default(), scroll: 0 };
             }
             Action::Palette => self.layer = Layer::Palette(Palette::default()),
+            Action::ToAlert => self.go_to_alert(),
+            Action::Hush => self.hush(),
+            Action::Mouse => self.toggle_mouse(effects),
+            Action::Notify => self.set_notify(None, effects),
             Action::Freeze => self.freeze(),
             Action::Theme => self.next_theme(effects),
             Action::Undo => self.undo_last(effects),
@@ -295,6 +354,9 @@ impl App {
                 Tab::Ablations => self.act_in_ablations(action, effects),
                 Tab::Queue => self.act_in_queue(action, effects),
                 Tab::Run => self.act_in_run(action, effects),
+                Tab::Images => self.act_in_images(action),
+                Tab::Machine if action == Action::Back => self.tab = Tab::Runs,
+                Tab::Machine => {}
             },
         }
     }
@@ -341,10 +403,14 @@ impl App {
             Data::Runs(rows) => {
                 self.tabled.take();
                 self.drop_void_curves(&rows);
+                if let Some(text) = notice::ended(&self.rows, &rows) {
+                    self.notify(text);
+                }
                 self.rows = rows;
                 self.loaded = true;
                 self.trouble = None;
                 self.table.refresh(&self.rows);
+                self.watch_over();
             }
             Data::Records(records) => {
                 self.tabled.take();
@@ -358,6 +424,11 @@ impl App {
             Data::Workers(workers) => self.workers = workers,
             Data::Detail(detail) => self.detail = Some(detail),
             Data::Log(log) => self.log = Some(log),
+            Data::Found(found) => self.take_found(found),
+            Data::Pictures { run, tile, pictures } => self.take_pictures(&run, tile, pictures),
+            Data::Machine(machine) => self.machine = Some(machine),
+            Data::Disk(disk) => self.disk = Some(disk),
+            Data::Lags(lags) => self.lags = lags,
             Data::Experiments(files) => self.list_experiments(files),
             Data::Plan(plan) => self.take_plan(plan),
             Data::Memory(memory) => self.recall_memory(memory),
@@ -374,6 +445,7 @@ impl App {
         let look = memory.theme.as_deref().and_then(|name| theme::named(name).ok());
         self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
         self.memory = memory;
+        self.mouse.get_or_insert(false);
         self.table.set_columns(columns, &self.rows);
     }
 }

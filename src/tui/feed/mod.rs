@@ -7,6 +7,8 @@
 
 mod experiments;
 mod inspect;
+mod machine;
+mod search;
 mod tail;
 mod verbs;
 mod workers;
@@ -26,6 +28,7 @@ use super::Options;
 use super::curves::{CurveId, Sample};
 use super::effect::{Ask, Watched};
 use super::event::{Data, Event, Points, Worker};
+use super::machine::{Disk, Lag};
 use super::memory::Memory;
 
 /// Time between two looks at whether anything has changed.
@@ -67,6 +70,11 @@ impl Feed {
                 looks: 0,
                 sketched: HashMap::new(),
                 drawn: HashMap::new(),
+                searcher: None,
+                sampler: None,
+                machine_watched: false,
+                disk: None,
+                lags: Vec::new(),
             };
             runtime.block_on(server.serve(asked));
             drop(over);
@@ -110,6 +118,13 @@ struct Server {
     sketched: HashMap<String, Vec<RunId>>,
     /// Newest step of each sketch that was told.
     drawn: HashMap<CurveId, u64>,
+    /// Threads of their own, once somebody has looked at their screens.
+    searcher: Option<search::Searcher>,
+    sampler: Option<machine::Sampler>,
+    machine_watched: bool,
+    /// Room where the lab lies and journals behind, as they were told last.
+    disk: Option<Disk>,
+    lags: Vec<Lag>,
 }
 
 impl Server {
@@ -188,6 +203,12 @@ impl Server {
                 self.tell(Data::Workers(workers));
             }
         }
+        if self.looks.is_multiple_of(50) {
+            self.read_disk();
+        }
+        if self.machine_watched && self.looks.is_multiple_of(5) {
+            self.read_lags(&store).await?;
+        }
         self.looks = self.looks.wrapping_add(1);
         let version = store.data_version().await?;
         if self.version == Some(version) {
@@ -214,6 +235,72 @@ impl Server {
         self.read_detail(&store).await?;
         self.version = Some(version);
         Ok(())
+    }
+
+    /// Room where the lab lies, told when a hundredth of it has come or gone.
+    fn read_disk(&mut self) {
+        let Some(disk) = machine::disk(self.home.root()) else { return };
+        let known = self.disk.map(|known| known.free);
+        if known.is_none_or(|free| free.abs_diff(disk.free) > disk.free / 100) {
+            self.disk = Some(disk);
+            self.tell(Data::Disk(disk));
+        }
+    }
+
+    /// How far the run log is behind the journals of runs at work.
+    async fn read_lags(&mut self, store: &Store) -> Result<(), StoreError> {
+        let mut lags = Vec::new();
+        for run in self.workers.iter().filter_map(|worker| worker.run.as_ref()) {
+            let length =
+                std::fs::metadata(self.home.run(run).journal()).map_or(0, |file| file.len());
+            let known = match store.journal_position(run).await {
+                Ok(position) => position.bytes,
+                Err(StoreError::UnknownRun { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            lags.push(Lag { run: run.clone(), bytes: length.saturating_sub(known) });
+        }
+        if lags != self.lags {
+            self.lags.clone_from(&lags);
+            self.tell(Data::Lags(lags));
+        }
+        Ok(())
+    }
+
+    /// Hands a job to the image search, which is started when it is first needed.
+    fn search(&mut self, job: search::Job) {
+        if self.searcher.is_none() {
+            // Nobody looks at images: nothing to end.
+            if matches!(job, search::Job::Search(None)) {
+                return;
+            }
+            match search::Searcher::start(self.home.clone(), self.events.clone()) {
+                Ok(searcher) => self.searcher = Some(searcher),
+                Err(why) => {
+                    let text = format!("a thread cannot be started: {why}");
+                    return self.tell(Data::Answer { done: false, text });
+                }
+            }
+        }
+        if let Some(searcher) = &self.searcher {
+            searcher.ask(job);
+        }
+    }
+
+    fn watch_machine(&mut self, watched: bool) {
+        self.machine_watched = watched;
+        if self.sampler.is_none() && watched {
+            match machine::Sampler::start(self.home.clone(), self.events.clone()) {
+                Ok(sampler) => self.sampler = Some(sampler),
+                Err(why) => {
+                    let text = format!("a thread cannot be started: {why}");
+                    return self.tell(Data::Answer { done: false, text });
+                }
+            }
+        }
+        if let Some(sampler) = &self.sampler {
+            sampler.watch(watched);
+        }
     }
 
     /// New points of the watched curves.
@@ -290,6 +377,17 @@ impl Server {
                 {
                     self.trouble(&error);
                 }
+            }
+            Ask::Images(run) => self.search(search::Job::Search(run)),
+            Ask::Pictures(wished) => self.search(search::Job::Pictures(wished)),
+            Ask::Machine(watched) => self.watch_machine(watched),
+            Ask::SavePlan { wanted, name } => {
+                let (done, text) = match experiments::save(&self.cwd, &wanted, &name) {
+                    Ok(file) => (true, format!("saved {file}")),
+                    Err(why) => (false, why),
+                };
+                self.tell(Data::Answer { done, text });
+                self.tell(Data::Experiments(experiments::list(&self.cwd)));
             }
             Ask::Sketch { metric, runs } => {
                 self.sketched.insert(metric, runs);
