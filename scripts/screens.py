@@ -19,7 +19,6 @@ import signal
 import struct
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 
@@ -36,16 +35,19 @@ GROUND, INK = (24, 26, 31), (214, 217, 224)
 # A screen: what is typed to get there, and what has to be seen before the picture is taken.
 ESC = "\x1b"
 MARKS = "/proximal\r" + "    "
+# Where an experiment and a key stand in their lists.
+PROXIMAL = sorted(path.stem for path in (ROOT / "experiments").glob("*.toml")).index("proximal")
+LAMBDA = 22
 SCREENS = [
     ("runs", [("", "proximal-"), (MARKS, "4 marked")]),
     ("charts", [("2", "knn_top1"), ("hhhhhhhh", "● ")]),
     ("ablations", [(ESC + ESC + "3", "mean ± sample std")]),
     ("queue", [("4", "waiting")]),
     ("run", [("5", "against the defaults")]),
-    ("images", [("1*/\x15neighbours\r", "1 of"), ("6", "alike"), ("", "✗"), ("l", "cosine")]),
+    ("images", [("1*/\x15neighbours\r", "1 of"), ("6", "alike"), ("oo", "in order"), ("", "✗"), ("l", "cosine")]),
     ("machine", [("7", "load"), ("", "processor"), ("", "0%")]),
-    ("plan", [("1a", "makes")]),
-    ("form", [("f" + "j" * 27 + "\r\x150,5,20", "0,5,20")]),
+    ("plan", [("1a", "makes"), ("j" * PROXIMAL + "l", "[cpu]"), ("", "makes")]),
+    ("form", [("f" + "j" * LAMBDA + "\r\x150,5,-1", "at least 0")]),
     ("help", [(ESC * 3 + "?", "keys")]),
 ]
 
@@ -60,7 +62,7 @@ STRINGS = re.compile(rb"\x1b[_P^].*?\x1b\\", re.DOTALL)
 class Terminal:
     """The program on a terminal of its own, and what a person would see there."""
 
-    def __init__(self, program, columns, rows, home):
+    def __init__(self, program, columns, rows):
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.rest = b""
@@ -70,7 +72,6 @@ class Terminal:
             os.environ.update(TERM="xterm-256color", COLORTERM="truecolor", LC_ALL="C.UTF-8", INSTDISC_LAB_IMAGES="blocks")
             for name in ["NO_COLOR", "TMUX", "COLORFGBG", "INSTDISC_LAB_HOME"]:
                 os.environ.pop(name, None)
-            os.environ["TMPDIR"] = home
             os.execv(program, [program, "--demo", "--theme", "dark"])
         self.pid = pid
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -222,8 +223,8 @@ def main():
     out = pathlib.Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     for columns, rows in SIZES:
-        with tempfile.TemporaryDirectory() as home:
-            terminal = Terminal(os.path.abspath(args.program), columns, rows, home)
+        terminal = Terminal(os.path.abspath(args.program), columns, rows)
+        try:
             for name, steps in SCREENS:
                 for keys, text in steps:
                     terminal.types(keys)
@@ -239,6 +240,7 @@ def main():
                 print(f"{path}: {path.stat().st_size} bytes")
                 if args.text:
                     print("\n".join(line.rstrip() for line in terminal.screen.display))
+        finally:
             terminal.ends()
 
 

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! [`event`] is everything that can happen, [`keys`] everything that a person can ask for with its keys, [`app`] the
-//! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw; [`feed`] is the only part that talks
-//! to the run log and the queue, [`terminal`] the only one that talks to the terminal.
+//! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw, photographs by [`pixels`]; [`feed`] is the
+//! only part that talks to the run log, the queue, the data sets and the machine, [`terminal`] and, before it, [`query`] the
+//! only ones that talk to the terminal.
 
 pub mod app;
 pub mod curves;
@@ -58,7 +59,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Options {
     /// Look, but ask for nothing.
     pub readonly: bool,
-    /// The theme; else the one remembered, else by the terminal's background.
+    /// The theme; else the one remembered, else by the terminal's background, as far as it tells.
     pub look: Option<Look>,
     /// Draw with ASCII characters alone.
     pub ascii: bool,

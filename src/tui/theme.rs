@@ -130,7 +130,8 @@ impl Look {
         }
     }
 
-    /// Dark unless the terminal says that its background is light (`COLORFGBG`, as rxvt, konsole and others set it).
+    /// For terminals that do not tell their background when they are asked: dark unless `COLORFGBG` says that it is light,
+    /// as rxvt, konsole and others set it.
     pub fn detect(var: impl Fn(&str) -> Option<String>) -> Self {
         let background = var("COLORFGBG").and_then(|value| value.rsplit(';').next()?.parse().ok());
         match background {

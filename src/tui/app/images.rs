@@ -6,15 +6,19 @@ use std::sync::Arc;
 use crate::saved::Neighbours;
 use crate::store::RunId;
 use crate::tui::effect::{Ask, Effect, Wished};
-use crate::tui::images::Found;
+use crate::tui::images::{Found, K};
 use crate::tui::keys::Action;
 use crate::tui::pixels::{Graphics, Picture, TILES, Tile};
+use crate::tui::screens::images::{APART, MARGIN};
 use crate::tui::screens::layout;
 
 use super::{App, Tab};
 
 /// Pictures that are kept although they are not on screen.
 const PICTURES_KEPT: usize = 2000;
+
+/// Index into [`TILES`] of 12×12 pixels in half blocks.
+const SMALLEST: usize = 2;
 
 /// Which strips come first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,14 +135,12 @@ impl App {
         self.images.found.as_ref().is_some_and(|found| !found.strips.is_empty())
     }
 
-    /// The size of one image on screen.
+    /// The size of one image on screen: unless chosen, the largest at which a query and all its neighbours stand side by
+    /// side, and on a narrow terminal one at which something can still be made out.
     pub fn tile(&self) -> Tile {
-        let (_, height) = self.size;
-        let usual = match height {
-            0..30 => 2,
-            30..50 => 3,
-            _ => 4,
-        };
+        let strip = |tile: &Tile| (tile.width + 1) * (K as u16 + 1) + MARGIN + APART;
+        let whole = TILES.iter().rposition(|tile| strip(tile) <= self.size.0);
+        let usual = whole.unwrap_or(0).max(SMALLEST);
         TILES[self.images.size.unwrap_or(usual).min(TILES.len() - 1)]
     }
 

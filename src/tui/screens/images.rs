@@ -144,7 +144,7 @@ fn said(found: &Found, strip: Option<&Neighbours>, at: usize, row: u32) -> (Stri
     match strip {
         None => (class.to_owned(), theme::faint()),
         Some(strip) if at == 0 => {
-            (format!("{class} {}/{}", hits(strip), strip.near.len()), theme::bold())
+            (format!("{}/{} {class}", hits(strip), strip.near.len()), theme::bold())
         }
         Some(strip) if found.alike(strip.query, row as usize) => {
             ("✓".to_owned(), theme::fg(THEME.good))

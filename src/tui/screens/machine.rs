@@ -204,7 +204,8 @@ fn draw_processes(app: &App, machine: &Machine, area: Rect, buf: &mut Buffer) {
         };
         rows.push((cells(name, Some(process), true), Style::new()));
     }
-    let widest = rows.iter().map(|(cells, _)| cells[0].width()).max().unwrap_or(0).max(24) as u16 + 1;
+    let widest =
+        rows.iter().map(|(cells, _)| cells[0].width()).max().unwrap_or(0).max(24) as u16 + 1;
     let x = |column: usize| match column {
         0 => area.x + 1,
         _ => area.x + 1 + widest.min(area.width.saturating_sub(45)) + 11 * (column as u16 - 1),

@@ -66,7 +66,7 @@ fn strips_stand_worst_first_and_wrong_ones_are_marked_by_sign_and_word() {
     let rows = pictures(&mut lab);
     assert!(rows.contains(&3), "{rows:?}");
     let screen = lab.screen();
-    for text in ["step 1,200", "shapes, 12 images", "worst first", "circle 0/7", "✗ square", "▀▀▀"]
+    for text in ["step 1,200", "shapes, 12 images", "worst first", "0/7 circle", "✗ square", "▀▀▀"]
     {
         assert!(screen.contains(text), "{text} in\n{screen}");
     }
