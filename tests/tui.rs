@@ -114,7 +114,9 @@ fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
 #[test]
 fn the_demo_shows_neighbours_as_images_by_what_the_terminal_can() {
     let dir = folder();
-    for (graphics, wanted) in [("blocks", "▀"), ("kitty", "\u{1b}_Ga=T,U=1"), ("sixel", "\u{1b}P0;1;0q")] {
+    for (graphics, wanted) in
+        [("blocks", "▀"), ("kitty", "\u{1b}_Ga=T,U=1"), ("sixel", "\u{1b}P0;1;0q")]
+    {
         let env = [("INSTDISC_LAB_IMAGES", graphics)];
         let mut terminal = Terminal::start(dir.path(), 120, 40, &["--demo"], &env);
         terminal.shows("✓ finished  proximal-").types("/neighbours\r").shows("1 of 11 runs");
@@ -129,7 +131,11 @@ fn the_demo_shows_neighbours_as_images_by_what_the_terminal_can() {
 fn the_machine_is_looked_at_while_somebody_looks() {
     let dir = folder();
     let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
-    terminal.shows("This lab has no runs yet.").types("7").shows("load").shows("where the lab lies");
+    terminal
+        .shows("This lab has no runs yet.")
+        .types("7")
+        .shows("load")
+        .shows("where the lab lies");
     terminal.types("1").shows("This lab has no runs yet.");
     assert_eq!(terminal.types("q").ends().exit_code(), 0);
 }
@@ -139,9 +145,8 @@ fn the_mouse_is_taken_and_given_back() {
     let dir = folder();
     let mut terminal = Terminal::start(dir.path(), 100, 30, &["--demo"], &[]);
     terminal.shows("✓ finished  proximal-");
-    let said = |terminal: &Terminal, what: &str| {
-        String::from_utf8_lossy(&terminal.bytes()).contains(what)
-    };
+    let said =
+        |terminal: &Terminal, what: &str| String::from_utf8_lossy(&terminal.bytes()).contains(what);
     wait_for("the mouse", || said(&terminal, "\u{1b}[?1000h"));
     // The left button on the fourth tab: columns and rows count from one.
     terminal.types("\u{1b}[<0;40;1M").shows("waiting");

@@ -19,17 +19,27 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// How long answers may come too late.
 const LATE: Duration = Duration::from_secs(10);
 
-/// The background's colour (OSC 11); one pixel in kitty's protocol, to be judged and not shown; pixels of a cell; device
-/// attributes.
-const QUESTIONS: &str = "\x1b]11;?\x1b\\\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[16t\x1b[c";
+/// The background's colour (OSC 11); one pixel in kitty's protocol, to be judged and not shown; the terminal's name
+/// (XTVERSION); pixels of a cell; device attributes.
+const QUESTIONS: &str =
+    "\x1b]11;?\x1b\\\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
+
+/// Terminals that place images by placeholder characters. Others answer that they know kitty's graphics and do not.
+const PLACEHOLDERS: [&str; 2] = ["kitty", "ghostty"];
+
+/// Terminals whose sixels do not stay within their cells.
+const BAD_SIXELS: [&str; 1] = ["konsole"];
 
 /// What was answered.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answers {
     /// Red, green and blue of the background, each in [0, 1].
     pub background: Option<[f64; 3]>,
+    /// Kitty's graphics are understood, as far as the terminal says.
     pub kitty: bool,
     pub sixel: bool,
+    /// What the terminal calls itself, in small letters.
+    pub name: String,
     /// Pixels of a cell, across and down.
     pub cell: Option<(u16, u16)>,
     /// The last question was answered.
@@ -55,10 +65,14 @@ impl Answers {
             Some("blocks") => Graphics::Blocks,
             Some("kitty") => Graphics::Kitty,
             Some("sixel") => sixel,
-            _ if self.kitty => Graphics::Kitty,
-            _ if self.sixel && self.cell.is_some() => sixel,
+            _ if self.kitty && self.is_one_of(&PLACEHOLDERS) => Graphics::Kitty,
+            _ if self.sixel && self.cell.is_some() && !self.is_one_of(&BAD_SIXELS) => sixel,
             _ => Graphics::Blocks,
         }
+    }
+
+    fn is_one_of(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.name.starts_with(name))
     }
 }
 
@@ -113,6 +127,11 @@ fn parse(bytes: &[u8]) -> Answers {
         {
             answers.kitty |= said.starts_with("Gi=31") && said.ends_with(";OK");
             rest = &rest[length..];
+        } else if let Some((said, length)) =
+            rest.starts_with("\x1bP").then(|| body(2, &["\x1b\\"])).flatten()
+        {
+            answers.name = said.strip_prefix(">|").unwrap_or_default().to_lowercase();
+            rest = &rest[length..];
         } else if let Some(said) = rest.strip_prefix("\x1b[") {
             let Some(end) = said.find(|c: char| ('@'..='~').contains(&c)) else { break };
             let (numbers, kind) = (&said[..end], &said[end..=end]);
@@ -150,7 +169,8 @@ fn colour(text: &str) -> Option<[f64; 3]> {
     Some([channels.next()??, channels.next()??, channels.next()??])
 }
 
-/// Takes late answers out of the keys. To the reader of keys they begin with alt-] or alt-_ and end with alt-\ or ctrl-g.
+/// Takes late answers out of the keys. To the reader of keys they begin with alt-], alt-_ or alt-P and end with alt-\ or
+/// ctrl-g.
 pub struct Late {
     until: Option<Instant>,
     inside: bool,
@@ -170,7 +190,7 @@ impl Late {
             return true;
         }
         match key.code {
-            KeyCode::Char(']' | '_') if alt => self.inside = true,
+            KeyCode::Char(']' | '_' | 'P') if alt => self.inside = true,
             KeyCode::Char('\\') if alt && self.inside => self.inside = false,
             KeyCode::Char('g') if self.inside && key.modifiers.contains(KeyModifiers::CONTROL) => {
                 self.inside = false;
@@ -187,8 +207,7 @@ mod tests {
 
     #[test]
     fn a_modern_terminal_says_it_all_and_what_is_typed_is_kept() {
-        let said =
-            "\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\j\x1b_Gi=31;OK\x1b\\\x1b[6;36;17t2\x1b[?62;4;22c";
+        let said = "\x1b]11;rgb:fdfd/f6f6/e3e3\x1b\\j\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.35.2)\x1b\\\x1b[6;36;17t2\x1b[?62;4;22c";
         let answers = parse(said.as_bytes());
         assert_eq!(answers.look(), Some(Look::Light));
         assert_eq!(answers.graphics(None), Graphics::Kitty);
@@ -196,6 +215,19 @@ mod tests {
         assert_eq!(answers.typed, ['j', '2']);
         assert_eq!(answers.graphics(Some("sixel")), Graphics::Sixel { cell: (17, 36) });
         assert_eq!(answers.graphics(Some("blocks")), Graphics::Blocks);
+    }
+
+    #[test]
+    fn terminals_that_promise_too_much_are_known_by_name() {
+        let of = |name: &str| {
+            let said = format!("\x1b_Gi=31;OK\x1b\\\x1bP>|{name}\x1b\\\x1b[6;20;10t\x1b[?62;4c");
+            parse(said.as_bytes()).graphics(None)
+        };
+        let sixel = Graphics::Sixel { cell: (10, 20) };
+        assert_eq!(
+            [of("ghostty 1.1"), of("WezTerm 20240203"), of("Konsole 24.08")],
+            [Graphics::Kitty, sixel, Graphics::Blocks]
+        );
     }
 
     #[test]

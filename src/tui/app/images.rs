@@ -1,6 +1,7 @@
 //! The images screen's own state: which strips in which order, where the cursor stands, which pictures are at hand.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::saved::Neighbours;
@@ -12,10 +13,19 @@ use crate::tui::pixels::{Graphics, Picture, TILES, Tile};
 use crate::tui::screens::images::{APART, MARGIN};
 use crate::tui::screens::layout;
 
-use super::{App, Tab};
+use super::{App, Layer, Tab};
 
 /// Pictures that are kept although they are not on screen.
 const PICTURES_KEPT: usize = 2000;
+
+/// What the sixels on screen are of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sixels {
+    page: Range<usize>,
+    lines: usize,
+    tile: Tile,
+    covered: bool,
+}
 
 /// Index into [`TILES`] of 12×12 pixels in half blocks.
 const SMALLEST: usize = 2;
@@ -170,7 +180,7 @@ impl App {
     }
 
     /// Lines on screen: those of the page that the cursor is on.
-    pub fn image_page(&self) -> std::ops::Range<usize> {
+    pub fn image_page(&self) -> Range<usize> {
         let page = layout::images(self).lines.max(1);
         let from = self.images.cursor / page * page;
         from..(from + page).min(self.image_lines())
@@ -242,7 +252,7 @@ impl App {
         match place(&self.images) {
             Some(line) => (self.images.cursor, self.images.at) = (line, 0),
             None => {
-                self.say(false, format!("image {row} is none of the queries that were searched"))
+                self.say(false, format!("image {row} is none of the queries that were searched"));
             }
         }
     }
@@ -273,6 +283,8 @@ impl App {
         if wanted != self.images.searched {
             effects.push(Effect::Ask(Ask::Images(wanted.clone())));
             self.images.searched = wanted;
+            // What was asked for before is passed over.
+            self.images.awaited.clear();
         }
         if self.tab != Tab::Images {
             return;
@@ -309,8 +321,16 @@ impl App {
         }
     }
 
-    /// Whether sixels may be on screen: they stay where they are until every cell is drawn again.
-    pub(super) fn shows_sixels(&self) -> bool {
-        self.tab == Tab::Images && matches!(self.graphics, Graphics::Sixel { .. })
+    /// What of sixels may be on screen; nothing where there are none. They stay where they are until every cell is drawn
+    /// again, so that a change of this needs it.
+    pub(super) fn sixels(&self) -> Option<Sixels> {
+        let shown = self.tab == Tab::Images && matches!(self.graphics, Graphics::Sixel { .. });
+        let covered = self.layer != Layer::None;
+        shown.then(|| Sixels {
+            page: self.image_page(),
+            lines: self.image_lines(),
+            tile: self.tile(),
+            covered,
+        })
     }
 }

@@ -11,6 +11,7 @@ mod column;
 mod forecast;
 mod form;
 mod images;
+mod intake;
 mod layer;
 mod line;
 mod mouse;
@@ -62,7 +63,7 @@ use super::machine::{Disk, Lag, Machine};
 use super::memory::Memory;
 use super::pixels::Graphics;
 use super::screens::layout;
-use super::theme::{self, Look};
+use super::theme::Look;
 use watch::Held;
 
 /// How long a message stays, in milliseconds.
@@ -214,8 +215,7 @@ impl App {
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
         self.now = now;
         let mut effects = Vec::new();
-        let sixels = self.shows_sixels();
-        let layer = std::mem::discriminant(&self.layer);
+        let sixels = self.sixels();
         match event {
             Event::Key(key) => {
                 self.on_key(key, &mut effects);
@@ -226,6 +226,10 @@ impl App {
                 self.tabled.take();
             }
             Event::Resize(width, height) => {
+                // The screen is wiped, and with it what kitty's terminal knows of images.
+                if self.graphics == Graphics::Kitty {
+                    self.images.forget_pictures();
+                }
                 self.size = (width, height);
                 self.dirty = true;
             }
@@ -252,8 +256,7 @@ impl App {
             effects.push(Effect::Mouse(self.has_mouse()));
         }
         effects.extend(self.notices.drain(..).map(Effect::Notify));
-        let uncovered = layer != std::mem::discriminant(&self.layer);
-        if sixels && (uncovered || !self.shows_sixels()) {
+        if sixels.is_some() && sixels != self.sixels() {
             effects.push(Effect::Redraw);
         }
         effects
@@ -331,7 +334,10 @@ impl App {
         }
         match action {
             Action::Quit => effects.push(Effect::Quit),
-            Action::Redraw => effects.push(Effect::Redraw),
+            Action::Redraw => {
+                self.images.forget_pictures();
+                effects.push(Effect::Redraw);
+            }
             Action::Suspend => effects.push(Effect::Suspend),
             _ if covered => self.act_in_layer(action, effects),
             Action::Tab(at) => self.tab = Tab::ALL.get(at).copied().unwrap_or(self.tab),
@@ -373,80 +379,11 @@ impl App {
         self.remember(effects);
     }
 
-    /// Stops taking in what happens, or takes in all that has happened meanwhile.
-    fn freeze(&mut self) {
-        match self.frozen.take() {
-            None => self.frozen = Some(Vec::new()),
-            Some(held) => held.into_iter().for_each(|data| self.on_data(data)),
-        }
-    }
-
     fn on_tick(&mut self) {
         self.dirty |= self.is_moving();
         if self.toast.as_ref().is_some_and(|toast| toast.until <= self.now) {
             self.toast = None;
         }
-    }
-
-    fn on_data(&mut self, data: Data) {
-        if let Some(held) = &mut self.frozen
-            && matches!(data, Data::Runs(_) | Data::Points(_) | Data::Sketches { .. })
-        {
-            // Of the lists only the newest counts; of curves every piece.
-            if matches!(data, Data::Runs(_)) {
-                held.retain(|held| !matches!(held, Data::Runs(_)));
-            }
-            return held.push(data);
-        }
-        self.dirty = true;
-        match data {
-            Data::Runs(rows) => {
-                self.tabled.take();
-                self.drop_void_curves(&rows);
-                if let Some(text) = notice::ended(&self.rows, &rows) {
-                    self.notify(text);
-                }
-                self.rows = rows;
-                self.loaded = true;
-                self.trouble = None;
-                self.table.refresh(&self.rows);
-                self.watch_over();
-            }
-            Data::Records(records) => {
-                self.tabled.take();
-                self.records = records;
-            }
-            Data::Points(points) => self.add_points(points),
-            Data::Sketches { metric, sketches } => {
-                self.table.take_sketches(&metric, sketches, &self.rows);
-            }
-            Data::Tail { run, attempt, lines } => self.tail = Some(Tail { run, attempt, lines }),
-            Data::Workers(workers) => self.workers = workers,
-            Data::Detail(detail) => self.detail = Some(detail),
-            Data::Log(log) => self.log = Some(log),
-            Data::Found(found) => self.take_found(found),
-            Data::Pictures { run, tile, pictures } => self.take_pictures(&run, tile, pictures),
-            Data::Machine(machine) => self.machine = Some(machine),
-            Data::Disk(disk) => self.disk = Some(disk),
-            Data::Lags(lags) => self.lags = lags,
-            Data::Experiments(files) => self.list_experiments(files),
-            Data::Plan(plan) => self.take_plan(plan),
-            Data::Memory(memory) => self.recall_memory(memory),
-            Data::Answer { done, text } => self.say(done, text),
-            Data::Trouble(why) => self.trouble = Some(why),
-        }
-    }
-
-    /// What the lab remembers from the last time.
-    fn recall_memory(&mut self, memory: Memory) {
-        let columns = memory.columns.iter().filter_map(|name| Column::parse(name, &self.rows));
-        let columns = columns.collect();
-        self.tabled.take();
-        let look = memory.theme.as_deref().and_then(|name| theme::named(name).ok());
-        self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
-        self.memory = memory;
-        self.mouse.get_or_insert(false);
-        self.table.set_columns(columns, &self.rows);
     }
 }
 

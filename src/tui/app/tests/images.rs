@@ -165,6 +165,10 @@ fn sixels_are_wiped_when_something_else_is_shown() {
     lab.keys("?");
     assert!(lab.asked.contains(&Effect::Redraw));
     lab.asked.clear();
-    lab.keys("esc 1");
-    assert!(lab.asked.iter().filter(|effect| **effect == Effect::Redraw).count() == 2);
+    lab.keys("esc c 1");
+    assert_eq!(lab.asked.iter().filter(|effect| **effect == Effect::Redraw).count(), 3);
+    // What is not wiped is not drawn afresh.
+    lab.asked.clear();
+    lab.keys("6 l");
+    assert!(!lab.asked.contains(&Effect::Redraw));
 }

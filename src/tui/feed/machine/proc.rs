@@ -33,13 +33,12 @@ pub fn busy(before: &[Times], now: &[Times]) -> Option<Vec<f64>> {
         return None;
     }
     let share = |(before, now): (&Times, &Times)| {
-        let (all, idle) =
-            (now.all.saturating_sub(before.all), now.idle.saturating_sub(before.idle));
-        (1.0 - idle as f64 / all.max(1) as f64).clamp(0.0, 1.0)
-    };
-    // No tick has passed: nothing was busy.
-    let share = |(before, now): (&Times, &Times)| {
-        if now.all == before.all { 0.0 } else { share((before, now)) }
+        let idle = now.idle.saturating_sub(before.idle) as f64;
+        match now.all.saturating_sub(before.all) {
+            // No tick has passed: nothing was busy.
+            0 => 0.0,
+            all => (1.0 - idle / all as f64).clamp(0.0, 1.0),
+        }
     };
     Some(before.iter().zip(now).map(share).collect())
 }
