@@ -4,7 +4,7 @@
 CARGO ?= cargo
 LAB = $(or $(CARGO_TARGET_DIR),target)/release/instdisc-lab
 
-.PHONY: demo build test test-faults bench check libtorch
+.PHONY: demo build test test-faults bench check screens libtorch
 
 # Queues the λ sweep on the built-in images and opens the screen on it; without a terminal it prints as it goes and ends
 # with the ablation table.
@@ -38,6 +38,12 @@ check: libtorch
 	@$(CARGO) clippy --locked --all-targets -- -D warnings
 	@$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+# Pictures of every screen for the README, of the recorded demo; pyte and Pillow come into a folder of their own.
+screens: build
+	@[ -x target/screens/bin/python ] || python3 -m venv target/screens
+	@target/screens/bin/python -m pip install --quiet pyte pillow
+	@target/screens/bin/python scripts/screens.py --program $(LAB)
 
 libtorch:
 	@scripts/libtorch.sh

@@ -50,6 +50,20 @@ fn a_grid_is_queued_paused_resumed_and_cancelled_by_keyboard() {
 }
 
 #[test]
+fn a_redrawn_screen_is_whole_and_lives_on() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    let before = terminal.bytes().len();
+    terminal.types("\u{c}");
+    wait_for("every cell again", || {
+        String::from_utf8_lossy(&terminal.bytes()[before..]).contains("This lab has no runs yet.")
+    });
+    terminal.types("?").shows("every screen").types("\u{1b}").shows("q quit");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
 fn a_key_file_is_obeyed_and_its_mistakes_are_named() {
     let dir = folder();
     let keys = dir.path().join("keys.toml");
@@ -95,6 +109,61 @@ fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
     terminal.types(":theme light\r").shows("theme light");
     assert_eq!(terminal.types("q").ends().exit_code(), 0);
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "its home is gone");
+}
+
+#[test]
+fn the_demo_shows_neighbours_as_images_by_what_the_terminal_can() {
+    let dir = folder();
+    for (graphics, wanted) in
+        [("blocks", "▀"), ("kitty", "\u{1b}_Ga=T,U=1"), ("sixel", "\u{1b}P0;1;0q")]
+    {
+        let env = [("INSTDISC_LAB_IMAGES", graphics)];
+        let mut terminal = Terminal::start(dir.path(), 120, 40, &["--demo"], &env);
+        terminal.shows("✓ finished  proximal-").types("/neighbours\r").shows("1 of 11 runs");
+        terminal.types("6").shows("shapes, 1,500 images").shows("line 1 of 1,500");
+        wait_for(graphics, || String::from_utf8_lossy(&terminal.bytes()).contains(wanted));
+        terminal.types("l").shows("neighbour 1 of image").types("o").shows("best first");
+        assert_eq!(terminal.types("q").ends().exit_code(), 0, "{graphics}");
+    }
+}
+
+#[test]
+fn the_machine_is_looked_at_while_somebody_looks() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
+    terminal
+        .shows("This lab has no runs yet.")
+        .types("7")
+        .shows("load")
+        .shows("where the lab lies");
+    terminal.types("1").shows("This lab has no runs yet.");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
+fn the_mouse_is_taken_and_given_back() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &["--demo"], &[]);
+    terminal.shows("✓ finished  proximal-");
+    let said =
+        |terminal: &Terminal, what: &str| String::from_utf8_lossy(&terminal.bytes()).contains(what);
+    wait_for("the mouse", || said(&terminal, "\u{1b}[?1000h"));
+    // The left button on the fourth tab: columns and rows count from one.
+    terminal.types("\u{1b}[<0;40;1M").shows("waiting");
+    terminal.types(":mouse\r").shows("the mouse selects text");
+    wait_for("the mouse to be left alone", || said(&terminal, "\u{1b}[?1000l"));
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
+fn a_terminal_that_answers_late_types_nothing() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    assert!(String::from_utf8_lossy(&terminal.bytes()).contains("\u{1b}]11;?"), "it was asked");
+    terminal.types("\u{1b}]11;rgb:fdfd/f6f6/e3e3\u{1b}\\\u{1b}_Gi=31;OK\u{1b}\\\u{1b}[?62;4c");
+    // Taken for keys, the colon would have opened the palette, which `q` does not leave.
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
 }
 
 #[test]

@@ -11,8 +11,7 @@ use crate::config::RunSpec;
 use crate::data::{self, Dataset};
 use crate::report::sheet::{Cell, sheet};
 use crate::report::table::{Format, Table};
-use crate::saved::{Array, Saved};
-use crate::search::{Neighbour, top_k};
+use crate::saved::{Array, Neighbours, Saved, neighbours};
 use crate::store::Store;
 
 /// Search a run's memory bank by image: for each query the nearest other training images.
@@ -48,14 +47,6 @@ pub struct Args {
     format: FormatArg,
 }
 
-/// A query and its neighbours, itself left out.
-struct Found {
-    query: usize,
-    near: Vec<Neighbour>,
-    /// Share of them that are of its class.
-    alike: f64,
-}
-
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
@@ -88,39 +79,22 @@ impl Args {
         Ok(Exit::Done)
     }
 
-    fn find(&self, bank: &Array, data: &Dataset) -> Result<Vec<Found>> {
-        let (n, dim) = (bank.shape[0], bank.shape[1]);
+    fn find(&self, bank: &Array, data: &Dataset) -> Result<Vec<Neighbours>> {
+        let n = bank.shape[0];
         if let Some(beyond) = self.query.iter().find(|&&query| n <= query) {
             return Err(bad_input(format!("--query: found {beyond}, allowed: 0 to {}", n - 1)));
         }
-        let queries: Vec<usize> =
-            if self.query.is_empty() { (0..n).collect() } else { self.query.clone() };
-        let rows: Vec<f32> =
-            queries.iter().flat_map(|&i| &bank.numbers[i * dim..][..dim]).copied().collect();
-        let k = usize::from(self.k);
-        let ranked = top_k(&rows, &bank.numbers, dim, k + 1);
-        let mut found: Vec<Found> = queries
-            .iter()
-            .zip(ranked.chunks_exact((k + 1).min(n)))
-            .map(|(&query, near)| {
-                let others = near.iter().filter(|other| other.row as usize != query);
-                let near: Vec<Neighbour> = others.take(k).copied().collect();
-                let alike = near.iter().filter(|other| data.alike(query, other.row as usize));
-                let alike = alike.count() as f64 / near.len().max(1) as f64;
-                Found { query, near, alike }
-            })
-            .collect();
-        if self.query.is_empty() {
-            // Of equals the one whose neighbours are nearer: a confident hit, or a confident mistake.
-            let near =
-                |f: &Found| f.near.iter().map(|other| f64::from(other.similarity)).sum::<f64>();
-            found.sort_by(|a, b| b.alike.total_cmp(&a.alike).then(near(b).total_cmp(&near(a))));
-            let worst = found.len().saturating_sub(self.worst).max(self.best.min(found.len()));
-            let mut last = found.split_off(worst);
-            last.sort_by(|a, b| a.alike.total_cmp(&b.alike).then(near(b).total_cmp(&near(a))));
-            found.truncate(self.best);
-            found.extend(last);
+        if !self.query.is_empty() {
+            return Ok(neighbours(bank, data, &self.query, self.k.into()));
         }
+        let all: Vec<usize> = (0..n).collect();
+        let mut found = neighbours(bank, data, &all, self.k.into());
+        found.sort_by(Neighbours::best_first);
+        let worst = found.len().saturating_sub(self.worst).max(self.best.min(found.len()));
+        let mut last = found.split_off(worst);
+        last.sort_by(Neighbours::worst_first);
+        found.truncate(self.best);
+        found.extend(last);
         Ok(found)
     }
 }
@@ -129,7 +103,7 @@ fn class(data: &Dataset, row: usize) -> &str {
     data.class(data.train.labels[row])
 }
 
-fn as_json(found: &Found, data: &Dataset) -> Value {
+fn as_json(found: &Neighbours, data: &Dataset) -> Value {
     let near = found.near.iter().map(|other| {
         let row = other.row as usize;
         json!({"index": row, "similarity": other.similarity, "class": class(data, row)})
@@ -140,7 +114,7 @@ fn as_json(found: &Found, data: &Dataset) -> Value {
     })
 }
 
-fn table(found: &[Found], data: &Dataset) -> Table {
+fn table(found: &[Neighbours], data: &Dataset) -> Table {
     let mut table =
         Table::new(["query", "class", "alike", "neighbours"]).right(&["query", "alike"]);
     for f in found {
@@ -158,9 +132,9 @@ fn table(found: &[Found], data: &Dataset) -> Table {
     table
 }
 
-fn png(found: &[Found], data: &Dataset) -> Result<Vec<u8>> {
+fn png(found: &[Neighbours], data: &Dataset) -> Result<Vec<u8>> {
     let bytes = data.side * data.side * 3;
-    let shown = |f: &Found| -> Vec<u32> {
+    let shown = |f: &Neighbours| -> Vec<u32> {
         let near = f.near.iter().map(|other| other.row);
         std::iter::once(f.query as u32).chain(near).collect()
     };

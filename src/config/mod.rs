@@ -16,11 +16,13 @@ mod problem;
 pub mod ranges;
 mod reference;
 mod resolve;
+pub mod rewrite;
 mod sections;
 pub mod spec;
 
 pub use experiment::{Experiment, Overrides};
 pub use fingerprint::fingerprint;
+pub use overlay::judge;
 pub use problem::{Invalid, Problem};
 pub use reference::{Reference, Status};
 pub use resolve::{applies, default, resolve};

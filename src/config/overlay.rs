@@ -1,6 +1,7 @@
 //! What the command line lays over a file: `--set KEY=VALUE` and `--grid KEY=V1,V2`.
 
 use super::Problem;
+use super::keys::Key;
 use super::layer::{self, Axes, Found, Layer, Place, brief};
 
 /// Reads `--set` texts; `preset` is returned apart.
@@ -48,6 +49,27 @@ pub(super) fn axes(texts: &[String], problems: &mut Vec<Problem>) -> Axes {
     axes
 }
 
+/// Whether `text` may stand behind `key=`: how many values it has, one set or several to vary.
+///
+/// # Errors
+/// What was found and what is allowed, in words.
+pub fn judge(key: &Key, text: &str) -> Result<usize, String> {
+    let allowed = || key.kind.words();
+    let values = match text.contains('[') {
+        true => vec![text.trim()],
+        false => items(text),
+    };
+    if values.is_empty() {
+        return Err(format!("found nothing, allowed: {}", allowed()));
+    }
+    for raw in &values {
+        if key.kind.check(&value(raw)).is_none() {
+            return Err(format!("found {}, allowed: {}", brief(raw), allowed()));
+        }
+    }
+    Ok(values.len())
+}
+
 /// Sets a key: a later layer wins and keeps the key's position.
 pub(super) fn put(layer: &mut Layer, key: &str, found: Found) {
     match layer.iter_mut().find(|(known, _)| known == key) {
@@ -56,7 +78,7 @@ pub(super) fn put(layer: &mut Layer, key: &str, found: Found) {
     }
 }
 
-fn split(text: &str) -> Option<(&str, &str)> {
+pub(super) fn split(text: &str) -> Option<(&str, &str)> {
     let (key, value) = text.split_once('=')?;
     let (key, value) = (key.trim(), value.trim());
     (!key.is_empty()).then_some((key, value))
@@ -74,7 +96,7 @@ fn value(raw: &str) -> serde_json::Value {
 }
 
 /// Splits at commas outside brackets and quotes. A trailing comma is no item.
-fn items(raw: &str) -> Vec<&str> {
+pub(super) fn items(raw: &str) -> Vec<&str> {
     let (mut items, mut start, mut depth, mut quote) = (Vec::new(), 0, 0_usize, None);
     for (i, c) in raw.char_indices() {
         match (c, quote) {
@@ -117,6 +139,19 @@ mod tests {
                 json!("a b")
             ]
         );
+    }
+
+    #[test]
+    fn a_text_is_judged_as_it_is_typed() {
+        let judge = |key: &str, text: &str| judge(crate::config::keys::key(key).unwrap(), text);
+        assert_eq!(judge("objective.lambda", "0, 10,30"), Ok(3));
+        assert_eq!(judge("train.lr_drops", "[0.6, 0.8]"), Ok(1));
+        assert_eq!(
+            judge("objective.tau", "0.07,0"),
+            Err("found 0, allowed: a number above 0".to_owned())
+        );
+        assert!(judge("objective.kind", "nc").unwrap_err().contains("allowed: nce, nonparametric"));
+        assert!(judge("seed", "").unwrap_err().starts_with("found nothing"));
     }
 
     #[test]

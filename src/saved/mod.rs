@@ -4,6 +4,7 @@
 //! then the header, which `safetensors` holds against the file's length.
 
 mod encoder;
+mod neighbours;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::lab::RunDir;
 
 pub use encoder::encoder;
+pub use neighbours::{Neighbours, neighbours};
 
 #[derive(Debug, thiserror::Error)]
 pub enum SavedError {

@@ -6,6 +6,7 @@ use crate::store::model::RunId;
 
 use super::curves::CurveId;
 use super::memory::Memory;
+use super::pixels::{Graphics, Tile};
 
 /// What an update leads to.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +19,20 @@ pub enum Effect {
     Redraw,
     /// Hand this to the clipboard of whoever sits at the terminal.
     Copy(String),
+    /// Tell the terminal this before the next frame: images that are drawn from then on.
+    Transmit(String),
+    Notify(Notice),
+    /// Whether the mouse is ours.
+    Mouse(bool),
     Ask(Ask),
+}
+
+/// Says to a person who looks elsewhere that something has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    Bell,
+    /// By the desktop's notifications (OSC 9), where the terminal hands them on.
+    Desktop(String),
 }
 
 /// A question or request to the store thread.
@@ -38,6 +52,11 @@ pub enum Ask {
     },
     /// Keep everything about this run coming; of no run.
     Inspect(Option<RunId>),
+    /// Search the images of this run by its memory bank; of no run: nobody looks at images.
+    Images(Option<RunId>),
+    Pictures(Wished),
+    /// Keep looking at the machine, or stop.
+    Machine(bool),
     /// Which experiment files are there?
     Experiments,
     /// Which runs would this make?
@@ -46,6 +65,11 @@ pub enum Ask {
     Save {
         file: String,
         text: String,
+    },
+    /// Write what is wanted as an experiment file of this name.
+    SavePlan {
+        wanted: Wanted,
+        name: String,
     },
     /// Keep this for the next time.
     Remember(Memory),
@@ -56,6 +80,16 @@ pub enum Ask {
 pub struct Watched {
     pub curve: CurveId,
     pub after: Option<u64>,
+}
+
+/// Images of a run's data set, made ready for tiles of a size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wished {
+    pub run: RunId,
+    /// Numbers of training images.
+    pub rows: Vec<u32>,
+    pub tile: Tile,
+    pub graphics: Graphics,
 }
 
 /// An experiment as it is to be queued.

@@ -1,6 +1,7 @@
 //! What can happen to the screens: one closed enum, fed by every thread, read by one loop.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
@@ -9,13 +10,17 @@ use crate::store::{ExperimentRecord, Sketch};
 
 use super::curves::{CurveId, Sample};
 use super::effect::Wanted;
+use super::images::Found;
 use super::inspect::{Detail, Log};
+use super::machine::{Disk, Lag, Machine};
 use super::memory::Memory;
+use super::pixels::{Picture, Tile};
 
 /// Everything that wakes the loop.
 #[derive(Clone, Debug)]
 pub enum Event {
     Key(KeyEvent),
+    Mouse(Mouse),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
     Data(Data),
@@ -25,6 +30,21 @@ pub enum Event {
     Continued,
     /// The terminal is gone, or somebody asks the program to end. Nobody reads what would be drawn now.
     HangUp,
+}
+
+/// What the mouse did, and over which cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mouse {
+    pub press: Press,
+    pub x: u16,
+    pub y: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Press {
+    Left,
+    WheelUp,
+    WheelDown,
 }
 
 /// What the store thread has found out.
@@ -51,6 +71,19 @@ pub enum Data {
     /// One run whole.
     Detail(Box<Detail>),
     Log(Log),
+    /// What the image search of a run came to.
+    Found(Arc<Found>),
+    /// Images of its data set by their numbers.
+    Pictures {
+        run: RunId,
+        tile: Tile,
+        pictures: Vec<(u32, Picture)>,
+    },
+    Machine(Box<Machine>),
+    /// Room where the lab lies, when it has changed.
+    Disk(Disk),
+    /// How far behind the run log is, for runs at work.
+    Lags(Vec<Lag>),
     Experiments(Vec<Listed>),
     Plan(Plan),
     /// What the lab remembers of its screens.

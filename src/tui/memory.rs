@@ -26,6 +26,10 @@ pub struct Memory {
     /// The run that others are compared with.
     pub baseline: Option<String>,
     pub theme: Option<String>,
+    /// The mouse is left to the terminal.
+    pub no_mouse: bool,
+    /// What happens when a run ends: `bell`, `desktop`; empty or `off`: nothing.
+    pub notify: String,
 }
 
 impl Memory {

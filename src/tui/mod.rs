@@ -8,8 +8,9 @@
 //! ```
 //!
 //! [`event`] is everything that can happen, [`keys`] everything that a person can ask for with its keys, [`app`] the
-//! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw; [`feed`] is the only part that talks
-//! to the run log and the queue, [`terminal`] the only one that talks to the terminal.
+//! pure update, [`effect`] what follows from it. [`screens`] and [`widgets`] draw, photographs by [`pixels`]; [`feed`] is the
+//! only part that talks to the run log, the queue, the data sets and the machine, [`terminal`] and, before it, [`query`] the
+//! only ones that talk to the terminal.
 
 pub mod app;
 pub mod curves;
@@ -17,9 +18,13 @@ pub mod effect;
 pub mod event;
 pub mod feed;
 pub mod figures;
+pub mod images;
 pub mod inspect;
 pub mod keys;
+pub mod machine;
 pub mod memory;
+pub mod pixels;
+pub mod query;
 pub mod screens;
 pub mod terminal;
 pub mod theme;
@@ -54,7 +59,7 @@ const PATIENCE: Duration = Duration::from_millis(700);
 pub struct Options {
     /// Look, but ask for nothing.
     pub readonly: bool,
-    /// The theme; else the one remembered, else by the terminal's background.
+    /// The theme; else the one remembered, else by the terminal's background, as far as it tells.
     pub look: Option<Look>,
     /// Draw with ASCII characters alone.
     pub ascii: bool,
@@ -82,12 +87,22 @@ pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
     let keymap = Keymap::load(keys::key_file(|name| std::env::var(name).ok()))?;
     let (sender, events) = mpsc::channel();
     terminal::install_panic_hook(sender.clone());
-    terminal::listen(&sender).map_err(TuiError::Thread)?;
-    let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
     let mut screen = Screen::enter(options.ascii).map_err(TuiError::Terminal)?;
+    // Before keys are read: the answers come the same way.
+    let answers = query::ask();
+    // A terminal that does not know a question may have printed it.
+    screen.forget().map_err(TuiError::Terminal)?;
+    terminal::listen(&sender, query::Late::new(&answers)).map_err(TuiError::Thread)?;
+    for key in answers.typed.iter().filter_map(|c| keys::key_named(&c.to_string())) {
+        drop(sender.send(Event::Key(key)));
+    }
+    let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut app = App::new(home.root().display().to_string(), options.readonly, size, keymap);
-    app.look = options.look.unwrap_or_else(|| Look::detect(|name| std::env::var(name).ok()));
+    let environment = |name: &str| std::env::var(name).ok();
+    let detected = answers.look().unwrap_or_else(|| Look::detect(environment));
+    app.look = options.look.unwrap_or(detected);
+    app.graphics = answers.graphics(environment("INSTDISC_LAB_IMAGES").as_deref());
     app.look_given = options.look.is_some();
     // A terminal that fails while it is drawn on is gone, and nobody is left to be told.
     let drawn = attend(&mut screen, &mut app, &events, &feed);
@@ -146,6 +161,9 @@ fn attend(
                     Effect::Redraw => screen.forget()?,
                     Effect::Suspend => suspend(screen, app, events)?,
                     Effect::Copy(text) => screen.copy(&text)?,
+                    Effect::Transmit(text) => screen.transmit(&text)?,
+                    Effect::Notify(notice) => screen.notify(&notice)?,
+                    Effect::Mouse(ours) => screen.mouse(ours)?,
                     Effect::Ask(ask) => feed.ask(ask),
                 }
             }

@@ -9,7 +9,7 @@ use std::sync::mpsc::Sender;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::KeyEventKind;
+use crossterm::event::{KeyEventKind, MouseButton, MouseEventKind};
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
 };
@@ -21,7 +21,10 @@ use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
-use super::event::Event;
+use super::effect::Notice;
+use super::event::{Event, Mouse, Press};
+use super::pixels;
+use super::query::Late;
 use super::theme::{self, Depth, Look};
 
 /// A terminal in raw mode on its alternate screen.
@@ -30,7 +33,13 @@ pub struct Screen {
     terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
     depth: Depth,
     ascii: bool,
+    mouse: bool,
 }
+
+/// Presses and the wheel, with places beyond column 223 (xterm's modes 1000 and 1006). Not the moves, which would wake the
+/// program at every one.
+const TAKE_MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
+const LEAVE_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
 
 impl Screen {
     /// Takes the terminal; with `ascii`, nothing else is drawn on it.
@@ -39,7 +48,7 @@ impl Screen {
         let terminal =
             Terminal::new(CrosstermBackend::new(io::stdout())).inspect_err(|_| give_back())?;
         let depth = Depth::detect(|name| std::env::var(name).ok());
-        Ok(Self { terminal: ManuallyDrop::new(terminal), depth, ascii })
+        Ok(Self { terminal: ManuallyDrop::new(terminal), depth, ascii, mouse: false })
     }
 
     /// Columns and rows.
@@ -55,6 +64,9 @@ impl Screen {
         self.terminal.draw(|frame| {
             let area = frame.area();
             paint(area, frame.buffer_mut());
+            if ascii || depth == Depth::None {
+                pixels::shade(frame.buffer_mut(), look == Look::Light);
+            }
             theme::lower(frame.buffer_mut(), look, depth);
             if ascii {
                 theme::to_ascii(frame.buffer_mut());
@@ -63,9 +75,13 @@ impl Screen {
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
     }
 
-    /// Forgets what is on screen, so that the next frame draws every cell.
+    /// Forgets what is on screen, so that the next frame draws every cell. Not by ratatui's own `clear`, which asks the
+    /// terminal where the cursor is: the answer would go to the thread that reads keys.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        execute!(self.terminal.backend_mut(), terminal::Clear(terminal::ClearType::All))?;
+        // The last frame stands in the buffer that is not drawn on; swapping empties it.
+        self.terminal.swap_buffers();
+        Ok(())
     }
 
     /// Hands text to the clipboard of the terminal, also over ssh (OSC 52). Inside tmux, which may keep that sequence to
@@ -75,6 +91,34 @@ impl Screen {
             return Ok(());
         }
         execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Tells the terminal of images.
+    pub fn transmit(&mut self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout();
+        out.write_all(text.as_bytes())?;
+        out.flush()
+    }
+
+    /// Rings, or hands words to the desktop (OSC 9). tmux keeps that sequence to itself unless it is wrapped.
+    pub fn notify(&mut self, notice: &Notice) -> io::Result<()> {
+        let text = match notice {
+            Notice::Bell => "\x07".to_owned(),
+            Notice::Desktop(words) => {
+                let words: String = words.chars().filter(|c| !c.is_control()).collect();
+                match std::env::var_os("TMUX") {
+                    Some(_) => format!("\x1bPtmux;\x1b\x1b]9;{words}\x07\x1b\\"),
+                    None => format!("\x1b]9;{words}\x07"),
+                }
+            }
+        };
+        self.transmit(&text)
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    pub fn mouse(&mut self, ours: bool) -> io::Result<()> {
+        self.mouse = ours;
+        self.transmit(if ours { TAKE_MOUSE } else { LEAVE_MOUSE })
     }
 
     /// Gives the terminal to the shell until `fg`; the whole process group stops, so that a `make` above us does too.
@@ -87,6 +131,9 @@ impl Screen {
     /// After [`Screen::suspend`].
     pub fn resume(&mut self) -> io::Result<()> {
         take()?;
+        if self.mouse {
+            self.transmit(TAKE_MOUSE)?;
+        }
         self.forget()
     }
 }
@@ -118,6 +165,7 @@ fn take() -> io::Result<()> {
 pub fn give_back() {
     drop(terminal::disable_raw_mode());
     drop(execute!(io::stdout(), EndSynchronizedUpdate));
+    drop(io::stdout().write_all(LEAVE_MOUSE.as_bytes()));
     drop(execute!(io::stdout(), LeaveAlternateScreen));
     drop(execute!(io::stdout(), Show));
     drop(io::stdout().flush());
@@ -135,9 +183,9 @@ pub fn install_panic_hook(events: Sender<Event>) {
 }
 
 /// Starts the threads that turn keys, signals and a vanished terminal into events.
-pub fn listen(events: &Sender<Event>) -> io::Result<()> {
+pub fn listen(events: &Sender<Event>, late: Late) -> io::Result<()> {
     let keys = events.clone();
-    std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys))?;
+    std::thread::Builder::new().name("keys".into()).spawn(move || read_keys(&keys, late))?;
     let hang_up = events.clone();
     std::thread::Builder::new()
         .name("hang-up".into())
@@ -155,11 +203,23 @@ pub fn listen(events: &Sender<Event>) -> io::Result<()> {
     Ok(())
 }
 
-fn read_keys(events: &Sender<Event>) {
+fn read_keys(events: &Sender<Event>, mut late: Late) {
     loop {
         let event = match crossterm::event::read() {
             Ok(crossterm::event::Event::Key(key)) if key.kind != KeyEventKind::Release => {
+                if !late.is_typed(key) {
+                    continue;
+                }
                 Event::Key(key)
+            }
+            Ok(crossterm::event::Event::Mouse(mouse)) => {
+                let press = match mouse.kind {
+                    MouseEventKind::Down(MouseButton::Left) => Press::Left,
+                    MouseEventKind::ScrollUp => Press::WheelUp,
+                    MouseEventKind::ScrollDown => Press::WheelDown,
+                    _ => continue,
+                };
+                Event::Mouse(Mouse { press, x: mouse.column, y: mouse.row })
             }
             Ok(crossterm::event::Event::Resize(width, height)) => Event::Resize(width, height),
             Ok(_) => continue,

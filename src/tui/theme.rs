@@ -9,6 +9,8 @@ use ratatui::style::{Color, Modifier, Style};
 
 use crate::store::model::State;
 
+use super::pixels;
+
 /// A colour and its nearest relative among the sixteen that every terminal has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ink {
@@ -128,7 +130,8 @@ impl Look {
         }
     }
 
-    /// Dark unless the terminal says that its background is light (`COLORFGBG`, as rxvt, konsole and others set it).
+    /// For terminals that do not tell their background when they are asked: dark unless `COLORFGBG` says that it is light,
+    /// as rxvt, konsole and others set it.
     pub fn detect(var: impl Fn(&str) -> Option<String>) -> Self {
         let background = var("COLORFGBG").and_then(|value| value.rsplit(';').next()?.parse().ok());
         match background {
@@ -204,12 +207,18 @@ pub fn lower(buffer: &mut Buffer, look: Look, depth: Depth) {
         let painted = known.map_or(color, |ink| look.paint(ink));
         match (depth, painted) {
             (Depth::None, _) => Color::Reset,
-            (Depth::Sixteen, _) => known.map_or(color, |ink| ink.plain),
+            (Depth::Sixteen, Color::Rgb(r, g, b)) => {
+                known.map_or_else(|| nearest_plain(r, g, b), |ink| ink.plain)
+            }
             (Depth::Palette, Color::Rgb(r, g, b)) => Color::Indexed(nearest(r, g, b)),
             _ => painted,
         }
     };
     for cell in &mut buffer.content {
+        // Its colour is the number of an image.
+        if pixels::is_placeholder(cell.symbol()) {
+            continue;
+        }
         if cell.fg != Color::Reset {
             cell.fg = paint(cell.fg);
         }
@@ -225,6 +234,31 @@ fn nearest(r: u8, g: u8, b: u8) -> u8 {
     let level = |x: u8| (0..6).min_by_key(|&i| LEVELS[usize::from(i)].abs_diff(x)).unwrap_or(0);
     let (i, j, k) = (level(r), level(g), level(b));
     16 + 36 * i + 6 * j + k
+}
+
+/// The nearest of the sixteen, as xterm paints them.
+fn nearest_plain(r: u8, g: u8, b: u8) -> Color {
+    const PLAIN: [(u8, u8, u8, Color); 16] = [
+        (0, 0, 0, Color::Black),
+        (205, 0, 0, Color::Red),
+        (0, 205, 0, Color::Green),
+        (205, 205, 0, Color::Yellow),
+        (0, 0, 238, Color::Blue),
+        (205, 0, 205, Color::Magenta),
+        (0, 205, 205, Color::Cyan),
+        (229, 229, 229, Color::Gray),
+        (127, 127, 127, Color::DarkGray),
+        (255, 0, 0, Color::LightRed),
+        (0, 255, 0, Color::LightGreen),
+        (255, 255, 0, Color::LightYellow),
+        (92, 92, 255, Color::LightBlue),
+        (255, 0, 255, Color::LightMagenta),
+        (0, 255, 255, Color::LightCyan),
+        (255, 255, 255, Color::White),
+    ];
+    let square = |a: u8, b: u8| u32::from(a.abs_diff(b)).pow(2);
+    let far = |c: &&(u8, u8, u8, Color)| square(c.0, r) + square(c.1, g) + square(c.2, b);
+    PLAIN.iter().min_by_key(far).map_or(Color::Gray, |c| c.3)
 }
 
 /// Replaces every character that is not ASCII by one that is as wide: for terminals and fonts without the others.

@@ -47,7 +47,9 @@ impl App {
     pub fn experiment(&self) -> Option<&ExperimentRecord> {
         let chosen = self.ablations.experiment.as_ref();
         let known = self.records.iter().find(|record| Some(&record.name) == chosen);
-        known.or_else(|| self.records.last())
+        // The newest that compares something; a single run has no table worth looking at.
+        let compares = |record: &&ExperimentRecord| !record.factors.is_empty();
+        known.or_else(|| self.records.iter().rfind(compares)).or_else(|| self.records.last())
     }
 
     /// The table as it stands; in words, why there is none. Worked out once between two events.

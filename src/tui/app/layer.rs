@@ -64,7 +64,8 @@ impl Layer {
             Layer::Palette(_) => Some(Scope::Palette),
             Layer::Typed(_) => Some(Scope::Typing),
             Layer::Choose(_) => Some(Scope::Choose),
-            Layer::Picker(picker) if picker.editing => Some(Scope::Typing),
+            Layer::Picker(picker) if picker.is_typing() => Some(Scope::Typing),
+            Layer::Picker(picker) if picker.form.is_some() => Some(Scope::Form),
             Layer::Picker(_) => Some(Scope::Picker),
             Layer::Confirm { .. } => Some(Scope::Confirm),
             Layer::Help { .. } => Some(Scope::Help),
@@ -116,7 +117,7 @@ impl App {
                 typed.line.insert(c);
                 self.preview_typed();
             }
-            Layer::Picker(picker) if picker.editing => picker.changes.insert(c),
+            Layer::Picker(picker) => picker.insert(c),
             Layer::Help { search, scroll } => {
                 search.insert(c);
                 *scroll = 0;

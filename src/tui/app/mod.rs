@@ -4,12 +4,18 @@
 //! it, so that what is drawn is a function of what happened.
 
 mod ablations;
+mod alerts;
 mod charts;
 mod choose;
 mod column;
 mod forecast;
+mod form;
+mod images;
+mod intake;
 mod layer;
 mod line;
+mod mouse;
+mod notice;
 mod palette;
 mod picker;
 mod queue;
@@ -22,10 +28,13 @@ mod verbs;
 mod watch;
 
 pub use ablations::Ablations;
+pub use alerts::{Alert, Movement};
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
 pub use forecast::{Forecast, expected};
+pub use form::{Form, values as form_values};
+pub use images::{Images, Order};
 pub use layer::{Layer, Purpose, Typed};
 pub use line::Line;
 pub use palette::{Candidate, Palette};
@@ -46,13 +55,15 @@ use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
-use super::effect::{Effect, Undo};
+use super::effect::{Ask, Effect, Notice, Undo};
 use super::event::{Data, Event, Worker};
 use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
+use super::machine::{Disk, Lag, Machine};
 use super::memory::Memory;
+use super::pixels::Graphics;
 use super::screens::layout;
-use super::theme::{self, Look};
+use super::theme::Look;
 use watch::Held;
 
 /// How long a message stays, in milliseconds.
@@ -109,6 +120,14 @@ pub struct App {
     pub run: RunView,
     pub detail: Option<Box<Detail>>,
     pub log: Option<Log>,
+    /// How the terminal shows photographs.
+    pub graphics: Graphics,
+    pub images: Images,
+    pub machine: Option<Box<Machine>>,
+    /// Room where the lab lies.
+    pub disk: Option<Disk>,
+    pub lags: Vec<Lag>,
+    pub movement: Movement,
     /// Experiments with what they vary and what was published.
     pub records: Vec<ExperimentRecord>,
     /// The run table fills its screen.
@@ -131,6 +150,12 @@ pub struct App {
     sketched: Vec<(String, Vec<RunId>)>,
     tail_asked: Option<(RunId, u32)>,
     inspected: Option<RunId>,
+    /// Somebody looks at the machine.
+    machine_watched: bool,
+    /// What is to be told to who looks elsewhere.
+    notices: Vec<Notice>,
+    /// Whether the terminal was told that the mouse is ours; nothing until the lab has remembered.
+    mouse: Option<bool>,
 }
 
 impl App {
@@ -158,6 +183,12 @@ impl App {
             run: RunView::default(),
             detail: None,
             log: None,
+            graphics: Graphics::default(),
+            images: Images::default(),
+            machine: None,
+            disk: None,
+            lags: Vec::new(),
+            movement: Movement::default(),
             records: Vec::new(),
             zoomed: false,
             layer: Layer::None,
@@ -174,6 +205,9 @@ impl App {
             sketched: Vec::new(),
             tail_asked: None,
             inspected: None,
+            machine_watched: false,
+            notices: Vec::new(),
+            mouse: None,
         }
     }
 
@@ -181,12 +215,21 @@ impl App {
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
         self.now = now;
         let mut effects = Vec::new();
+        let sixels = self.sixels();
         match event {
             Event::Key(key) => {
                 self.on_key(key, &mut effects);
                 self.tabled.take();
             }
+            Event::Mouse(mouse) => {
+                self.on_mouse(mouse, &mut effects);
+                self.tabled.take();
+            }
             Event::Resize(width, height) => {
+                // The screen is wiped, and with it what kitty's terminal knows of images.
+                if self.graphics == Graphics::Kitty {
+                    self.images.forget_pictures();
+                }
                 self.size = (width, height);
                 self.dirty = true;
             }
@@ -194,6 +237,8 @@ impl App {
             Event::Tick => self.on_tick(),
             Event::Continued => {
                 self.dirty = true;
+                // What the terminal was told of images is forgotten with the screen.
+                self.images.forget_pictures();
                 effects.push(Effect::Redraw);
             }
             Event::HangUp => effects.push(Effect::Quit),
@@ -201,6 +246,19 @@ impl App {
         self.table.fit(layout::table_page(self));
         self.ask_for_what_is_shown(&mut effects);
         self.ask_for_plan(&mut effects);
+        self.ask_for_images(&mut effects);
+        if self.machine_watched != (self.tab == Tab::Machine) {
+            self.machine_watched = !self.machine_watched;
+            effects.push(Effect::Ask(Ask::Machine(self.machine_watched)));
+        }
+        if self.mouse.is_some_and(|told| told != self.has_mouse()) {
+            self.mouse = Some(self.has_mouse());
+            effects.push(Effect::Mouse(self.has_mouse()));
+        }
+        effects.extend(self.notices.drain(..).map(Effect::Notify));
+        if sixels.is_some() && sixels != self.sixels() {
+            effects.push(Effect::Redraw);
+        }
         effects
     }
 
@@ -217,7 +275,7 @@ impl App {
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
         match self.tab {
-            Tab::Run => return self.selected().into_iter().collect(),
+            Tab::Run | Tab::Images => return self.selected().into_iter().collect(),
             Tab::Queue => return self.queued_here().into_iter().collect(),
             _ => {}
         }
@@ -276,7 +334,10 @@ impl App {
         }
         match action {
             Action::Quit => effects.push(Effect::Quit),
-            Action::Redraw => effects.push(Effect::Redraw),
+            Action::Redraw => {
+                self.images.forget_pictures();
+                effects.push(Effect::Redraw);
+            }
             Action::Suspend => effects.push(Effect::Suspend),
             _ if covered => self.act_in_layer(action, effects),
             Action::Tab(at) => self.tab = Tab::ALL.get(at).copied().unwrap_or(self.tab),
@@ -286,6 +347,10 @@ impl App {
                 self.layer = Layer::Help { search: Line::default(), scroll: 0 };
             }
             Action::Palette => self.layer = Layer::Palette(Palette::default()),
+            Action::ToAlert => self.go_to_alert(),
+            Action::Hush => self.hush(),
+            Action::Mouse => self.toggle_mouse(effects),
+            Action::Notify => self.set_notify(None, effects),
             Action::Freeze => self.freeze(),
             Action::Theme => self.next_theme(effects),
             Action::Undo => self.undo_last(effects),
@@ -295,6 +360,9 @@ impl App {
                 Tab::Ablations => self.act_in_ablations(action, effects),
                 Tab::Queue => self.act_in_queue(action, effects),
                 Tab::Run => self.act_in_run(action, effects),
+                Tab::Images => self.act_in_images(action),
+                Tab::Machine if action == Action::Back => self.tab = Tab::Runs,
+                Tab::Machine => {}
             },
         }
     }
@@ -311,70 +379,11 @@ impl App {
         self.remember(effects);
     }
 
-    /// Stops taking in what happens, or takes in all that has happened meanwhile.
-    fn freeze(&mut self) {
-        match self.frozen.take() {
-            None => self.frozen = Some(Vec::new()),
-            Some(held) => held.into_iter().for_each(|data| self.on_data(data)),
-        }
-    }
-
     fn on_tick(&mut self) {
         self.dirty |= self.is_moving();
         if self.toast.as_ref().is_some_and(|toast| toast.until <= self.now) {
             self.toast = None;
         }
-    }
-
-    fn on_data(&mut self, data: Data) {
-        if let Some(held) = &mut self.frozen
-            && matches!(data, Data::Runs(_) | Data::Points(_) | Data::Sketches { .. })
-        {
-            // Of the lists only the newest counts; of curves every piece.
-            if matches!(data, Data::Runs(_)) {
-                held.retain(|held| !matches!(held, Data::Runs(_)));
-            }
-            return held.push(data);
-        }
-        self.dirty = true;
-        match data {
-            Data::Runs(rows) => {
-                self.tabled.take();
-                self.drop_void_curves(&rows);
-                self.rows = rows;
-                self.loaded = true;
-                self.trouble = None;
-                self.table.refresh(&self.rows);
-            }
-            Data::Records(records) => {
-                self.tabled.take();
-                self.records = records;
-            }
-            Data::Points(points) => self.add_points(points),
-            Data::Sketches { metric, sketches } => {
-                self.table.take_sketches(&metric, sketches, &self.rows);
-            }
-            Data::Tail { run, attempt, lines } => self.tail = Some(Tail { run, attempt, lines }),
-            Data::Workers(workers) => self.workers = workers,
-            Data::Detail(detail) => self.detail = Some(detail),
-            Data::Log(log) => self.log = Some(log),
-            Data::Experiments(files) => self.list_experiments(files),
-            Data::Plan(plan) => self.take_plan(plan),
-            Data::Memory(memory) => self.recall_memory(memory),
-            Data::Answer { done, text } => self.say(done, text),
-            Data::Trouble(why) => self.trouble = Some(why),
-        }
-    }
-
-    /// What the lab remembers from the last time.
-    fn recall_memory(&mut self, memory: Memory) {
-        let columns = memory.columns.iter().filter_map(|name| Column::parse(name, &self.rows));
-        let columns = columns.collect();
-        self.tabled.take();
-        let look = memory.theme.as_deref().and_then(|name| theme::named(name).ok());
-        self.look = look.filter(|_| !self.look_given).unwrap_or(self.look);
-        self.memory = memory;
-        self.table.set_columns(columns, &self.rows);
     }
 }
 

@@ -75,6 +75,7 @@ impl App {
                 let factors = self.table.factors().iter().map(|factor| factor.key.clone());
                 factors.chain(["none".to_owned()]).collect()
             }
+            "notify" => super::notice::WAYS.map(str::to_owned).to_vec(),
             "theme" => Look::ALL.map(|look| look.name().to_owned()).to_vec(),
             "filter" => self.memory.filters.clone(),
             "metric" => self.all_metrics(),
@@ -193,6 +194,7 @@ impl App {
                 Ok(look) => self.set_theme(look, effects),
                 Err(why) => self.say(false, why),
             },
+            Action::Notify => self.set_notify(Some(argument), effects),
             Action::Filter => self.table.set_filter(argument, &self.rows),
             Action::NextMetric if self.all_metrics().iter().any(|name| name == argument) => {
                 self.preview[0] = argument.to_owned();

@@ -5,6 +5,7 @@ use crate::tui::effect::{Ask, Effect, Request, Wanted};
 use crate::tui::event::{Listed, Plan};
 use crate::tui::keys::Action;
 
+use super::form::Form;
 use super::line::Line;
 use super::run::settings;
 use super::{App, Layer};
@@ -20,6 +21,10 @@ pub struct Picker {
     pub changes: Line,
     /// Keys go to the changes.
     pub editing: bool,
+    /// Every key, to be changed one by one.
+    pub form: Option<Form>,
+    /// The name of the file that this is to be saved as, while it is typed.
+    pub saving: Option<Line>,
     /// Plans known so far.
     pub plans: Vec<Plan>,
     /// Plans asked for.
@@ -35,6 +40,22 @@ impl Picker {
     pub fn plan(&self) -> Option<&Plan> {
         let wanted = self.wanted()?;
         self.plans.iter().find(|plan| plan.wanted == wanted)
+    }
+
+    /// Whether text is being typed.
+    pub fn is_typing(&self) -> bool {
+        let in_form = self.form.as_ref().is_some_and(|form| form.line.is_some());
+        self.editing || self.saving.is_some() || in_form
+    }
+
+    /// A character of that text.
+    pub fn insert(&mut self, c: char) {
+        let in_form = self.form.as_mut().and_then(|form| form.line.as_mut());
+        if let Some(line) = self.saving.as_mut().or(in_form) {
+            line.insert(c);
+        } else if self.editing {
+            self.changes.insert(c);
+        }
     }
 
     fn wanted(&self) -> Option<Wanted> {
@@ -96,6 +117,16 @@ impl App {
         mut picker: Picker,
         effects: &mut Vec<Effect>,
     ) {
+        if let Some(name) = picker.saving.take() {
+            self.name_plan(action, name, &mut picker, effects);
+            self.layer = Layer::Picker(picker);
+            return;
+        }
+        if let Some(form) = picker.form.take() {
+            picker.act_in_form(action, form);
+            self.layer = Layer::Picker(picker);
+            return;
+        }
         match action {
             Action::Accept | Action::Down | Action::Up if picker.editing => picker.editing = false,
             Action::Back if picker.editing => {
@@ -106,6 +137,20 @@ impl App {
             }
             Action::Back => return,
             Action::Edit => picker.editing = true,
+            Action::EditForm if picker.chosen().is_some_and(|file| file.problem.is_none()) => {
+                picker.form = Some(Form::default());
+            }
+            Action::SavePlan => match picker.plan().map(|plan| &plan.runs) {
+                Some(Ok(_)) => {
+                    let name = picker.chosen().map_or("", |file| file.name.as_str());
+                    picker.saving = Some(Line::new(format!("{name}-2")));
+                }
+                Some(Err(why)) => {
+                    let why = why.lines().next().unwrap_or_default().to_owned();
+                    self.say(false, why);
+                }
+                None => self.say(false, "its runs are not worked out yet"),
+            },
             Action::Down => picker.step(1),
             Action::Up => picker.step(-1),
             Action::NextSize => picker.resize(1),
@@ -129,9 +174,42 @@ impl App {
         self.layer = Layer::Picker(picker);
     }
 
+    /// Keys while the name of a file is typed.
+    fn name_plan(
+        &mut self,
+        action: Action,
+        mut name: Line,
+        picker: &mut Picker,
+        effects: &mut Vec<Effect>,
+    ) {
+        match action {
+            Action::Back => {}
+            Action::Accept => {
+                if let Some(wanted) = picker.wanted() {
+                    let name = name.text().trim().to_owned();
+                    effects.push(Effect::Ask(Ask::SavePlan { wanted, name }));
+                }
+            }
+            edit => {
+                name.act(edit);
+                picker.saving = Some(name);
+            }
+        }
+    }
+
     pub(super) fn list_experiments(&mut self, files: Vec<Listed>) {
         if let Layer::Picker(picker) = &mut self.layer {
-            picker.files = Some(files);
+            // A clone stays where it is; after a save the list is another one.
+            if picker
+                .files
+                .as_ref()
+                .is_none_or(|known| known.iter().all(|file| file.text.is_none()))
+            {
+                let chosen = picker.chosen().map(|file| file.file.clone());
+                let place = files.iter().position(|file| Some(&file.file) == chosen.as_ref());
+                picker.cursor = place.unwrap_or(picker.cursor);
+                picker.files = Some(files);
+            }
         }
     }
 

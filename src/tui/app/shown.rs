@@ -74,7 +74,7 @@ impl App {
     pub fn metrics_on_screen(&self) -> Vec<String> {
         match self.tab {
             Tab::Runs => self.preview.to_vec(),
-            Tab::Run | Tab::Queue => Vec::new(),
+            Tab::Run | Tab::Queue | Tab::Images | Tab::Machine => Vec::new(),
             Tab::Charts => self.page_of_charts(),
             Tab::Ablations => vec![self.ablations.metric.clone()],
         }

@@ -10,10 +10,13 @@ pub enum Tab {
     Ablations,
     Queue,
     Run,
+    Images,
+    Machine,
 }
 
 impl Tab {
-    pub const ALL: [Tab; 5] = [Tab::Runs, Tab::Charts, Tab::Ablations, Tab::Queue, Tab::Run];
+    pub const ALL: [Tab; 7] =
+        [Tab::Runs, Tab::Charts, Tab::Ablations, Tab::Queue, Tab::Run, Tab::Images, Tab::Machine];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -22,6 +25,8 @@ impl Tab {
             Tab::Ablations => "Ablations",
             Tab::Queue => "Queue",
             Tab::Run => "Run",
+            Tab::Images => "Images",
+            Tab::Machine => "Machine",
         }
     }
 
@@ -32,6 +37,8 @@ impl Tab {
             Tab::Ablations => Scope::Ablations,
             Tab::Queue => Scope::Queue,
             Tab::Run => Scope::Run,
+            Tab::Images => Scope::Images,
+            Tab::Machine => Scope::Machine,
         }
     }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::experiment::{Experiment, Overrides, parse};
+use crate::config::rewrite::rewrite;
+use crate::grid::Planned as PlannedSpec;
 use crate::queue::Plan as Planned;
 use crate::store::Store;
 use crate::tui::effect::Wanted;
@@ -48,12 +50,48 @@ fn read(cwd: &Path, wanted: &Wanted) -> Result<Experiment, String> {
         Some(text) => text.clone(),
         None => std::fs::read_to_string(&wanted.file).map_err(|why| format!("{shown}: {why}"))?,
     };
+    let overrides = overrides(wanted);
+    parse(&shown, &text, &overrides).map_err(|invalid| invalid.to_string())
+}
+
+fn overrides(wanted: &Wanted) -> Overrides {
     let (grid, set) = wanted.changes.split_whitespace().map(str::to_owned).partition(|change| {
         // A list in brackets is one value.
         change.split_once('=').is_some_and(|(_, value)| value.contains(',') && !value.contains('['))
     });
-    let overrides = Overrides { size: wanted.size.clone(), set, grid };
-    parse(&shown, &text, &overrides).map_err(|invalid| invalid.to_string())
+    Overrides { size: wanted.size.clone(), set, grid }
+}
+
+/// Writes what is wanted into `experiments/<name>.toml`, which must not be there yet; returns the file's name.
+///
+/// # Errors
+/// In words: the name is none, the file is there, or it would not make the runs that were shown.
+pub fn save(cwd: &Path, wanted: &Wanted, name: &str) -> Result<String, String> {
+    let file = format!("experiments/{name}.toml");
+    let text = match &wanted.text {
+        Some(text) => text.clone(),
+        None => std::fs::read_to_string(&wanted.file)
+            .map_err(|why| format!("{}: {why}", wanted.file.display()))?,
+    };
+    let text = rewrite(&text, name, &overrides(wanted))?;
+    let first = |why: String| why.lines().next().unwrap_or_default().to_owned();
+    let saved = parse(&file, &text, &Overrides::default()).map_err(|why| first(why.to_string()))?;
+    // The file is only worth something if it asks for the same.
+    let fingerprints = |runs: Vec<PlannedSpec>| {
+        let mut all: Vec<String> = runs.into_iter().map(|run| run.fingerprint).collect();
+        all.sort();
+        all
+    };
+    let saved = Planned::new(saved, cwd).map_err(|why| first(why.to_string()))?;
+    if fingerprints(saved.runs) != fingerprints(planned(cwd, wanted).map_err(first)?.runs) {
+        return Err(format!("{file} would not make these runs: write it by hand"));
+    }
+    let path = cwd.join(&file);
+    let folder = std::fs::create_dir_all(cwd.join("experiments"));
+    let opened = folder.and_then(|()| std::fs::File::create_new(&path));
+    let written = opened.and_then(|mut out| std::io::Write::write_all(&mut out, text.as_bytes()));
+    written.map_err(|why| format!("cannot write {file}: {why}"))?;
+    Ok(file)
 }
 
 /// The runs of what is wanted, resolved.
@@ -96,6 +134,28 @@ pub async fn plan(store: Option<&Store>, cwd: &Path, wanted: Wanted) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_is_saved_once_and_makes_the_same_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = "name = 'clone'\n[base]\ndata.dataset = 'shapes'\nobjective.kind = 'nce'\n";
+        let wanted = Wanted {
+            text: Some(text.to_owned()),
+            changes: "objective.lambda=0,10 train.epochs=3".to_owned(),
+            ..Wanted::default()
+        };
+        assert_eq!(save(dir.path(), &wanted, "mine"), Ok("experiments/mine.toml".to_owned()));
+        let saved = Wanted { file: dir.path().join("experiments/mine.toml"), ..Wanted::default() };
+        let runs = |wanted: &Wanted| planned(dir.path(), wanted).map(|plan| plan.runs);
+        let prints = |wanted: &Wanted| -> Vec<String> {
+            runs(wanted).unwrap().into_iter().map(|run| run.fingerprint).collect()
+        };
+        assert_eq!(prints(&saved), prints(&wanted));
+        let again = save(dir.path(), &wanted, "mine").unwrap_err();
+        assert!(again.contains("cannot write experiments/mine.toml"), "{again}");
+        let name = save(dir.path(), &wanted, "../mine").unwrap_err();
+        assert!(name.contains("name"), "{name}");
+    }
 
     #[test]
     fn changes_set_one_value_and_spread_several() {

@@ -5,8 +5,11 @@
 //! only what has grown. The cost of reading stretches the time to the next look, so that a large lab takes a bounded
 //! share of a core.
 
+mod beside;
 mod experiments;
 mod inspect;
+mod machine;
+mod search;
 mod tail;
 mod verbs;
 mod workers;
@@ -26,6 +29,7 @@ use super::Options;
 use super::curves::{CurveId, Sample};
 use super::effect::{Ask, Watched};
 use super::event::{Data, Event, Points, Worker};
+use super::machine::{Disk, Lag};
 use super::memory::Memory;
 
 /// Time between two looks at whether anything has changed.
@@ -67,6 +71,11 @@ impl Feed {
                 looks: 0,
                 sketched: HashMap::new(),
                 drawn: HashMap::new(),
+                searcher: None,
+                sampler: None,
+                machine_watched: false,
+                disk: None,
+                lags: Vec::new(),
             };
             runtime.block_on(server.serve(asked));
             drop(over);
@@ -110,6 +119,13 @@ struct Server {
     sketched: HashMap<String, Vec<RunId>>,
     /// Newest step of each sketch that was told.
     drawn: HashMap<CurveId, u64>,
+    /// Threads of their own, once somebody has looked at their screens.
+    searcher: Option<search::Searcher>,
+    sampler: Option<machine::Sampler>,
+    machine_watched: bool,
+    /// Room where the lab lies and journals behind, as they were told last.
+    disk: Option<Disk>,
+    lags: Vec<Lag>,
 }
 
 impl Server {
@@ -187,6 +203,12 @@ impl Server {
                 self.workers.clone_from(&workers);
                 self.tell(Data::Workers(workers));
             }
+        }
+        if self.looks.is_multiple_of(50) {
+            self.read_disk();
+        }
+        if self.machine_watched && self.looks.is_multiple_of(5) {
+            self.read_lags(&store).await?;
         }
         self.looks = self.looks.wrapping_add(1);
         let version = store.data_version().await?;
@@ -290,6 +312,17 @@ impl Server {
                 {
                     self.trouble(&error);
                 }
+            }
+            Ask::Images(run) => self.search(search::Job::Search(run)),
+            Ask::Pictures(wished) => self.search(search::Job::Pictures(wished)),
+            Ask::Machine(watched) => self.watch_machine(watched),
+            Ask::SavePlan { wanted, name } => {
+                let (done, text) = match experiments::save(&self.cwd, &wanted, &name) {
+                    Ok(file) => (true, format!("saved {file}")),
+                    Err(why) => (false, why),
+                };
+                self.tell(Data::Answer { done, text });
+                self.tell(Data::Experiments(experiments::list(&self.cwd)));
             }
             Ask::Sketch { metric, runs } => {
                 self.sketched.insert(metric, runs);

@@ -79,6 +79,11 @@ pub enum Action {
     CopyCard,
     CopyId,
     CopyPath,
+    // Images.
+    NextOrder,
+    NextClass,
+    PreviousClass,
+    Refresh,
     // Doing something to runs.
     Queue,
     Clone,
@@ -104,6 +109,8 @@ pub enum Action {
     Edit,
     NextSize,
     PreviousSize,
+    EditForm,
+    SavePlan,
     Accept,
     Complete,
     EraseChar,
@@ -115,8 +122,12 @@ pub enum Action {
     // The program.
     Help,
     Palette,
+    ToAlert,
+    Hush,
     Freeze,
     Theme,
+    Mouse,
+    Notify,
     Quit,
     Redraw,
     Suspend,
@@ -133,6 +144,8 @@ pub enum Scope {
     Ablations,
     Queue,
     Run,
+    Images,
+    Machine,
     /// A line of text.
     Typing,
     Filter,
@@ -140,11 +153,12 @@ pub enum Scope {
     Help,
     Choose,
     Picker,
+    Form,
     Confirm,
 }
 
 impl Scope {
-    pub const ALL: [Scope; 14] = [
+    pub const ALL: [Scope; 17] = [
         Scope::Anywhere,
         Scope::Screen,
         Scope::Runs,
@@ -152,12 +166,15 @@ impl Scope {
         Scope::Ablations,
         Scope::Queue,
         Scope::Run,
+        Scope::Images,
+        Scope::Machine,
         Scope::Typing,
         Scope::Filter,
         Scope::Palette,
         Scope::Help,
         Scope::Choose,
         Scope::Picker,
+        Scope::Form,
         Scope::Confirm,
     ];
 
@@ -165,9 +182,13 @@ impl Scope {
     pub fn inherits(self) -> &'static [Scope] {
         match self {
             Scope::Anywhere => &[],
-            Scope::Runs | Scope::Charts | Scope::Ablations | Scope::Queue | Scope::Run => {
-                &[Scope::Screen, Scope::Anywhere]
-            }
+            Scope::Runs
+            | Scope::Charts
+            | Scope::Ablations
+            | Scope::Queue
+            | Scope::Run
+            | Scope::Images
+            | Scope::Machine => &[Scope::Screen, Scope::Anywhere],
             Scope::Filter | Scope::Palette | Scope::Help => &[Scope::Typing, Scope::Anywhere],
             _ => &[Scope::Anywhere],
         }
@@ -183,12 +204,15 @@ impl Scope {
             Scope::Ablations => "ablations",
             Scope::Queue => "queue",
             Scope::Run => "run",
+            Scope::Images => "images",
+            Scope::Machine => "machine",
             Scope::Typing => "typing",
             Scope::Filter => "filter",
             Scope::Palette => "palette",
             Scope::Help => "help",
             Scope::Choose => "choose",
             Scope::Picker => "picker",
+            Scope::Form => "form",
             Scope::Confirm => "confirm",
         }
     }

@@ -35,8 +35,8 @@ pub const KEYS: &[Binding] = &{
     use Action::*;
     use Format::{Csv, Json, Md, Table, Tex};
     use Scope::{
-        Ablations, Anywhere, Charts, Choose, Confirm, Filter, Palette, Picker, Run, Runs, Screen,
-        Typing,
+        Ablations, Anywhere, Charts, Choose, Confirm, Filter, Form, Images, Palette, Picker, Run,
+        Runs, Screen, Typing,
     };
     [
         // Runs.
@@ -244,12 +244,24 @@ pub const KEYS: &[Binding] = &{
         verb(Run, &["p"], Pause, "pause", "", "pause at a checkpoint"),
         verb(Run, &["r"], Resume, "resume", "", "resume; retry what failed, was lost or cancelled"),
         verb(Run, &["x"], Cancel, "cancel", "", "cancel, after asking"),
+        // Images.
+        key(Images, &["o"], NextOrder, "order", "order", "worst, best, or as in the data set"),
+        key(Images, &["c"], NextClass, "class", "class", "only queries of the next class"),
+        key(Images, &["C"], PreviousClass, "class-back", "", "only those of the previous class"),
+        key(Images, &["enter"], Open, "search-here", "search", "search by the chosen neighbour"),
+        key(Images, &["+", "="], ZoomIn, "larger", "size", "larger images"),
+        key(Images, &["-"], ZoomOut, "smaller", "", "smaller images"),
+        key(Images, &["]"], NextRun, "next-run", "run", "next run of the table"),
+        key(Images, &["["], PreviousRun, "previous-run", "", "previous run of the table"),
+        key(Images, &["r"], Refresh, "search-again", "", "search the newest checkpoint"),
         // Every screen.
         key(Screen, &["1"], Tab(0), "runs", "", "the run table"),
         key(Screen, &["2"], Tab(1), "charts", "", "curves of the marked runs"),
         key(Screen, &["3"], Tab(2), "ablations", "", "the ablation table"),
         key(Screen, &["4"], Tab(3), "queue", "", "what runs, what waits, who works"),
         key(Screen, &["5"], Tab(4), "run", "", "the run under the cursor, whole"),
+        key(Screen, &["6"], Tab(5), "images", "", "nearest neighbours as images"),
+        key(Screen, &["7"], Tab(6), "machine", "", "processors, memory, disk, GPUs, workers"),
         key(Screen, &["tab"], NextTab, "next-screen", "", "next screen"),
         key(Screen, &["shift-tab"], PreviousTab, "previous-screen", "", "previous screen"),
         key(Screen, &["j", "down"], Down, "down", "", "down"),
@@ -263,6 +275,17 @@ pub const KEYS: &[Binding] = &{
         key(Screen, &["pgdn", "ctrl-f"], PageDown, "page-down", "", "a page down"),
         key(Screen, &["pgup", "ctrl-b"], PageUp, "page-up", "", "a page up"),
         verb(Screen, &["u"], Undo, "undo", "", "undo: archive, tag, note, order"),
+        key(Screen, &["!"], ToAlert, "warning", "", "to the run that the warning is about"),
+        key(Screen, &["~"], Hush, "hush", "", "wave the warning away until it is over"),
+        key(
+            Screen,
+            &[],
+            Notify,
+            "notify",
+            "",
+            "when a run ends: off, bell, or a notification of the desktop",
+        ),
+        key(Screen, &[], Mouse, "mouse", "", "the mouse chooses, or selects text"),
         key(Screen, &["F"], Freeze, "freeze", "", "freeze what is shown, and go on"),
         key(
             Screen,
@@ -309,11 +332,22 @@ pub const KEYS: &[Binding] = &{
         key(Choose, &["esc", "q"], Back, "", "back", ""),
         key(Picker, &["enter"], Accept, "", "queue", ""),
         key(Picker, &["e"], Edit, "", "edit", ""),
+        key(Picker, &["f"], EditForm, "", "form", ""),
+        key(Picker, &["w"], SavePlan, "", "save as", ""),
         key(Picker, &["j", "down"], Down, "", "down", ""),
         key(Picker, &["k", "up"], Up, "", "up", ""),
         key(Picker, &["l", "right", "tab"], NextSize, "", "size", ""),
         plain(Picker, &["h", "left", "shift-tab"], PreviousSize),
         key(Picker, &["esc", "q", "a"], Back, "", "back", ""),
+        key(Form, &["enter", "e"], Accept, "", "change", ""),
+        key(Form, &["x", "delete"], Remove, "", "as written", ""),
+        plain(Form, &["j", "down"], Down),
+        plain(Form, &["k", "up"], Up),
+        plain(Form, &["g g", "home"], First),
+        plain(Form, &["G", "end"], Last),
+        plain(Form, &["ctrl-d", "pgdn"], HalfPageDown),
+        plain(Form, &["ctrl-u", "pgup"], HalfPageUp),
+        key(Form, &["esc", "q", "f"], Back, "", "back", ""),
         key(Confirm, &["y", "Y"], Yes, "", "yes", ""),
         key(Confirm, &["n", "N", "esc", "q"], No, "", "no", ""),
     ]

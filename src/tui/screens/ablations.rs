@@ -1,7 +1,7 @@
 //! The live ablation table, a slice through it, and the learning curves of the row under the cursor.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
@@ -29,26 +29,11 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
             return;
         }
     };
-    let head = Rect { height: 3.min(area.height), ..area };
+    let head = Rect { height: HEAD.min(area.height), ..area };
     draw_head(app, table, head, buf);
-    let area = Rect { y: area.y + head.height, height: area.height - head.height, ..area };
     let grid = Grid::new(table);
     let sources = table.sources();
-    let wanted = (grid.height() + sources.len() + 1) as u16;
-    let (left, slice, curves) = if area.width >= WIDE {
-        let width = (grid.width() as u16 + 4).clamp(50, area.width * 3 / 5);
-        let [left, right] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)])
-            .spacing(1)
-            .areas(area);
-        let [slice, curves] = Layout::vertical([Constraint::Fill(1); 2]).areas(right);
-        (left, slice, curves)
-    } else {
-        let height = wanted.min(area.height.saturating_sub(7).max(4));
-        let [left, below] =
-            Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
-        let [slice, curves] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(below);
-        (left, slice, curves)
-    };
+    let Places { left, slice, curves } = places(&grid, sources.len(), area);
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     grid.draw(table, cursor, left, buf);
     let notes = left.y + grid.height() as u16 + 1;
@@ -58,6 +43,47 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
     }
     draw_slice(app, table, cursor, slice, buf);
     charts::draw(app, &[(app.ablations.metric.clone(), curves)], buf, cache);
+}
+
+/// The row of the table under a cell of the terminal; in a two-way table the first of its line.
+pub fn row_at(app: &App, area: Rect, at: Position) -> Option<usize> {
+    let table = app.ablation().ok()?;
+    let grid = Grid::new(table);
+    let left = places(&grid, table.sources().len(), area).left;
+    let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
+    let line = grid.offset(table, cursor, left) + usize::from(at.y.checked_sub(left.y + 1)?);
+    let in_line = |row: &usize| table.place(*row).is_some_and(|(y, _)| y == line);
+    (0..table.rows.len()).find(in_line).filter(|_| left.contains(at))
+}
+
+/// Rows above the table.
+const HEAD: u16 = 3;
+
+/// Where table, slice and curves stand.
+struct Places {
+    left: Rect,
+    slice: Rect,
+    curves: Rect,
+}
+
+fn places(grid: &Grid, n_sources: usize, area: Rect) -> Places {
+    let head = HEAD.min(area.height);
+    let area = Rect { y: area.y + head, height: area.height - head, ..area };
+    let wanted = (grid.height() + n_sources + 1) as u16;
+    if area.width >= WIDE {
+        let width = (grid.width() as u16 + 4).clamp(50, area.width * 3 / 5);
+        let [left, right] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)])
+            .spacing(1)
+            .areas(area);
+        let [slice, curves] = Layout::vertical([Constraint::Fill(1); 2]).areas(right);
+        Places { left, slice, curves }
+    } else {
+        let height = wanted.min(area.height.saturating_sub(7).max(4));
+        let [left, below] =
+            Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
+        let [slice, curves] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(below);
+        Places { left, slice, curves }
+    }
 }
 
 /// The question, and what the numbers are.
@@ -125,10 +151,16 @@ impl Grid {
         self.lines.len() + 1
     }
 
+    /// First line on screen.
+    fn offset(&self, table: &Ablation, cursor: usize, area: Rect) -> usize {
+        let room = usize::from(area.height).saturating_sub(1);
+        table.place(cursor).map_or(0, |(y, _)| (y + 1).saturating_sub(room))
+    }
+
     fn draw(&self, table: &Ablation, cursor: usize, area: Rect, buf: &mut Buffer) {
         let here = table.place(cursor);
         let room = usize::from(area.height).saturating_sub(1);
-        let from = here.map_or(0, |(y, _)| (y + 1).saturating_sub(room));
+        let from = self.offset(table, cursor, area);
         let gap = if self.width() + 3 <= area.width.into() { 2 } else { 1 };
         let row = |buf: &mut Buffer, y: u16, cells: &[&str], style: &dyn Fn(usize) -> Style| {
             let mut x = area.x + 3;

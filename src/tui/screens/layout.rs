@@ -4,7 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::tui::app::App;
 
-use super::{details, legend, table};
+use super::{details, images, legend, table};
 
 /// Columns and rows below which nothing useful fits.
 pub const SMALLEST: (u16, u16) = (60, 16);
@@ -16,6 +16,8 @@ const WIDE: u16 = 110;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {
     pub head: Rect,
+    /// An early warning; else empty.
+    pub alert: Rect,
     /// Everything between head and foot.
     pub body: Rect,
     pub foot: Rect,
@@ -26,14 +28,14 @@ pub fn frame(area: Rect) -> Option<Frame> {
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
         return None;
     }
-    let [head, _, body, foot] = Layout::vertical([
+    let [head, alert, body, foot] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(1),
     ])
     .areas(area);
-    Some(Frame { head, body, foot })
+    Some(Frame { head, alert, body, foot })
 }
 
 /// The run screen's parts; those without room are empty.
@@ -150,4 +152,27 @@ pub fn table_page(app: &App) -> usize {
     let screen = Rect::new(0, 0, app.size.0, app.size.1);
     let table = frame(screen).map(|frame| runs(app, frame.body).table);
     table.map_or(1, |table| usize::from(table.height).saturating_sub(1))
+}
+
+/// Where images stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Images {
+    /// Images side by side.
+    pub columns: usize,
+    /// Lines of them on screen.
+    pub lines: usize,
+}
+
+/// The images screen: as many tiles as fit.
+pub fn images(app: &App) -> Images {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    let Some(frame) = frame(screen) else { return Images::default() };
+    let (tile, body) = (app.tile(), frame.body);
+    let apart = if app.has_strips() { images::APART } else { 0 };
+    let width = body.width.saturating_sub(images::MARGIN + apart);
+    let height = body.height.saturating_sub(images::HEAD + images::FOOT);
+    Images {
+        columns: usize::from((width + 1) / (tile.width + 1)).max(1),
+        lines: usize::from(height / (tile.height + 1)).max(1),
+    }
 }

@@ -5,10 +5,13 @@ pub mod charts;
 pub mod choose;
 pub mod details;
 pub mod foot;
+pub mod form;
 pub mod head;
 pub mod help;
+pub mod images;
 pub mod layout;
 pub mod legend;
+pub mod machine;
 pub mod palette;
 pub mod picker;
 pub mod queue;
@@ -18,12 +21,13 @@ pub mod welcome;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use ratatui::widgets::{Clear, Widget};
 
 use super::app::{App, Layer, Tab};
 use super::figures;
-use super::theme;
+use super::keys::{Action, Scope};
+use super::theme::{self, THEME};
 use charts::Cache;
 
 /// Draws the whole screen. `cache` keeps what need not be computed again for the next frame.
@@ -32,13 +36,16 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         return too_small(area, buf);
     };
     head::draw(app, frame.head, buf);
+    banner(app, frame.alert, buf);
     match app.tab {
+        Tab::Machine => machine::draw(app, frame.body, buf),
         _ if app.rows.is_empty() => welcome::draw(app, frame.body, buf),
         Tab::Runs => runs(app, frame.body, buf, cache),
         Tab::Charts => charts(app, frame.body, buf, cache),
         Tab::Ablations => ablations::draw(app, frame.body, buf, cache),
         Tab::Queue => queue::draw(app, frame.body, buf),
         Tab::Run => run::draw(app, frame.body, buf),
+        Tab::Images => images::draw(app, frame.body, buf),
     }
     match &app.layer {
         Layer::Help { search, scroll } => help::draw(app, search, *scroll, frame.body, buf),
@@ -48,6 +55,23 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         _ => {}
     }
     foot::draw(app, frame.foot, buf);
+}
+
+/// The first early warning, and what to do about it.
+fn banner(app: &App, area: Rect, buf: &mut Buffer) {
+    let alerts = app.alerts();
+    let Some(alert) = alerts.first() else { return };
+    let more = match alerts.len() {
+        1 => String::new(),
+        n => format!(" (+{})", n - 1),
+    };
+    let key = |action: Action| app.keymap.key_of(Scope::Screen, action).unwrap_or(":");
+    let (go, hush) = (key(Action::ToAlert), key(Action::Hush));
+    let ways = format!("{go} goes there · {hush} hushes");
+    let cure = if alert.cure.is_empty() { String::new() } else { format!("{} · ", alert.cure) };
+    let style = theme::fg(THEME.warn).add_modifier(Modifier::BOLD);
+    let x = put(buf, area, area.x + 1, area.y, &format!("! {}{more}", alert.text), style);
+    put(buf, area, x + 3, area.y, &format!("{cure}{ways}"), theme::faint());
 }
 
 fn runs(app: &App, body: Rect, buf: &mut Buffer, cache: &mut Cache) {

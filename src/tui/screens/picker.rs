@@ -10,7 +10,7 @@ use crate::tui::event::{Plan, PlannedRun};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
 
-use super::boxed;
+use super::{boxed, form};
 
 pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
     let size = (area.width.saturating_sub(4).min(110), area.height.saturating_sub(1).min(36));
@@ -38,7 +38,11 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         let how = "Start instdisc-lab where your experiments are, or name a file: instdisc-lab queue FILE";
         return write(buf, inner.x, inner.y + 2, how, theme::faint());
     }
-    let room = usize::from(inner.height / 3).max(3).min(files.len());
+    // With the form open one file is enough.
+    let room = match picker.form {
+        Some(_) => 1,
+        None => usize::from(inner.height / 3).max(3).min(files.len()),
+    };
     let from = picker.cursor.saturating_sub(room - 1);
     for (i, file) in files.iter().enumerate().skip(from).take(room) {
         let y = inner.y + (i - from) as u16;
@@ -90,7 +94,24 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         let under = after.chars().next().map_or(" ".to_owned(), String::from);
         write(buf, inner.x + 6 + before.width() as u16, y, &under, theme::cursor(true));
     }
-    let area = Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner };
+    let mut area = Rect { y: y + 1, height: inner.bottom().saturating_sub(y + 1), ..inner };
+    if let Some(name) = &picker.saving {
+        let text = "save as experiments/";
+        write(buf, inner.x, area.y, text, theme::title(true));
+        let x = inner.x + text.len() as u16;
+        write(buf, x, area.y, &format!("{}.toml", name.text()), theme::bold());
+        let (before, after) = name.split();
+        let under = after.chars().next().unwrap_or('.').to_string();
+        write(buf, x + before.width() as u16, area.y, &under, theme::cursor(true));
+        area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    }
+    if let Some(form) = &picker.form {
+        // What it comes to stays in sight.
+        let plan = area.height.min(1);
+        let rows = Rect { height: area.height - plan, ..area };
+        form::draw(picker, form, rows, buf);
+        area = Rect { y: rows.bottom(), height: plan, ..area };
+    }
     draw_plan(app, picker.plan(), area, buf);
 }
 

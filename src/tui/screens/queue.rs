@@ -18,10 +18,9 @@ use super::put;
 /// Least columns of the time line at the right.
 const TIMELINE: u16 = 20;
 
-pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
-    let queue = app.queue();
-    let forecast = app.forecast();
-    put(buf, area, area.x + 1, area.y, &summary(app, &queue, &forecast), theme::bold());
+/// Each worker's words and where they stand; the row below them.
+fn hands(app: &App, area: Rect) -> (Vec<(String, Style, u16, u16)>, u16) {
+    let mut places = Vec::new();
     let mut y = area.y + 1;
     let mut x = area.x + 1;
     for worker in &app.workers {
@@ -36,9 +35,40 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         if x > area.x + 1 && x + text.width() as u16 > area.right() {
             (x, y) = (area.x + 1, y + 1);
         }
-        x = put(buf, area, x, y, &text, style) + 3;
+        let width = text.width() as u16;
+        places.push((text, style, x, y));
+        x += width + 3;
     }
-    let lines = Rect { y: y + 2, height: area.bottom().saturating_sub(y + 2), ..area };
+    (places, y + 1)
+}
+
+/// Where the queue's lines begin: two rows for the time line and the heads.
+fn lines_area(below: u16, area: Rect) -> Rect {
+    Rect { y: below + 1, height: area.bottom().saturating_sub(below + 1), ..area }
+}
+
+/// First line on screen.
+fn offset(cursor: usize, area: Rect) -> usize {
+    (cursor + 1).saturating_sub(usize::from(area.height).saturating_sub(1))
+}
+
+/// The line of the queue in a row of the terminal.
+pub fn line_at(app: &App, area: Rect, y: u16) -> Option<usize> {
+    let lines = lines_area(hands(app, area).1, area);
+    let row = y.checked_sub(lines.y + 1)?;
+    let cursor = app.queue_cursor.min(app.queue().len().saturating_sub(1));
+    Some(offset(cursor, lines) + usize::from(row))
+}
+
+pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    let queue = app.queue();
+    let forecast = app.forecast();
+    put(buf, area, area.x + 1, area.y, &summary(app, &queue, &forecast), theme::bold());
+    let (places, below) = hands(app, area);
+    for (text, style, x, y) in &places {
+        put(buf, area, *x, *y, text, *style);
+    }
+    let lines = lines_area(below, area);
     if queue.is_empty() {
         let text = "nothing runs and nothing waits: a queues an experiment";
         put(buf, lines, lines.x + 2, lines.y, text, theme::faint());
@@ -84,7 +114,7 @@ fn draw_lines(app: &App, queue: &[&RunRow], forecast: &Forecast, area: Rect, buf
     let timeline = (timeline.width >= TIMELINE && !forecast.runs.is_empty()).then_some(timeline);
     let cursor = app.queue_cursor.min(queue.len() - 1);
     let rows = usize::from(area.height).saturating_sub(1);
-    let from = (cursor + 1).saturating_sub(rows);
+    let from = offset(cursor, area);
     for (line, (at, row)) in queue.iter().enumerate().skip(from).take(rows).enumerate() {
         let y = area.y + 1 + line as u16;
         let (glyph, style) = theme::state(row.state);

@@ -23,6 +23,20 @@ const WIDE: u16 = 110;
 /// Columns of the names at the left of the sheet.
 const NAMES: u16 = 22;
 
+/// Sheet and log.
+fn panels(area: Rect) -> [Rect; 2] {
+    Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(area)
+}
+
+/// The panel under a column of the terminal; where only one is shown, that one.
+pub fn panel_at(app: &App, area: Rect, x: u16) -> Panel {
+    match area.width >= WIDE {
+        true if x >= panels(area)[1].x => Panel::Log,
+        true => Panel::Sheet,
+        false => app.run.panel,
+    }
+}
+
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(row) = app.selected() else {
         put(buf, area, area.x + 2, area.y + area.height / 3, "no run is chosen", theme::faint());
@@ -31,8 +45,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let [head, body] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(area);
     draw_head(row, head, buf);
     if area.width >= WIDE {
-        let [sheet, log] =
-            Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(body);
+        let [sheet, log] = panels(body);
         draw_sheet(app, row, sheet, buf);
         draw_log(app, log, buf);
     } else if app.run.panel == Panel::Sheet {

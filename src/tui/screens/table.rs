@@ -150,6 +150,17 @@ fn fitted(app: &App, width: u16) -> Fitted {
     Fitted { columns, gap }
 }
 
+/// The column over a column of the terminal.
+pub fn column_at(app: &App, area: Rect, x: u16) -> Option<Column> {
+    let fitted = fitted(app, area.width);
+    let mut from = area.x + MARGIN;
+    fitted.columns.into_iter().find_map(|column| {
+        let here = (from..from + column.width as u16).contains(&x);
+        from += (column.width + fitted.gap) as u16;
+        here.then_some(column.column)
+    })
+}
+
 /// Draws head and rows.
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     if area.is_empty() {

@@ -34,6 +34,8 @@ fn screens_look_as_they_did() {
             lab.keys("space");
             lab.points(&row.id, "loss", &loss);
         }
+        images::show(&mut lab);
+        machine::show(&mut lab);
         for (at, tab) in Tab::ALL.iter().enumerate() {
             lab.keys(&format!("{}", at + 1));
             let name = format!("{}_{width}x{height}", tab.title());
@@ -43,6 +45,11 @@ fn screens_look_as_they_did() {
         insta::assert_snapshot!(format!("palette_{width}x{height}"), lab.screen());
         lab.keys("esc ?");
         insta::assert_snapshot!(format!("help_{width}x{height}"), lab.screen());
+        lab.keys("esc");
+        plan::open(&mut lab);
+        insta::assert_snapshot!(format!("plan_{width}x{height}"), lab.screen());
+        lab.keys("f j j j j j j enter ctrl-u 0");
+        insta::assert_snapshot!(format!("form_{width}x{height}"), lab.screen());
     }
 }
 
@@ -54,6 +61,8 @@ proptest::proptest! {
     fn any_keys_are_survived(keys in proptest::collection::vec(0usize..action_keys().len(), 0..24), width in 1u16..180, height in 1u16..60) {
         let mut lab = tabled(width, height);
         lab.points("demo-00000000", "loss", &[8.0, f64::NAN, 7.0]);
+        images::show(&mut lab);
+        machine::show(&mut lab);
         let mut cache = Cache::default();
         for key in keys {
             lab.keys(action_keys()[key]);

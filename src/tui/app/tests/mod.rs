@@ -1,9 +1,14 @@
 //! Keys in, screen out: the whole program but for the terminal and the store.
 
 mod ablations;
+mod alerts;
 mod charts;
 mod frame;
+mod images;
 mod looks;
+mod machine;
+mod mouse;
+mod plan;
 mod queue;
 mod run;
 mod runs;
@@ -16,7 +21,7 @@ use super::*;
 use crate::store::model::State;
 use crate::tui::curves::Sample;
 use crate::tui::effect::{Ask, Request, Wanted};
-use crate::tui::event::{Listed, Plan, PlannedRun, Points, Worker, Working};
+use crate::tui::event::{Listed, Mouse, Plan, PlannedRun, Points, Press, Worker, Working};
 use crate::tui::inspect::{Detail, Log};
 use crate::tui::keys::key_named;
 use crate::tui::screens::{self, charts::Cache};

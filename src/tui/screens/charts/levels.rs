@@ -31,7 +31,7 @@ fn agreed(rows: &[&RunRow], of: impl Fn(&RunRow) -> Option<f64>) -> Option<f64> 
 ///
 /// Noise-contrastive estimation with m negatives (Wu et al. 2018, equation 6): ln(1 + m) + m ln(1 + 1/m), every sample
 /// counted as data with odds 1 : m. The softmax over n instances: ln n.
-fn chance(metric: &str, row: &RunRow) -> Option<f64> {
+pub fn chance(metric: &str, row: &RunRow) -> Option<f64> {
     if metric.starts_with("knn_top1") {
         return n_classes(row).map(|n| 100.0 / n as f64);
     }

@@ -4,6 +4,7 @@ mod cache;
 mod levels;
 
 pub use cache::Cache;
+pub use levels::chance;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

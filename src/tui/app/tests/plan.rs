@@ -1,0 +1,133 @@
+//! The form of a plan, clones, and saving.
+
+use super::ablations::tabled;
+use super::*;
+
+/// Opens the plan of one experiment that makes two runs.
+pub fn open(lab: &mut Lab) {
+    lab.keys("1 a");
+    let listed = Listed {
+        file: "/x/experiments/demo.toml".into(),
+        name: "demo".into(),
+        question: "Does it train?".into(),
+        sizes: vec!["cpu".into()],
+        problem: None,
+        text: None,
+    };
+    lab.event(Event::Data(Data::Experiments(vec![listed])));
+    answer(lab, &[0, 10]);
+}
+
+/// Answers the plan that was asked for last with runs that vary λ.
+fn answer(lab: &mut Lab, lambdas: &[u32]) {
+    let wanted = lab.asked.iter().rev().find_map(|effect| match effect {
+        Effect::Ask(Ask::Plan(wanted)) => Some(wanted.clone()),
+        _ => None,
+    });
+    let run = |lambda: &u32| PlannedRun {
+        varied: format!("lambda={lambda} seed=0"),
+        spec: json!({
+            "data": {"dataset": "shapes", "fraction": 1.0},
+            "objective": {"kind": "nce", "lambda": lambda},
+            "train": {"lr_drops": [0.6, 0.8]},
+            "seed": 0,
+        }),
+        exists: None,
+    };
+    let runs = Ok(lambdas.iter().map(run).collect());
+    lab.event(Event::Data(Data::Plan(Plan { wanted: wanted.unwrap(), runs })));
+}
+
+fn changes(lab: &Lab) -> String {
+    let Layer::Picker(picker) = &lab.app.layer else { panic!("no plan") };
+    picker.changes.text().to_owned()
+}
+
+/// Moves the form's cursor to a key.
+fn go_to(lab: &mut Lab, key: &str) {
+    let at = crate::config::keys::KEYS.iter().position(|known| known.name == key).unwrap();
+    lab.keys("g g");
+    for _ in 0..at {
+        lab.keys("j");
+    }
+}
+
+#[test]
+fn every_key_is_edited_and_judged_as_it_is_typed() {
+    let mut lab = tabled(120, 40);
+    open(&mut lab);
+    let screen = lab.keys("f").screen();
+    assert!(screen.contains("> data.dataset") && screen.contains("shapes"), "{screen}");
+    go_to(&mut lab, "objective.lambda");
+    assert!(lab.screen().contains("0, 10"), "{}", lab.screen());
+    lab.keys("enter");
+    // What it is stands there to be changed.
+    lab.keys("ctrl-u - 1");
+    assert!(lab.screen().contains("found -1, allowed: a number of at least 0"), "{}", lab.screen());
+    lab.keys("enter");
+    assert_eq!(changes(&lab), "", "what is wrong is not taken");
+    lab.keys("ctrl-u 0 , 5 , 2 0 enter");
+    assert_eq!(changes(&lab), "objective.lambda=0,5,20");
+    let asked = |lab: &Lab| {
+        lab.asked.iter().any(|effect| {
+        matches!(effect, Effect::Ask(Ask::Plan(wanted)) if wanted.changes == "objective.lambda=0,5,20")
+    })
+    };
+    assert!(asked(&lab), "the plan follows");
+    answer(&mut lab, &[0, 5, 20]);
+    assert!(
+        lab.screen().contains("0,5,20 *") && lab.screen().contains("makes 3 runs"),
+        "{}",
+        lab.screen()
+    );
+    go_to(&mut lab, "train.lr_drops");
+    lab.keys("enter enter");
+    assert_eq!(changes(&lab), "objective.lambda=0,5,20 train.lr_drops=[0.6,0.8]");
+    lab.keys("x");
+    go_to(&mut lab, "objective.lambda");
+    lab.keys("e esc x");
+    assert_eq!(changes(&lab), "", "as it was written");
+    // One step out at a time.
+    lab.keys("esc");
+    assert!(matches!(&lab.app.layer, Layer::Picker(picker) if picker.form.is_none()));
+    lab.keys("esc");
+    assert_eq!(lab.app.layer, Layer::None);
+}
+
+#[test]
+fn a_plan_is_saved_under_a_name() {
+    let mut lab = tabled(120, 40);
+    open(&mut lab);
+    lab.keys("e s e e d = 3 enter");
+    answer(&mut lab, &[0]);
+    let screen = lab.keys("w").screen();
+    assert!(screen.contains("save as experiments/demo-2.toml"), "{screen}");
+    lab.keys("ctrl-u m i n e enter");
+    let wanted = Wanted {
+        file: "/x/experiments/demo.toml".into(),
+        changes: "seed=3".into(),
+        ..Wanted::default()
+    };
+    let saved = Effect::Ask(Ask::SavePlan { wanted, name: "mine".into() });
+    assert!(lab.asked.contains(&saved), "{:?}", lab.asked);
+}
+
+#[test]
+fn a_clone_has_the_form_and_can_be_saved_too() {
+    let mut lab = tabled(120, 40);
+    lab.keys("1 C esc");
+    answer(&mut lab, &[10]);
+    let screen = lab.keys("f").screen();
+    assert!(screen.contains("> data.dataset"), "{screen}");
+    go_to(&mut lab, "seed");
+    lab.keys("enter ctrl-u 7 enter");
+    assert_eq!(changes(&lab), "seed=7");
+    answer(&mut lab, &[10]);
+    lab.keys("esc w enter");
+    assert!(lab.asked.iter().any(|effect| {
+        matches!(effect, Effect::Ask(Ask::SavePlan { wanted, name }) if wanted.text.is_some() && name == "clone-2")
+    }));
+    // The list of the folder does not push the clone away.
+    lab.event(Event::Data(Data::Experiments(Vec::new())));
+    assert!(lab.screen().contains("the settings of"), "{}", lab.screen());
+}
