@@ -23,3 +23,4 @@ pub mod encoder;
 pub mod environment;
 pub mod eval;
 pub mod recorder;
+pub mod slices;
