@@ -4,7 +4,9 @@
 //! the best, given how wrong the first pass can be; and the exact similarity of those. The first pass depends on the
 //! processor, the ranking does not: it goes by [`exact`], and the shortlist leaves nothing out that belongs into it.
 
+mod codes;
 mod exact;
+mod index;
 mod product;
 mod rows;
 mod shortlist;
@@ -16,6 +18,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use exact::Pair;
+pub use index::Index;
 use product::products;
 use rows::{Lengths, comparable, length};
 use shortlist::Shortlist;
@@ -295,7 +298,7 @@ mod tests {
 
     /// Rows around ten centres, sorted by centre, as embeddings of a folder of classes are: neighbours lie close, and
     /// the first rows are no sample.
-    fn clustered(n: usize, dim: usize, from: usize) -> Vec<f32> {
+    pub(super) fn clustered(n: usize, dim: usize, from: usize) -> Vec<f32> {
         let number = |i: usize| ((i * 2_654_435_761) >> 9 & 0xffff) as f32 / 32_768.0 - 1.0;
         let mut rows = Vec::with_capacity(n * dim);
         for row in 0..n {
