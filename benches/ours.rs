@@ -25,6 +25,7 @@ const MEASURES: &[Measure] = &[
     ("nce_routes", "s", nce::routes),
     ("knn_eval", "s", search::knn_eval),
     ("search_1m", "s", search::search_1m),
+    ("search_recall", "share", search::search_recall),
     #[cfg(feature = "engine")]
     ("augment", "images/s", augment::images_per_second),
 ];

@@ -26,7 +26,10 @@ pub struct Index {
 }
 
 impl Index {
-    /// An empty index for rows of `dim` numbers, at most 2048.
+    /// Most numbers of a row.
+    pub const MOST: usize = codes::MOST;
+
+    /// An empty index for rows of `dim` numbers, at most [`Index::MOST`].
     pub fn new(dim: usize) -> Index {
         assert!((1..=codes::MOST).contains(&dim), "found D = {dim}, allowed: 1 to {}", codes::MOST);
         let (lines, scales, unsound) = (Vec::new(), Vec::new(), Vec::new());
