@@ -7,17 +7,23 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 mod ours {
+    #[cfg(feature = "engine")]
+    pub mod augment;
     pub mod lab;
     pub mod logging;
+    #[cfg(feature = "engine")]
+    pub mod nce;
     pub mod program;
     pub mod screens;
+    pub mod search;
     #[cfg(feature = "engine")]
     pub mod train;
 }
 
-use ours::{logging, program, screens};
+use ours::{logging, program, screens, search};
 
 /// A number with its unit. `scripts/bench.py` says which direction is better.
 struct Measured {
@@ -37,6 +43,15 @@ const MEASURES: &[Measure] = &[
     ("train_step_same", ours::train::fp32),
     #[cfg(feature = "engine")]
     ("grid_workers", ours::train::grid),
+    #[cfg(feature = "engine")]
+    ("nce_step", || seconds(ours::nce::step)),
+    #[cfg(feature = "engine")]
+    ("nce_routes", || seconds(ours::nce::routes)),
+    ("knn_eval", || seconds(search::knn_eval)),
+    ("search_1m", || seconds(search::search_1m)),
+    ("search_recall", || Measured { value: search::search_recall(), unit: "share" }),
+    #[cfg(feature = "engine")]
+    ("augment", || Measured { value: ours::augment::images_per_second(), unit: "images/s" }),
     ("log_ingest", logging::ingest),
     ("log_call", logging::call),
     ("log_growth", logging::growth),
@@ -61,4 +76,22 @@ fn main() -> ExitCode {
     let Measured { value, unit } = measure();
     println!("{}", serde_json::json!({"name": name, "value": value, "unit": unit}));
     ExitCode::SUCCESS
+}
+
+fn seconds(measure: fn() -> f64) -> Measured {
+    Measured { value: measure(), unit: "s" }
+}
+
+/// Median seconds of `rounds` calls, after one that warms up.
+fn median(rounds: usize, mut work: impl FnMut()) -> f64 {
+    work();
+    let mut seconds: Vec<f64> = (0..rounds)
+        .map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds[rounds / 2]
 }

@@ -11,7 +11,7 @@ use crate::config::RunSpec;
 use crate::data::{self, Dataset};
 use crate::report::sheet::{Cell, sheet};
 use crate::report::table::{Format, Table};
-use crate::saved::{Array, Neighbours, Saved, neighbours};
+use crate::saved::{Array, Neighbours, Saved, Standing, neighbours};
 use crate::store::Store;
 
 /// Search a run's memory bank by image: for each query the nearest other training images.
@@ -28,6 +28,10 @@ pub struct Args {
     /// Training images to search by, by their number in the run's data set.
     #[arg(long, value_delimiter = ',', value_name = "INDEX,…")]
     query: Vec<usize>,
+    /// Read the numbers of training images from standard input, one a line, and answer each as it comes, out of an
+    /// index that holds the bank at a quarter of its size.
+    #[arg(long, conflicts_with_all = ["query", "best", "worst", "sheet"])]
+    stdin: bool,
     /// How many of the best queries.
     #[arg(long, default_value_t = 5, conflicts_with = "query")]
     best: usize,
@@ -64,6 +68,12 @@ impl Args {
                 bank.shape[0]
             )));
         }
+        if self.stdin {
+            drop(bank);
+            let standing = Standing::open(&saved).map_err(|e| bad_input(e.to_string()))?;
+            drop(saved);
+            return self.answer(&standing, &data);
+        }
         let found = self.find(&bank, &data)?;
         if let Some(path) = &self.sheet {
             let path = context.cwd.join(path);
@@ -76,6 +86,25 @@ impl Args {
             }
             format => table(&found, &data).render(format),
         })?;
+        Ok(Exit::Done)
+    }
+
+    /// Answers image numbers as they come.
+    fn answer(&self, standing: &Standing, data: &Dataset) -> Result<Exit> {
+        for line in std::io::stdin().lines() {
+            let line = line?;
+            let number = line.trim().parse::<usize>().ok();
+            let Some(query) = number.filter(|query| *query < standing.len()) else {
+                let most = standing.len() - 1;
+                return Err(bad_input(format!("stdin: found {line:?}, allowed: 0 to {most}")));
+            };
+            let near = standing.near(query as u32, usize::from(self.k))?;
+            let found = Neighbours::new(query, near, data);
+            print(&match self.format.format {
+                Format::Json => format!("{}\n", as_json(&found, data)),
+                _ => format!("{query} {}: {}\n", class(data, query), listed(&found, data)),
+            })?;
+        }
         Ok(Exit::Done)
     }
 
@@ -114,19 +143,24 @@ fn as_json(found: &Neighbours, data: &Dataset) -> Value {
     })
 }
 
+/// The neighbours of one query on one line.
+fn listed(found: &Neighbours, data: &Dataset) -> String {
+    let near = found.near.iter().map(|other| {
+        let row = other.row as usize;
+        format!("{row} {} {:.2}", class(data, row), other.similarity)
+    });
+    near.collect::<Vec<_>>().join(", ")
+}
+
 fn table(found: &[Neighbours], data: &Dataset) -> Table {
     let mut table =
         Table::new(["query", "class", "alike", "neighbours"]).right(&["query", "alike"]);
     for f in found {
-        let near = f.near.iter().map(|other| {
-            let row = other.row as usize;
-            format!("{row} {} {:.2}", class(data, row), other.similarity)
-        });
         table.push([
             f.query.to_string(),
             class(data, f.query).to_owned(),
             format!("{:.0} %", 100.0 * f.alike),
-            near.collect::<Vec<_>>().join(", "),
+            listed(f, data),
         ]);
     }
     table

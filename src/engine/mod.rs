@@ -25,3 +25,4 @@ pub mod environment;
 pub mod eval;
 pub mod finetune;
 pub mod recorder;
+pub mod slices;

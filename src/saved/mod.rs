@@ -5,6 +5,7 @@
 
 mod encoder;
 mod neighbours;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,7 @@ use crate::lab::RunDir;
 
 pub use encoder::encoder;
 pub use neighbours::{Neighbours, neighbours};
+pub use standing::Standing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SavedError {
@@ -133,6 +135,18 @@ impl Saved {
         let number = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let numbers = view.data().chunks_exact(4).map(number).collect();
         Ok(Array { shape: view.shape().to_vec(), numbers })
+    }
+
+    /// Where in the file a tensor's numbers begin, in bytes.
+    fn place(&self, name: &str) -> Result<u64, SavedError> {
+        let tensors = self.tensors()?;
+        let damaged = |e: safetensors::SafeTensorError| SavedError::Damaged {
+            path: self.path.clone(),
+            why: e.to_string(),
+        };
+        let view = tensors.tensor(name).map_err(damaged)?;
+        // The view borrows from the file's bytes.
+        Ok((view.data().as_ptr().addr() - self.bytes.as_ptr().addr()) as u64)
     }
 
     /// The memory bank, (n, D) unit rows.

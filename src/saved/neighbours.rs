@@ -16,6 +16,12 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
+    /// Of rows `near` of a bank of `data`'s training images, nearest first, without the query.
+    pub fn new(query: usize, near: Vec<Neighbour>, data: &Dataset) -> Neighbours {
+        let alike = near.iter().filter(|other| data.alike(query, other.row as usize)).count();
+        Neighbours { query, alike: alike as f64 / near.len().max(1) as f64, near }
+    }
+
     /// Of equal shares the one whose neighbours are nearer comes first: a confident hit, or a confident mistake.
     fn nearness(&self) -> f64 {
         self.near.iter().map(|other| f64::from(other.similarity)).sum()
@@ -43,9 +49,7 @@ pub fn neighbours(bank: &Array, data: &Dataset, queries: &[usize], k: usize) -> 
     let ranked = top_k(&rows, &bank.numbers, dim, k + 1);
     let near = |(&query, ranked): (&usize, &[Neighbour])| {
         let others = ranked.iter().filter(|other| other.row as usize != query);
-        let near: Vec<Neighbour> = others.take(k).copied().collect();
-        let alike = near.iter().filter(|other| data.alike(query, other.row as usize)).count();
-        Neighbours { query, alike: alike as f64 / near.len().max(1) as f64, near }
+        Neighbours::new(query, others.take(k).copied().collect(), data)
     };
     queries.iter().zip(ranked.chunks_exact((k + 1).min(n).max(1))).map(near).collect()
 }

@@ -9,9 +9,9 @@
 use tch::{Device, Tensor};
 
 use super::graded::Graded;
-use super::negatives::{draw, own_slot_hits, unknown};
-use super::sampled::Route;
-use super::{Batch, Objective};
+use super::negatives::{draw, draw_rows, numbers, own_slot_hits, own_slot_hits_of, unknown};
+use super::sampled::{InMemory, Route};
+use super::{Batch, Objective, onepass};
 use crate::config::spec::OwnSlot;
 use crate::journal::event::{Better, MetricInfo};
 
@@ -25,9 +25,15 @@ pub struct Infonce {
 }
 
 impl Infonce {
-    /// `m` negatives an instance, out of `n` instances.
-    pub fn new(m: u32, tau: f64, own_slot: OwnSlot, n: usize, device: Device) -> Infonce {
-        let route = Route::cheaper(n, m as usize);
+    /// `m` negatives an instance, out of a bank of (n, D).
+    pub fn new(
+        m: u32,
+        tau: f64,
+        own_slot: OwnSlot,
+        (n, dim): (usize, usize),
+        device: Device,
+    ) -> Infonce {
+        let route = Route::cheaper(n, m as usize, dim, device);
         Infonce { m: m as usize, tau, own_slot, route, hits: unknown(device) }
     }
 }
@@ -35,9 +41,16 @@ impl Infonce {
 impl Objective for Infonce {
     fn loss(&mut self, batch: &Batch) -> Tensor {
         let Batch { index, bank, seed, step, .. } = *batch;
-        let negatives = draw(bank.len(), self.m, self.own_slot, index, seed, step); // (B, m)
+        let (feats, n, m) = (batch.feats(), bank.len(), self.m);
+        if self.route == Route::OnePass {
+            let own = numbers(index);
+            let negatives = draw_rows(n, m, self.own_slot, &own, seed, step);
+            self.hits = own_slot_hits_of(&negatives, &own);
+            let sample = InMemory::new(feats, bank.tensor(), own, negatives);
+            return sample.grade(onepass::InfoNce, self.tau).attach(feats);
+        }
+        let negatives = draw(n, m, self.own_slot, index, seed, step); // (B, m)
         self.hits = own_slot_hits(&negatives, index);
-        let feats = batch.feats();
         infonce(feats, index, bank.tensor(), &negatives, self.tau, self.route).attach(feats)
     }
 
@@ -65,15 +78,21 @@ pub fn infonce(
     tau: f64,
     route: Route,
 ) -> Graded {
+    let form = match route {
+        Route::OnePass => {
+            return InMemory::of(feats, index, bank, negatives).grade(onepass::InfoNce, tau);
+        }
+        Route::Tensors(form) => form,
+    };
     tch::no_grad(|| {
         let (feats, kind, b) = (feats.detach(), feats.kind(), feats.size()[0] as f64);
         let own = bank.index_select(0, index); // (B, D)
         let s_own = (&feats * &own).sum_dim_intlist([1i64].as_slice(), true, kind); // (B, 1)
-        let s_noise = route.similarities(&feats, bank, negatives); // (B, m)
+        let s_noise = form.similarities(&feats, bank, negatives); // (B, m)
         let log_p = (Tensor::cat(&[s_own, s_noise], 1) / tau).log_softmax(-1, kind); // (B, 1 + m)
         let p = log_p.exp();
         // ∂J/∂f = (Σ_j P_j v_j − v_i)/τ, the own slot's P included in the sum.
-        let push = route.weighted_rows(&p.narrow(1, 1, p.size()[1] - 1), bank, negatives); // (B, D)
+        let push = form.weighted_rows(&p.narrow(1, 1, p.size()[1] - 1), bank, negatives); // (B, D)
         let pull = (1.0 - p.narrow(1, 0, 1)) * own; // (B, D)
         Graded { loss: -log_p.narrow(1, 0, 1).sum(kind) / b, grad: (push - pull) / (tau * b) }
     })
@@ -84,6 +103,7 @@ mod tests {
     use tch::Kind;
 
     use super::*;
+    use crate::engine::objectives::sampled::Form;
 
     #[test]
     fn equal_logits_give_the_chance_value() {
@@ -91,7 +111,8 @@ mod tests {
         let index = Tensor::from_slice(&[0i64, 3]);
         let negatives = draw(30, 9, OwnSlot::Keep, &index, 0, 0);
         let feats = rows.index_select(0, &index);
-        let loss = infonce(&feats, &index, &rows, &negatives, 0.1, Route::Gather).loss;
+        let gather = Route::Tensors(Form::Gather);
+        let loss = infonce(&feats, &index, &rows, &negatives, 0.1, gather).loss;
         assert!((loss.double_value(&[]) - 10f64.ln()).abs() < 1e-5);
     }
 }

@@ -12,8 +12,10 @@ pub mod invaspread;
 pub mod moco;
 pub mod nce;
 pub mod nonparametric;
+pub mod onepass;
 pub mod parametric;
 pub mod proximal;
+pub mod sampled;
 pub mod simclr;
 pub mod triplet;
 
@@ -23,7 +25,6 @@ mod graded;
 mod in_batch;
 mod negatives;
 mod normaliser;
-mod sampled;
 mod supervised;
 mod untrained;
 
@@ -202,14 +203,14 @@ pub fn build(
     let n = instances.n;
     match spec.kind {
         ObjectiveKind::Nce { m, tau, z, z_batches, own_slot } => {
-            Box::new(nce::Nce::new(m, tau, z, z_batches, own_slot, n, device))
+            Box::new(nce::Nce::new(m, tau, z, z_batches, own_slot, (n, dim), device))
         }
         ObjectiveKind::Nonparametric { tau } => Box::new(nonparametric::Nonparametric { tau }),
         ObjectiveKind::Parametric { tau } => {
             Box::new(parametric::Parametric::new(tau, n, dim, seed, params))
         }
         ObjectiveKind::Infonce { m, tau, own_slot } => {
-            Box::new(infonce::Infonce::new(m, tau, own_slot, n, device))
+            Box::new(infonce::Infonce::new(m, tau, own_slot, (n, dim), device))
         }
         ObjectiveKind::Invaspread { tau, views, gradient, diagonal, negatives } => {
             Box::new(invaspread::Invaspread { tau, views, gradient, diagonal, negatives })

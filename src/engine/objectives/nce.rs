@@ -14,10 +14,10 @@
 use tch::{Device, Kind, Tensor};
 
 use super::graded::{Graded, chunks};
-use super::negatives::{draw, own_slot_hits, unknown};
+use super::negatives::{draw, draw_rows, numbers, own_slot_hits, own_slot_hits_of, unknown};
 use super::normaliser::Normaliser;
-use super::sampled::Route;
-use super::{Batch, Objective, State, StateError};
+use super::sampled::{Form, InMemory, Route};
+use super::{Batch, Objective, State, StateError, onepass};
 use crate::config::spec::{OwnSlot, ZMode};
 use crate::journal::event::{Better, MetricInfo};
 
@@ -33,43 +33,69 @@ pub struct Nce {
 }
 
 impl Nce {
-    /// `m` negatives an instance, out of `n` instances.
+    /// `m` negatives an instance, out of a bank of (n, D).
     pub fn new(
         m: u32,
         tau: f64,
         z: ZMode,
         z_batches: u32,
         own_slot: OwnSlot,
-        n: usize,
+        (n, dim): (usize, usize),
         device: Device,
     ) -> Nce {
         Nce {
             m: m as usize,
             tau,
             own_slot,
-            route: Route::cheaper(n, m as usize),
+            route: Route::cheaper(n, m as usize, dim, device),
             device,
             normaliser: Normaliser::new(z, z_batches, device),
             hits: unknown(device),
         }
     }
+
+    fn by_tensors(&mut self, batch: &Batch, form: Form) -> Graded {
+        let Batch { index, bank, seed, step, .. } = *batch;
+        let (n, tau, rows, feats) = (bank.len(), self.tau, bank.tensor(), batch.feats().detach());
+        let negatives = draw(n, self.m, self.own_slot, index, seed, step); // (B, m)
+        self.hits = own_slot_hits(&negatives, index);
+        let sims = form.similarities(&feats, rows, &negatives); // (B, m)
+        let z = self
+            .normaliser
+            .observe(|| mean_exp(&sims, tau) * n as f64, || exact_z(&feats, rows, tau));
+        grade(&feats, index, rows, &negatives, &sims, tau, &z, form)
+    }
+
+    /// Z has to be known before the pass that yields the gradient. Once it is frozen it is; an estimate from this
+    /// batch's negatives takes a pass of its own, which reads the rows a second time.
+    fn by_kernel(&mut self, batch: &Batch) -> Graded {
+        let Batch { index, bank, seed, step, .. } = *batch;
+        let (n, tau, rows, feats) = (bank.len(), self.tau, bank.tensor(), batch.feats().detach());
+        let own = numbers(index);
+        let negatives = draw_rows(n, self.m, self.own_slot, &own, seed, step);
+        self.hits = own_slot_hits_of(&negatives, &own);
+        let sample = InMemory::new(&feats, rows, own, negatives);
+        let z = self.normaliser.observe(
+            || mean_exp(&sample.similarities(), tau) * n as f64,
+            || exact_z(&feats, rows, tau),
+        );
+        sample.grade(rule(&z, self.m, n), tau)
+    }
+}
+
+/// Eq. 7 for this Z, in the kernel.
+fn rule(z: &Tensor, m: usize, n: usize) -> onepass::Nce {
+    // ln Z + ln(m/n), in double until it meets the logits.
+    onepass::Nce { shift: (z.double_value(&[]).ln() + (m as f64 / n as f64).ln()) as f32 }
 }
 
 impl Objective for Nce {
     fn loss(&mut self, batch: &Batch) -> Tensor {
-        let (Batch { index, bank, .. }, feats) = (*batch, batch.feats());
-        let (n, tau) = (bank.len(), self.tau);
-        let negatives = draw(n, self.m, self.own_slot, index, batch.seed, batch.step); // (B, m)
-        self.hits = own_slot_hits(&negatives, index);
-        let graded = tch::no_grad(|| {
-            let (feats, rows) = (feats.detach(), bank.tensor());
-            let sims = self.route.similarities(&feats, rows, &negatives); // (B, m)
-            let z = self
-                .normaliser
-                .observe(|| mean_exp(&sims, tau) * n as f64, || exact_z(&feats, rows, tau));
-            grade(&feats, index, rows, &negatives, &sims, tau, &z, self.route)
+        let graded = tch::no_grad(|| match self.route {
+            Route::OnePass => self.by_kernel(batch),
+            Route::Tensors(form) => self.by_tensors(batch, form),
         });
-        graded.attach(feats)
+        graded.attach(batch.feats())
     }
 
     /// With P = 1/n everywhere, h = 1/(1+m), and J = ln(1+m) + m ln(1+1/m). That takes a Z that follows the
@@ -113,10 +139,16 @@ pub fn nce(
     z: &Tensor,
     route: Route,
 ) -> Graded {
-    tch::no_grad(|| {
-        let feats = feats.detach();
-        let sims = route.similarities(&feats, bank, negatives); // (B, m)
-        grade(&feats, index, bank, negatives, &sims, tau, z, route)
+    tch::no_grad(|| match route {
+        Route::OnePass => {
+            let (m, n) = (negatives.size()[1] as usize, bank.size()[0] as usize);
+            InMemory::of(feats, index, bank, negatives).grade(rule(z, m, n), tau)
+        }
+        Route::Tensors(form) => {
+            let feats = feats.detach();
+            let sims = form.similarities(&feats, bank, negatives); // (B, m)
+            grade(&feats, index, bank, negatives, &sims, tau, z, form)
+        }
     })
 }
 
@@ -130,7 +162,7 @@ fn grade(
     sims: &Tensor,
     tau: f64,
     z: &Tensor,
-    route: Route,
+    form: Form,
 ) -> Graded {
     let (b, m, n) = (feats.size()[0] as f64, negatives.size()[1] as f64, bank.size()[0] as f64);
     let kind = feats.kind();
@@ -142,7 +174,7 @@ fn grade(
     let loss = (u_own.neg().softplus().sum(kind) + u_noise.softplus().sum(kind)) / b;
     // ∂softplus(−u)/∂u = −σ(−u), ∂softplus(u)/∂u = σ(u), and ∂u/∂f = v/τ.
     let pull = u_own.neg().sigmoid() * own; // (B, D)
-    let push = route.weighted_rows(&u_noise.sigmoid(), bank, negatives); // (B, D)
+    let push = form.weighted_rows(&u_noise.sigmoid(), bank, negatives); // (B, D)
     Graded { loss, grad: (push - pull) / (tau * b) }
 }
 

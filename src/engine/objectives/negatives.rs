@@ -13,25 +13,74 @@ use crate::random::{self, Purpose};
 /// others, and its own slot is all there is.
 pub fn draw(n: usize, m: usize, own_slot: OwnSlot, index: &Tensor, seed: u64, step: u64) -> Tensor {
     let b = index.size()[0];
-    let step_over = own_slot == OwnSlot::Resample && 1 < n;
-    let choices = if step_over { n - 1 } else { n } as u32;
-    let mut drawn = vec![0i64; b as usize * m];
-    drawn.par_chunks_mut(m.max(1)).enumerate().for_each(|(row, slots)| {
-        let mut stream = random::stream(seed, Purpose::Negatives, step, row as u64);
-        slots.fill_with(|| i64::from(stream.below(choices)));
-    });
-    let drawn = Tensor::from_slice(&drawn).view([b, m as i64]).to_device(index.device());
-    if step_over {
-        &drawn + drawn.ge_tensor(&index.unsqueeze(1)).to_kind(Kind::Int64)
+    let mut ranks = vec![0i64; b as usize * m];
+    fill(&mut ranks, n, m, own_slot, seed, step);
+    let ranks = Tensor::from_slice(&ranks).view([b, m as i64]).to_device(index.device());
+    if steps_over(n, own_slot) {
+        &ranks + ranks.ge_tensor(&index.unsqueeze(1)).to_kind(Kind::Int64)
     } else {
-        drawn
+        ranks
     }
+}
+
+/// The same draws for instances `own` that lie in memory, (B·m).
+pub fn draw_rows(
+    n: usize,
+    m: usize,
+    own_slot: OwnSlot,
+    own: &[u32],
+    seed: u64,
+    step: u64,
+) -> Vec<u32> {
+    let mut rows = vec![0u32; own.len() * m];
+    fill(&mut rows, n, m, own_slot, seed, step);
+    if steps_over(n, own_slot) {
+        for (rows, own) in rows.chunks_exact_mut(m.max(1)).zip(own) {
+            rows.iter_mut().for_each(|row| *row += u32::from(*own <= *row));
+        }
+    }
+    rows
+}
+
+fn steps_over(n: usize, own_slot: OwnSlot) -> bool {
+    own_slot == OwnSlot::Resample && 1 < n
+}
+
+/// Ranks of the negatives among those that may be drawn.
+fn fill<T: From<u32> + Send>(
+    ranks: &mut [T],
+    n: usize,
+    m: usize,
+    own_slot: OwnSlot,
+    seed: u64,
+    step: u64,
+) {
+    let choices = if steps_over(n, own_slot) { n - 1 } else { n } as u32;
+    ranks.par_chunks_mut(m.max(1)).enumerate().for_each(|(row, slots)| {
+        let mut stream = random::stream(seed, Purpose::Negatives, step, row as u64);
+        slots.fill_with(|| T::from(stream.below(choices)));
+    });
 }
 
 /// Own-slot hits per instance among `negatives` (B, m): a scalar that stays on the device. Expected m/n when kept.
 pub fn own_slot_hits(negatives: &Tensor, index: &Tensor) -> Tensor {
     let hits = negatives.eq_tensor(&index.unsqueeze(1)).sum(Kind::Int64);
     hits.to_kind(Kind::Double) / index.size()[0] as f64
+}
+
+/// The same among `negatives` (B·m) of the instances `own`.
+pub fn own_slot_hits_of(negatives: &[u32], own: &[u32]) -> Tensor {
+    let m = negatives.len() / own.len().max(1);
+    let of = |(draws, own): (&[u32], &u32)| draws.iter().filter(|draw| *draw == own).count();
+    let hits: usize = negatives.chunks_exact(m.max(1)).zip(own).map(of).sum();
+    Tensor::from(hits as f64 / own.len() as f64)
+}
+
+/// Row numbers of a tensor of them, any shape, in memory. Reads back from the device.
+pub fn numbers(rows: &Tensor) -> Vec<u32> {
+    let mut numbers = vec![0i64; rows.numel()];
+    rows.copy_data(&mut numbers, rows.numel());
+    numbers.into_iter().map(|row| row as u32).collect()
 }
 
 /// A scalar that says "not yet".
@@ -55,6 +104,17 @@ mod tests {
         assert_eq!(two[..1], drawn(1000, 50, OwnSlot::Keep, &[7], 3));
         assert_ne!(two, drawn(1000, 50, OwnSlot::Keep, &[7, 8], 4));
         assert_ne!(two[0], two[1]);
+    }
+
+    #[test]
+    fn both_forms_of_a_draw_are_the_same_numbers() {
+        let (own, index) = ([3u32, 0, 19], Tensor::from_slice(&[3i64, 0, 19]));
+        for own_slot in [OwnSlot::Keep, OwnSlot::Resample] {
+            let rows = draw_rows(20, 300, own_slot, &own, 11, 4);
+            let tensor = draw(20, 300, own_slot, &index, 11, 4);
+            assert_eq!(rows, numbers(&tensor));
+            assert_eq!(own_slot_hits_of(&rows, &own), own_slot_hits(&tensor, &index));
+        }
     }
 
     #[test]

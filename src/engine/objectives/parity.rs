@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
 use super::graded::Graded;
-use super::sampled::Route;
+use super::sampled::{Form, Route};
 use super::{classifier, infonce, nce, nonparametric, proximal};
 use crate::engine::bank::MemoryBank;
 
@@ -50,6 +50,8 @@ fn check(fixture: &Fixture, name: &str, t: usize, feats: &Tensor, loss: &Tensor,
     assert!(dl < tolerance && dg < tolerance, "{name} {t}: loss off by {dl:e}, gradient by {dg:e}");
 }
 
+const TENSORS: [Route; 2] = [Route::Tensors(Form::Product), Route::Tensors(Form::Gather)];
+
 /// Relative tolerance of one computation in fp32, and in fp64 (where softplus switches to its asymptote at 20, which
 /// costs 2e-9).
 const KINDS: [(Kind, f64); 2] = [(Kind::Float, 5e-6), (Kind::Double, 1e-8)];
@@ -63,7 +65,9 @@ fn every_objective_equals_the_equations() {
         let bank = fixture.get("bank", kind);
         for (t, tau) in fixture.taus().into_iter().enumerate() {
             let z = fixture.raw(&format!("z_exact.{t}"));
-            for route in [Route::Product, Route::Gather] {
+            // The kernel is fp32 alone.
+            let kernel = (kind == Kind::Float).then_some(Route::OnePass);
+            for route in TENSORS.into_iter().chain(kernel) {
                 for (name, m) in [("nce", negatives.size()[1]), ("nce_m1", 1)] {
                     let negatives = negatives.narrow(1, 0, m);
                     let graded = nce::nce(&feats, index, &bank, &negatives, tau, z, route);
@@ -100,7 +104,7 @@ fn the_proximal_term_equals_the_equation_alone_and_beside_nce() {
         assert!(deviation(grad, fixture.raw("proximal.grad")) < tolerance);
 
         let (tau, z) = (fixture.taus()[0], fixture.raw("z_exact.0"));
-        let whole = nce::nce(&feats, index, &bank, negatives, tau, z, Route::Product);
+        let whole = nce::nce(&feats, index, &bank, negatives, tau, z, TENSORS[0]);
         let whole = whole.attach(&feats) + loss;
         let grad = &Tensor::run_backward(&[&whole], &[&feats], false, false)[0];
         assert!(deviation(&whole, fixture.raw("regularised.loss")) < tolerance);
@@ -113,7 +117,7 @@ fn both_estimates_of_z_equal_the_equation() {
     let fixture = Fixture::load();
     let (feats, bank) = (fixture.get("feats", Kind::Float), fixture.get("bank", Kind::Float));
     for (t, tau) in fixture.taus().into_iter().enumerate() {
-        let sims = Route::Gather.similarities(&feats, &bank, fixture.raw("negatives"));
+        let sims = Form::Gather.similarities(&feats, &bank, fixture.raw("negatives"));
         let sampled = nce::mean_exp(&sims, tau) * bank.size()[0] as f64;
         assert!(deviation(&sampled, fixture.raw(&format!("z_sampled.{t}"))) < 5e-6);
         let exact = nce::exact_z(&feats, &bank, tau);
@@ -159,7 +163,7 @@ fn the_closed_form_gradients_equal_finite_differences() {
     let softmax = |feats: &Tensor| nonparametric::softmax(feats, index, &bank, tau);
     let slopes = differences(&feats, |feats| softmax(feats).loss);
     assert!(deviation(&softmax(&feats).grad, &slopes) < 1e-7);
-    let nce = |feats: &Tensor| nce::nce(feats, index, &bank, negatives, tau, z, Route::Product);
+    let nce = |feats: &Tensor| nce::nce(feats, index, &bank, negatives, tau, z, TENSORS[0]);
     let slopes = differences(&feats, |feats| nce(feats).loss);
     assert!(deviation(&nce(&feats).grad, &slopes) < 1e-7);
 }
@@ -188,10 +192,10 @@ fn chunks_leave_no_trace() {
     pairwise(nonparametric::softmax(&feats, &index, &bank, 0.1), &|row| {
         nonparametric::softmax(&cut(row).0, &cut(row).1, &bank, 0.1)
     });
-    for route in [Route::Product, Route::Gather] {
+    for route in TENSORS {
         pairwise(nce::nce(&feats, &index, &bank, &negatives, 0.1, &z, route), &|row| {
             let negatives = negatives.narrow(0, row, 1);
-            nce::nce(&cut(row).0, &cut(row).1, &bank, &negatives, 0.1, &z, Route::Gather)
+            nce::nce(&cut(row).0, &cut(row).1, &bank, &negatives, 0.1, &z, TENSORS[1])
         });
     }
 }
