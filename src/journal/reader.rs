@@ -222,8 +222,8 @@ fn parse(from: Position, bytes: &[u8]) -> Batch {
 /// How our own writer begins a point: nearly every line of a journal.
 const POINT: &[u8] = br#"{"v":1,"t":"point","#;
 
-/// A point line field by field. That an event's name decides its shape makes serde keep every line in between, which takes
-/// longer than all of the rest.
+/// A point line field by field. That an event's name decides its shape makes serde keep every line in between; here it
+/// need not.
 #[derive(serde::Deserialize)]
 struct PointLine {
     v: u32,

@@ -22,7 +22,7 @@ pub fn json(run: &RunRow) -> Value {
     json!(Listed::from(run))
 }
 
-/// Runs in the fixed form, as text: 10,000 of them are 20 MB, which as a [`Value`] would take longer than to read them.
+/// Runs in the fixed form, as text, without a [`Value`] of all of them in between.
 pub fn json_text(runs: &[RunRow]) -> serde_json::Result<String> {
     let listed: Vec<Listed> = runs.iter().map(Listed::from).collect();
     Ok(serde_json::to_string_pretty(&listed)? + "\n")

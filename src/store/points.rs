@@ -174,7 +174,7 @@ async fn insert(
 static FULL: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS));
 
 /// Every variable stands as a bare `?`: SQLite keeps a list of the names of numbered ones, which sqlx has it search from
-/// its beginning for each value that it binds, and that took ten times as long as the insertion.
+/// its beginning for each value that it binds.
 fn insert_statement(rows: usize) -> String {
     let mut sql = String::with_capacity(100 + 16 * rows);
     sql.push_str(
