@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark may fail by panicking")]
 
 use std::process::ExitCode;
-use std::time::Instant;
 
 mod ours {
     #[cfg(feature = "engine")]
@@ -44,14 +43,14 @@ const MEASURES: &[Measure] = &[
     #[cfg(feature = "engine")]
     ("grid_workers", ours::train::grid),
     #[cfg(feature = "engine")]
-    ("nce_step", || seconds(ours::nce::step)),
+    ("nce_step", ours::nce::step),
     #[cfg(feature = "engine")]
-    ("nce_routes", || seconds(ours::nce::routes)),
-    ("knn_eval", || seconds(search::knn_eval)),
-    ("search_1m", || seconds(search::search_1m)),
-    ("search_recall", || Measured { value: search::search_recall(), unit: "share" }),
+    ("nce_routes", ours::nce::routes),
+    ("knn_eval", search::knn_eval),
+    ("search_1m", search::search_1m),
+    ("search_recall", search::search_recall),
     #[cfg(feature = "engine")]
-    ("augment", || Measured { value: ours::augment::images_per_second(), unit: "images/s" }),
+    ("augment", ours::augment::images_per_second),
     ("log_ingest", logging::ingest),
     ("log_call", logging::call),
     ("log_growth", logging::growth),
@@ -78,16 +77,12 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn seconds(measure: fn() -> f64) -> Measured {
-    Measured { value: measure(), unit: "s" }
-}
-
 /// Median seconds of `rounds` calls, after one that warms up.
 fn median(rounds: usize, mut work: impl FnMut()) -> f64 {
     work();
     let mut seconds: Vec<f64> = (0..rounds)
         .map(|_| {
-            let start = Instant::now();
+            let start = std::time::Instant::now();
             work();
             start.elapsed().as_secs_f64()
         })

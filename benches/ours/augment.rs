@@ -6,12 +6,12 @@ use instdisc_lab::config::spec::AugmentSpec;
 use instdisc_lab::engine::augment::Augment;
 use tch::{Device, Tensor};
 
-use crate::median;
+use crate::{Measured, median};
 
 const B: i64 = 128;
 
 /// Images a second, drawing and normalising included.
-pub fn images_per_second() -> f64 {
+pub fn images_per_second() -> Measured {
     let spec =
         AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, rotation: 0.0 };
     let augment =
@@ -24,5 +24,5 @@ pub fn images_per_second() -> f64 {
         epoch += 1;
         let _ = black_box(augment.apply(&images, &augment.draw(1, epoch, 0, &instances)));
     });
-    B as f64 / seconds
+    Measured { value: B as f64 / seconds, unit: "images/s" }
 }

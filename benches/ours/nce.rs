@@ -11,7 +11,7 @@ use instdisc_lab::engine::objectives::{Batch, Objective};
 use instdisc_lab::engine::params::Params;
 use tch::{Device, Kind, Tensor};
 
-use crate::median;
+use crate::{Measured, median};
 
 const B: usize = 128;
 const DIM: usize = 128;
@@ -24,7 +24,7 @@ fn batch(n: usize) -> (MemoryBank, Tensor, Tensor) {
 }
 
 /// Everything that the objective adds to a step: draws, loss, and the gradient at the features.
-pub fn step() -> f64 {
+pub fn step() -> Measured {
     let n = 50_000;
     let (bank, feats, index) = batch(n);
     let mut objective =
@@ -33,18 +33,19 @@ pub fn step() -> f64 {
     let keys = |_: &Params| -> Tensor { unreachable!("NCE has no key view") };
     let views = [feats.shallow_clone()];
     let mut step = 0;
-    median(30, || {
+    let value = median(30, || {
         step += 1;
         let (keys, index, bank, params) = (&keys, &index, &bank, &params);
         let batch = Batch { views: &views, keys, index, bank, params, step, seed: 0 };
         let loss = objective.loss(&batch);
         black_box(Tensor::run_backward(&[loss], &[&feats], false, false));
-    })
+    });
+    Measured { value, unit: "s" }
 }
 
 /// What [`Route::cheaper`] is based on: each route over a range of n and m, on standard error. The value is the exact
 /// softmax at n = 50,000, which takes no negatives at all.
-pub fn routes() -> f64 {
+pub fn routes() -> Measured {
     let z = Tensor::from(60_000.0);
     eprintln!("{:>9} {:>6} {:>12} {:>12} {:>12}  (ms)", "n", "m", "one pass", "product", "gather");
     for n in [2_000, 8_000, 50_000, 200_000] {
@@ -66,7 +67,8 @@ pub fn routes() -> f64 {
         }
     }
     let (bank, feats, index) = batch(50_000);
-    median(5, || {
+    let value = median(5, || {
         let _ = black_box(softmax(&feats, &index, bank.tensor(), 0.07).grad);
-    })
+    });
+    Measured { value, unit: "s" }
 }

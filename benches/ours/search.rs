@@ -7,38 +7,40 @@ use std::os::unix::fs::FileExt;
 
 use instdisc_lab::search::{Index, Neighbour, top_k};
 
-use crate::median;
+use crate::{Measured, median};
 
 /// The 200 nearest of 50,000 rows for each of 10,000 queries.
-pub fn knn_eval() -> f64 {
+pub fn knn_eval() -> Measured {
     let (queries, bank) = (rows(10_000, 1), rows(50_000, 2));
-    median(3, || {
+    let value = median(3, || {
         black_box(top_k(&queries, &bank, 128, 200));
-    })
+    });
+    Measured { value, unit: "s" }
 }
 
-/// One query over as many rows as ImageNet has images, the 10 nearest, with the exact rows in a file. Seconds a query.
-pub fn search_1m() -> f64 {
+/// One query over as many rows as ImageNet has images, the 10 nearest, with the exact rows in a file.
+pub fn search_1m() -> Measured {
     let (bank, queries) = (rows(1_281_167, 2), rows(64, 1));
     let file = file_of(&bank);
     let index = index_of(&bank);
     drop(bank);
     eprintln!("{} MB in memory", index.bytes() / 1_000_000);
     let mut next = 0;
-    median(50, || {
+    let seconds = median(50, || {
         next = (next + 1) % 64;
         black_box(nearest(&index, &file, &queries[next * 128..][..128]));
-    })
+    });
+    Measured { value: 1e3 * seconds, unit: "ms" }
 }
 
 /// Share of 1,000 such queries whose 10 nearest are those of the exact search, in its order.
-pub fn search_recall() -> f64 {
+pub fn search_recall() -> Measured {
     let (bank, queries) = (rows(1_281_167, 2), rows(1000, 1));
     let (file, index) = (file_of(&bank), index_of(&bank));
     let expected = top_k(&queries, &bank, 128, 10);
     let same = queries.chunks_exact(128).zip(expected.chunks_exact(10));
     let same = same.filter(|(query, expected)| nearest(&index, &file, query) == *expected);
-    same.count() as f64 / 1000.0
+    Measured { value: same.count() as f64 / 1000.0, unit: "share" }
 }
 
 fn nearest(index: &Index, file: &File, query: &[f32]) -> Vec<Neighbour> {

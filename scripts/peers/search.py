@@ -1,9 +1,9 @@
 """Nearest neighbours as PyTorch and faiss-cpu find them, on the amounts of benches/ours/search.rs.
 
-    search.py knn_eval [--faiss]     10,000 queries over 50,000 x 128, the 200 nearest: mm + topk; IndexFlatIP
-    search.py search_1m [--faiss]    one query over 1,281,167 x 128, the 10 nearest; faiss with 8-bit codes
+    search.py knn_eval torch|faiss     10,000 queries over 50,000 x 128, the 200 nearest: mm + topk; IndexFlatIP
+    search.py search_1m torch|faiss    one query over 1,281,167 x 128, the 10 nearest; faiss with 8-bit codes
 
-Prints {"name": ..., "value": ..., "unit": "s"}.
+Prints {"name": ..., "value": ..., "unit": ...}.
 """
 
 import json
@@ -56,11 +56,13 @@ def search_1m(with_faiss):
 
 def main():
     measures = {"knn_eval": knn_eval, "search_1m": search_1m}
-    names = [arg for arg in sys.argv[1:] if not arg.startswith("--")]
-    if len(names) != 1 or names[0] not in measures:
-        sys.exit(f"search.py: found {' '.join(names) or 'nothing'}, allowed: {', '.join(measures)}")
-    value = measures[names[0]]("--faiss" in sys.argv)
-    print(json.dumps({"name": names[0], "value": value, "unit": "s"}))
+    name, peer = (sys.argv[1:] + ["", ""])[:2]
+    if name not in measures or peer not in ("torch", "faiss"):
+        sys.exit(f"search.py: found {name} {peer}, allowed: {', '.join(measures)}, then torch or faiss")
+    value, unit = measures[name](peer == "faiss"), "s"
+    if name == "search_1m":
+        value, unit = 1e3 * value, "ms"
+    print(json.dumps({"name": name, "value": value, "unit": unit}))
 
 
 if __name__ == "__main__":

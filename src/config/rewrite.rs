@@ -143,25 +143,24 @@ mod tests {
             overrides(None, &["train.epochs=3", "objective.tau=.1", "seed=4"], &[]),
             overrides(None, &["train.lr_drops=[0.5,0.75]"], &["objective.lambda=0,5", "seed=1,2"]),
         ];
-        for name in
-            ["demo", "proximal", "negatives", "softmax", "dataset_fraction", "embedding_dim"]
-        {
-            let path = format!("{}/experiments/{name}.toml", env!("CARGO_MANIFEST_DIR"));
-            let text = std::fs::read_to_string(path).unwrap();
-            let sizes = parse("x.toml", &text, &Overrides::default()).unwrap().sizes;
+        for text in [
+            include_str!("../../experiments/demo.toml"),
+            include_str!("../../experiments/proximal.toml"),
+            include_str!("../../experiments/negatives.toml"),
+            include_str!("../../experiments/softmax.toml"),
+            include_str!("../../experiments/dataset_fraction.toml"),
+            include_str!("../../experiments/embedding_dim.toml"),
+        ] {
+            let sizes = parse("x.toml", text, &Overrides::default()).unwrap().sizes;
             let sized =
                 sizes.iter().map(|size| overrides(Some(&size.name), &["train.epochs=2"], &[]));
             for overrides in changes.iter().cloned().chain(sized) {
-                if parse("x.toml", &text, &overrides).is_err() {
+                if parse("x.toml", text, &overrides).is_err() {
                     continue;
                 }
-                let written = rewrite(&text, "mine", &overrides).unwrap();
+                let written = rewrite(text, "mine", &overrides).unwrap();
                 let again = fingerprints(&written, &Overrides::default());
-                assert_eq!(
-                    again,
-                    fingerprints(&text, &overrides),
-                    "{name} {overrides:?}\n{written}"
-                );
+                assert_eq!(again, fingerprints(text, &overrides), "{overrides:?}\n{written}");
                 let name = parse("x.toml", &written, &Overrides::default()).unwrap().name;
                 assert_eq!(name, "mine");
             }

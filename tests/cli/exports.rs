@@ -1,6 +1,8 @@
 //! What leaves the lab: encoders, banks, curves, neighbours, pages.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use instdisc_lab::store::State;
 use safetensors::SafeTensors;
@@ -66,6 +68,13 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     assert!(near.iter().all(|other| other["index"] != 7));
     assert!(fs::read(lab.path().join("n.png")).unwrap().starts_with(b"\x89PNG"));
 
+    // One by one out of the index: the same neighbours.
+    let (answers, errors) = asked(&lab, &id, "7\n3\n");
+    assert_eq!(answers, found.as_array().unwrap().as_slice(), "{errors}");
+    let (answers, errors) = asked(&lab, &id, "3\n100\n");
+    assert_eq!(answers, [found[1].clone()]);
+    assert!(errors.contains("stdin: found \"100\", allowed: 0 to 99"), "{errors}");
+
     lab.ok(&["report", "real", "--to", "real.html"]);
     let page = fs::read_to_string(lab.path().join("real.html")).unwrap();
     for part in
@@ -74,6 +83,18 @@ fn a_run_leaves_in_files_that_other_programs_read() {
         assert!(page.contains(part), "{part}");
     }
     mistakes(&lab, &id);
+}
+
+/// What `neighbors --stdin` says to some lines, and on standard error.
+fn asked(lab: &Lab, id: &str, lines: &str) -> (Vec<Value>, String) {
+    let mut command = lab.command(&["neighbors", id, "--stdin", "-k", "4", "--format", "json"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answers = String::from_utf8(output.stdout).unwrap();
+    let answers = answers.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (answers, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 fn mistakes(lab: &Lab, id: &str) {

@@ -107,7 +107,7 @@ impl Form {
         })
     }
 
-    /// Σ_k weights[k] · bank[sample[k]], row by row: `weights` and `sample` (B, m), `bank` (n, D) → (B, D).
+    /// `Σ_k weights[k] · bank[sample[k]]`, row by row: `weights` and `sample` (B, m), `bank` (n, D) → (B, D).
     pub fn weighted_rows(self, weights: &Tensor, bank: &Tensor, sample: &Tensor) -> Tensor {
         self.by_chunks(bank, sample, |start, rows| {
             let (weights, sample) = (weights.narrow(0, start, rows), sample.narrow(0, start, rows));
