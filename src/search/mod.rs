@@ -2,7 +2,7 @@
 //!
 //! A search is a first pass over all rows, which is fast and nearly right; a shortlist of the rows that may be among
 //! the best, given how wrong the first pass can be; and the exact similarity of those. The first pass depends on the
-//! processor, the ranking does not: it goes by [`exact`], and the shortlist leaves nothing out that belongs into it.
+//! processor, the ranking does not: it goes by `exact`, and the shortlist leaves nothing out that belongs into it.
 
 mod codes;
 mod exact;

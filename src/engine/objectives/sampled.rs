@@ -94,7 +94,7 @@ impl Form {
         if n <= 64 * m { Form::Product } else { Form::Gather }
     }
 
-    /// feats · bank[sample], row by row: `feats` (B, D), `bank` (n, D), `sample` (B, m) → (B, m).
+    /// `feats · bank[sample]`, row by row: `feats` (B, D), `bank` (n, D), `sample` (B, m) → (B, m).
     pub fn similarities(self, feats: &Tensor, bank: &Tensor, sample: &Tensor) -> Tensor {
         self.by_chunks(bank, sample, |start, rows| {
             let (feats, sample) = (feats.narrow(0, start, rows), sample.narrow(0, start, rows));

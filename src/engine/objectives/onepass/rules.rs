@@ -2,7 +2,7 @@
 
 use super::lanes::{LANES, exp, softplus};
 
-/// A loss over an own logit and negatives that come in sets of [`LANES`].
+/// A loss over an own logit and negatives that come in sets of `LANES`.
 pub trait Rule: Copy + Send + Sync {
     /// What is known of an instance so far.
     type Tally: Send;
