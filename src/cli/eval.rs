@@ -86,7 +86,7 @@ impl Args {
                 return Err(bad_input(format!("--what: found {name}, allowed: {allowed}")));
             }
         }
-        let usual = || Evaluation::USUAL.map(|it| it.name().to_owned()).to_vec();
+        let usual = || Evaluation::usual().map(|it| it.name().to_owned()).collect();
         Ok(if self.what.is_empty() { usual() } else { self.what.clone() }.join(","))
     }
 

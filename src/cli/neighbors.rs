@@ -69,9 +69,9 @@ impl Args {
             )));
         }
         if self.stdin {
-            drop(bank);
-            let standing = Standing::open(&saved).map_err(|e| bad_input(e.to_string()))?;
-            drop(saved);
+            let standing = Standing::new(&saved, &bank).map_err(|e| bad_input(e.to_string()))?;
+            // The index is to stand alone in memory.
+            drop((saved, bank));
             return self.answer(&standing, &data);
         }
         let found = self.find(&bank, &data)?;

@@ -31,14 +31,9 @@ impl Evaluation {
     ];
 
     /// Without being told otherwise: everything that trains no network.
-    pub const USUAL: [Evaluation; 6] = [
-        Evaluation::Knn,
-        Evaluation::Svm,
-        Evaluation::Linear,
-        Evaluation::Layers,
-        Evaluation::Retrieval,
-        Evaluation::Diagnostics,
-    ];
+    pub fn usual() -> impl Iterator<Item = Evaluation> {
+        Evaluation::ALL.into_iter().filter(|&it| it != Evaluation::Finetune)
+    }
 
     pub fn name(self) -> &'static str {
         NAMES[self as usize]

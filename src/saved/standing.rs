@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::{Saved, SavedError};
+use super::{Array, Saved, SavedError};
 use crate::search::{Index, Neighbour};
 
 /// Answers which rows are nearest to a row. Holds a byte a number and four a row; n·D·4 bytes stay on disk.
@@ -17,10 +17,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Of `bank`, which is that of `saved`.
+    ///
     /// # Errors
-    /// The checkpoint has no bank, or one whose rows are too long for an index, or its file has gone.
-    pub fn open(saved: &Saved) -> Result<Standing, SavedError> {
-        let bank = saved.bank()?;
+    /// Rows that are too long for an index; the checkpoint's file has gone.
+    pub fn new(saved: &Saved, bank: &Array) -> Result<Standing, SavedError> {
         let dim = bank.shape[1];
         if Index::MOST < dim {
             return Err(saved.shape(
@@ -80,7 +81,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bank = [1.0, 0.0, 0.6, 0.8, 0.8, 0.6, 0.0, 1.0];
         let run = checkpoint(dir.path(), 5, &[("a", &[1], &[7.0]), ("bank", &[4, 2], &bank)]);
-        let standing = Standing::open(&Saved::open(&run, None).unwrap()).unwrap();
+        let saved = Saved::open(&run, None).unwrap();
+        let standing = Standing::new(&saved, &saved.bank().unwrap()).unwrap();
         assert_eq!(standing.len(), 4);
         let near = standing.near(0, 2).unwrap();
         let expected =

@@ -238,22 +238,6 @@ mod tests {
 
     use super::*;
 
-    /// Sorting everything, in the same precision. Small integers make every dot product exact.
-    fn brute_force(queries: &[f32], bank: &[f32], dim: usize, k: usize) -> Vec<Neighbour> {
-        let k = k.min(bank.len() / dim);
-        let rank = |query: &[f32]| {
-            let dot = |row: &[f32]| query.iter().zip(row).map(|(a, b)| a * b).sum::<f32>();
-            let mut all: Vec<Neighbour> = (0u32..)
-                .zip(bank.chunks_exact(dim))
-                .map(|(row, xs)| Neighbour { row, similarity: dot(xs) })
-                .collect();
-            all.sort_by(|a, b| b.similarity.partial_cmp(&a.similarity).unwrap()); // stable
-            all.truncate(k);
-            all
-        };
-        queries.chunks_exact(dim).flat_map(rank).collect()
-    }
-
     fn rows(dim: usize, most: usize) -> impl Strategy<Value = Vec<f32>> {
         let number = (-3i8..=3).prop_map(f32::from);
         (0..=most).prop_flat_map(move |n| prop::collection::vec(number.clone(), n * dim))
@@ -269,7 +253,7 @@ mod tests {
                 (Just(dim), rows(dim, 70), rows(dim, 300), 0usize..310)
             })
         ) {
-            let expected = brute_force(&queries, &bank, dim, k);
+            let expected = exact(&queries, &bank, dim, k);
             for pass in [Pass::Tiles, Pass::Products] {
                 prop_assert_eq!(Search::new(&bank, dim, pass).top_k(&queries, k), &expected[..]);
             }
@@ -282,7 +266,7 @@ mod tests {
         let (queries, bank): (Vec<f32>, Vec<f32>) =
             ((0..3 * 6).map(number).collect(), (5..6 * 2600 + 5).map(number).collect());
         for k in [1, 50, 2600, 9999] {
-            let expected = brute_force(&queries, &bank, 6, k);
+            let expected = exact(&queries, &bank, 6, k);
             for pass in [Pass::Tiles, Pass::Products] {
                 assert_eq!(Search::new(&bank, 6, pass).top_k(&queries, k), expected, "k = {k}");
             }

@@ -5,6 +5,7 @@
 //! resumed run equals an uninterrupted one.
 
 mod epoch;
+mod error;
 mod first_look;
 pub(in crate::engine) mod images;
 mod state;
@@ -19,9 +20,9 @@ use tch::{Device, Tensor};
 
 use super::augment::Augment;
 use super::bank::MemoryBank;
-use super::checkpoint::{self, CheckpointError, Loaded};
+use super::checkpoint::{self, Loaded};
 use super::device::upload;
-use super::models::{Arithmetic, Mode, Model, ModelError};
+use super::models::{Arithmetic, Mode, Model};
 use super::objectives::{self, Batch, EpochStart, Instances, Objective, View, proximal};
 use super::optimizer::Sgd;
 use super::params::Params;
@@ -29,11 +30,12 @@ use super::recorder::{EpochLoss, Pending, StepLoss};
 use super::schedule::learning_rate;
 use crate::config::RunSpec;
 use crate::config::spec::ObjectiveKind;
-use crate::data::{DataError, Dataset, UNLABELLED};
+use crate::data::{Dataset, UNLABELLED};
 use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
 use crate::journal::writer::WriteError;
 use crate::random::{self, Purpose};
 
+pub use error::TrainError;
 use images::{AHEAD, Images, ViewKey};
 
 /// Steps whose losses are read together on CUDA.
@@ -71,30 +73,6 @@ pub enum Outcome {
     Stopped {
         step: u64,
     },
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum TrainError {
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    #[error(transparent)]
-    Data(#[from] DataError),
-    #[error("{key}: found {found}, allowed: {allowed}")]
-    Unfit { key: &'static str, found: String, allowed: String },
-    #[error("cannot start a thread that reads images: {0}")]
-    Thread(std::io::Error),
-    #[error(transparent)]
-    Journal(#[from] WriteError),
-    #[error("{metric} is {value} at step {step}; {last_good}")]
-    NotFinite { metric: &'static str, value: f64, step: u64, last_good: String },
-    #[error("cannot go on from checkpoint step-{step}: {why}")]
-    Restore { step: u64, why: String },
-    #[error(
-        "the data set is not the one this run started with: found {found}, allowed: {expected}"
-    )]
-    DataChanged { found: String, expected: String },
 }
 
 /// A run in memory, between two steps.

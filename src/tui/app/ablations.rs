@@ -9,6 +9,7 @@ use crate::store::model::{RunId, RunRow};
 use crate::tui::effect::{Ask, Effect};
 use crate::tui::keys::Action;
 
+use super::cursor::moved;
 use super::{App, Tab};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -101,14 +102,9 @@ impl App {
             table.as_ref().map_or((0, 0), |table| (table.rows.len(), table.factors.len()));
         let last = n_rows.saturating_sub(1);
         let state = &mut self.ablations;
-        state.cursor = state.cursor.min(last);
+        let at = state.cursor.min(last);
+        state.cursor = moved(action, at, last, 10).unwrap_or(at);
         match action {
-            Action::Down => state.cursor = (state.cursor + 1).min(last),
-            Action::Up => state.cursor = state.cursor.saturating_sub(1),
-            Action::HalfPageDown | Action::PageDown => state.cursor = (state.cursor + 10).min(last),
-            Action::HalfPageUp | Action::PageUp => state.cursor = state.cursor.saturating_sub(10),
-            Action::First => state.cursor = 0,
-            Action::Last => state.cursor = last,
             Action::NextExperiment => self.turn_experiment(1),
             Action::PreviousExperiment => self.turn_experiment(-1),
             Action::NextMetric => self.turn_metric(1),

@@ -9,6 +9,7 @@ use crate::tui::keys::Action;
 use crate::tui::screens::layout;
 use crate::tui::widgets::range::Range;
 
+use super::cursor::moved;
 use super::line::Line;
 use super::shown::Axis;
 use super::{App, Layer, Purpose, Tab, Typed};
@@ -150,13 +151,10 @@ impl App {
         let page = layout::charts_per_page(self, last + 1).max(1);
         let focus = self.charts.focus.min(last);
         let charts = &mut self.charts;
+        if let Some(to) = moved(action, focus, last, page) {
+            charts.focus = to;
+        }
         match action {
-            Action::Down => charts.focus = (focus + 1).min(last),
-            Action::Up => charts.focus = focus.saturating_sub(1),
-            Action::PageDown | Action::HalfPageDown => charts.focus = (focus + page).min(last),
-            Action::PageUp | Action::HalfPageUp => charts.focus = focus.saturating_sub(page),
-            Action::First => charts.focus = 0,
-            Action::Last => charts.focus = last,
             Action::Open | Action::Zoom => charts.full = !charts.full,
             Action::Left => self.move_crosshair(-1.0),
             Action::Right => self.move_crosshair(1.0),

@@ -10,6 +10,7 @@ use crate::tui::event::{Plan, PlannedRun};
 use crate::tui::figures;
 use crate::tui::keys::Action;
 
+use super::cursor::moved;
 use super::line::Line;
 use super::picker::Picker;
 
@@ -117,13 +118,7 @@ impl Picker {
                 form.line = Some(Line::new(now.unwrap_or_default()));
             }
             Action::Remove => self.set_change(key, ""),
-            Action::Down => form.cursor = (form.cursor + 1).min(last),
-            Action::Up => form.cursor = form.cursor.saturating_sub(1),
-            Action::HalfPageDown | Action::PageDown => form.cursor = (form.cursor + 10).min(last),
-            Action::HalfPageUp | Action::PageUp => form.cursor = form.cursor.saturating_sub(10),
-            Action::First => form.cursor = 0,
-            Action::Last => form.cursor = last,
-            _ => {}
+            other => form.cursor = moved(other, form.cursor, last, 10).unwrap_or(form.cursor),
         }
         self.form = Some(form);
     }

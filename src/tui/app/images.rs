@@ -13,6 +13,7 @@ use crate::tui::pixels::{Graphics, Picture, TILES, Tile};
 use crate::tui::screens::images::{APART, MARGIN};
 use crate::tui::screens::layout;
 
+use super::cursor::moved;
 use super::{App, Layer, Tab};
 
 /// Pictures that are kept although they are not on screen.
@@ -192,13 +193,10 @@ impl App {
         let at = self.images.cursor.min(last);
         let on_line = self.images_on(at).len().saturating_sub(1);
         let images = &mut self.images;
+        if let Some(to) = moved(action, at, last, page) {
+            images.cursor = to;
+        }
         match action {
-            Action::Down => images.cursor = (at + 1).min(last),
-            Action::Up => images.cursor = at.saturating_sub(1),
-            Action::HalfPageDown | Action::PageDown => images.cursor = (at + page).min(last),
-            Action::HalfPageUp | Action::PageUp => images.cursor = at.saturating_sub(page),
-            Action::First => images.cursor = 0,
-            Action::Last => images.cursor = last,
             Action::Left => images.at = images.at.min(on_line).saturating_sub(1),
             Action::Right => images.at = (images.at + 1).min(on_line),
             Action::NextOrder => {

@@ -8,6 +8,7 @@ mod alerts;
 mod charts;
 mod choose;
 mod column;
+mod cursor;
 mod forecast;
 mod form;
 mod images;

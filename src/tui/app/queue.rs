@@ -5,6 +5,7 @@ use crate::tui::effect::{Ask, Effect, Request};
 use crate::tui::event::{Worker, Working};
 use crate::tui::keys::Action;
 
+use super::cursor::moved;
 use super::forecast::{Forecast, forecast, priorities, waiting};
 use super::{App, Tab};
 
@@ -33,13 +34,10 @@ impl App {
     pub(super) fn act_in_queue(&mut self, action: Action, effects: &mut Vec<Effect>) {
         let last = self.queue().len().saturating_sub(1);
         let at = self.queue_cursor.min(last);
+        if let Some(to) = moved(action, at, last, 10) {
+            self.queue_cursor = to;
+        }
         match action {
-            Action::Down => self.queue_cursor = (at + 1).min(last),
-            Action::Up => self.queue_cursor = at.saturating_sub(1),
-            Action::HalfPageDown | Action::PageDown => self.queue_cursor = (at + 10).min(last),
-            Action::HalfPageUp | Action::PageUp => self.queue_cursor = at.saturating_sub(10),
-            Action::First => self.queue_cursor = 0,
-            Action::Last => self.queue_cursor = last,
             Action::Earlier => self.reorder(-1, effects),
             Action::Later => self.reorder(1, effects),
             Action::ToFront => self.reorder(isize::MIN / 2, effects),

@@ -47,29 +47,28 @@ impl Server {
             if matches!(job, Job::Search(None)) {
                 return;
             }
-            match Searcher::start(self.home.clone(), self.events.clone()) {
-                Ok(searcher) => self.searcher = Some(searcher),
-                Err(why) => {
-                    let text = format!("a thread cannot be started: {why}");
-                    return self.tell(Data::Answer { done: false, text });
-                }
-            }
+            let started = Searcher::start(self.home.clone(), self.events.clone());
+            self.searcher = self.or_tell(started);
         }
         if let Some(searcher) = &self.searcher {
             searcher.ask(job);
         }
     }
 
+    /// What has been started; why it could not be goes onto the screen.
+    fn or_tell<T>(&self, started: std::io::Result<T>) -> Option<T> {
+        let say = |why| {
+            let text = format!("a thread cannot be started: {why}");
+            self.tell(Data::Answer { done: false, text });
+        };
+        started.map_err(say).ok()
+    }
+
     pub(super) fn watch_machine(&mut self, watched: bool) {
         self.machine_watched = watched;
         if self.sampler.is_none() && watched {
-            match machine::Sampler::start(self.home.clone(), self.events.clone()) {
-                Ok(sampler) => self.sampler = Some(sampler),
-                Err(why) => {
-                    let text = format!("a thread cannot be started: {why}");
-                    return self.tell(Data::Answer { done: false, text });
-                }
-            }
+            let started = machine::Sampler::start(self.home.clone(), self.events.clone());
+            self.sampler = self.or_tell(started);
         }
         if let Some(sampler) = &self.sampler {
             sampler.watch(watched);

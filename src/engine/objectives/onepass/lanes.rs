@@ -54,6 +54,17 @@ pub fn add<S: Simd>(
     }
 }
 
+/// All lanes brought together by `f`, in pairs, so that it is not one chain of sixteen.
+#[inline(always)]
+pub fn fold(mut xs: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> f32 {
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            xs[lane] = f(xs[lane], xs[lane + half]);
+        }
+    }
+    xs[0]
+}
+
 /// e^x for x ≤ 0, to 2 units in the last place; what is below e^−87 is e^−87. NaN stays.
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {

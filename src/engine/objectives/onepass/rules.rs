@@ -1,6 +1,6 @@
 //! What becomes of a negative's logit: its part of the loss, and the weight of its row in the gradient.
 
-use super::lanes::{LANES, exp, softplus};
+use super::lanes::{LANES, exp, fold, softplus};
 
 /// A loss over an own logit and negatives that come in sets of `LANES`.
 pub trait Rule: Copy + Send + Sync {
@@ -46,13 +46,7 @@ impl Rule for Nce {
         for (logit, loss) in logits.iter_mut().zip(&mut losses) {
             (*loss, *logit) = softplus(*logit - self.shift);
         }
-        // Pairs, so that the sum is not one chain of sixteen.
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                losses[lane] += losses[lane + half];
-            }
-        }
-        *tally += f64::from(losses[0]);
+        *tally += f64::from(fold(losses, |a, b| a + b));
         1.0
     }
 
@@ -84,29 +78,17 @@ impl Rule for InfoNce {
 
     #[inline(always)]
     fn weigh(self, tally: &mut Softmax, logits: &mut [f32; LANES]) -> f32 {
-        let mut greatest = *logits;
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                let other = greatest[lane + half];
-                greatest[lane] = if greatest[lane] < other { other } else { greatest[lane] };
-            }
-        }
+        let greatest = fold(*logits, |a, b| if a < b { b } else { a });
         let mut earlier = 1.0;
-        if tally.greatest < greatest[0] {
-            earlier = exp(tally.greatest - greatest[0]);
+        if tally.greatest < greatest {
+            earlier = exp(tally.greatest - greatest);
             tally.sum *= f64::from(earlier);
-            tally.greatest = greatest[0];
+            tally.greatest = greatest;
         }
         for logit in logits.iter_mut() {
             *logit = exp(*logit - tally.greatest);
         }
-        let mut sums = *logits;
-        for half in [8, 4, 2, 1] {
-            for lane in 0..half {
-                sums[lane] += sums[lane + half];
-            }
-        }
-        tally.sum += f64::from(sums[0]);
+        tally.sum += f64::from(fold(*logits, |a, b| a + b));
         earlier
     }
 
