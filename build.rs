@@ -22,8 +22,9 @@ fn main() {
 
 /// `INSTDISC_REVISION` and `INSTDISC_DIRTY`, for `env.json`.
 fn record_revision() {
-    // A path that does not exist (no repository, or a worktree) would mean a rebuild every time.
-    for path in [".git/HEAD", ".git/index", "src"] {
+    // A path that does not exist (no repository, or a worktree) would mean a rebuild every time, and so would the index,
+    // which every `git status` may write, the one below included: a commit is seen by the log of where HEAD was.
+    for path in [".git/HEAD", ".git/logs/HEAD", "src"] {
         if std::path::Path::new(path).exists() {
             println!("cargo:rerun-if-changed={path}");
         }
@@ -33,7 +34,7 @@ fn record_revision() {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let revision = git(&["rev-parse", "HEAD"]).unwrap_or_else(|| "unknown".to_owned());
-    let status = git(&["status", "--porcelain", "--untracked-files=no"]);
+    let status = git(&["--no-optional-locks", "status", "--porcelain", "--untracked-files=no"]);
     println!("cargo:rustc-env=INSTDISC_REVISION={revision}");
     println!("cargo:rustc-env=INSTDISC_DIRTY={}", status.is_some_and(|text| !text.is_empty()));
 }
