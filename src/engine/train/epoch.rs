@@ -147,9 +147,12 @@ impl Trainer<'_> {
         let (n, b) = (self.job.data.train.len(), self.job.spec.train.batch_size as usize);
         let Some(chance) = self.objective.chance(n, b.min(n)) else { return Ok(()) };
         let mean = self.epoch_loss.values.mean;
-        let before = self.mean_before.replace(mean);
-        let early = epoch < 2 || epoch * 3 < self.job.spec.train.epochs;
-        if self.warned_chance || early || !is_stuck(mean, before, chance) {
+        self.means.push(mean);
+        let epochs = self.job.spec.train.epochs;
+        let early = epoch < 2 || epoch * 3 < epochs;
+        // From one epoch to the next a long run falls by less than epochs differ.
+        let window = (epochs as usize / 4).max(1);
+        if self.warned_chance || early || !is_stuck(&self.means, window, chance) {
             return Ok(());
         }
         self.warned_chance = true;
@@ -196,10 +199,12 @@ impl Trainer<'_> {
     }
 }
 
-/// Whether an epoch's mean loss is at its chance value or above, and no lower than in the epoch before.
-fn is_stuck(mean: f64, before: Option<f64>, chance: f64) -> bool {
-    let falls = before.is_none_or(|before| mean < before - AT_CHANCE * chance);
-    chance * (1.0 - AT_CHANCE) <= mean && !falls
+/// Whether the last epoch's mean loss is at its chance value or above, and no lower than `window` epochs before.
+fn is_stuck(means: &[f64], window: usize, chance: f64) -> bool {
+    let [earlier @ .., mean] = means else { return false };
+    let Some(at) = earlier.len().checked_sub(window) else { return false };
+    let falls = *mean < earlier[at] - AT_CHANCE * chance;
+    chance * (1.0 - AT_CHANCE) <= *mean && !falls
 }
 
 #[cfg(test)]
@@ -208,11 +213,15 @@ mod tests {
 
     #[test]
     fn a_loss_above_chance_is_stuck_when_it_no_longer_falls() {
-        assert!(is_stuck(7.25, Some(7.26), 7.24));
-        assert!(is_stuck(8.6, Some(8.4), 7.24));
-        assert!(is_stuck(7.2, Some(7.2), 7.24));
-        assert!(!is_stuck(7.65, Some(7.9), 7.24), "on its way");
-        assert!(!is_stuck(6.9, Some(6.9), 7.24), "below chance");
-        assert!(!is_stuck(8.6, None, 7.24), "nothing to compare with");
+        assert!(is_stuck(&[7.26, 7.25], 1, 7.24));
+        assert!(is_stuck(&[8.4, 8.6], 1, 7.24));
+        assert!(is_stuck(&[7.2, 7.2], 1, 7.24));
+        assert!(!is_stuck(&[7.9, 7.65], 1, 7.24), "on its way");
+        assert!(!is_stuck(&[6.9, 6.9], 1, 7.24), "below chance");
+        assert!(!is_stuck(&[8.6], 1, 7.24), "nothing to compare with");
+        // A long run falls by little from one epoch to the next.
+        let slow: Vec<f64> = (0..20).map(|i| 9.0 - 0.05 * f64::from(i)).collect();
+        assert!(is_stuck(&slow, 1, 7.24) && !is_stuck(&slow, 5, 7.24));
+        assert!(!is_stuck(&slow[..3], 5, 7.24));
     }
 }

@@ -92,8 +92,8 @@ pub struct Trainer<'a> {
     sec_before: f64,
     started: f64,
     warned_chance: bool,
-    /// Mean instance loss of the epoch before, of this attempt.
-    mean_before: Option<f64>,
+    /// Mean instance losses of the epochs of this attempt.
+    means: Vec<f64>,
     warned_collapse: bool,
 }
 
@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
             sec_before: 0.0,
             started,
             warned_chance: false,
-            mean_before: None,
+            means: Vec::new(),
             warned_collapse: false,
             job,
         };
