@@ -10,9 +10,11 @@
 
 use std::fs::OpenOptions;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use super::slots::{self, Slot};
+use super::this_program;
 use crate::lab::Home;
 
 /// The flag of `worker` that makes it leave its starter's session.
@@ -42,8 +44,8 @@ pub fn ensure_workers(home: &Home, slots: &[Slot], duty: Duty) -> io::Result<Vec
 fn start(home: &Home, slot: &Slot, duty: Duty) -> io::Result<()> {
     std::fs::create_dir_all(home.slots())?;
     let log = OpenOptions::new().create(true).append(true).open(slot.log(home))?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("--home").arg(absolute(home)?);
+    let mut command = Command::new(this_program()?);
+    command.arg0("instdisc-lab").arg("--home").arg(absolute(home)?);
     command.args(["worker", DETACHED, "--slot", &slot.to_string()]);
     command.arg(match duty {
         Duty::UntilEmpty => "--until-empty",

@@ -38,3 +38,9 @@ pub use ensure::{Duty, ensure_workers};
 pub use rebuild::{Rebuilt, rebuild};
 pub use settings::{SettingsError, Workers};
 pub use slots::Slot;
+
+/// This program, also when its file has been replaced since it was started: the kernel keeps the one that runs.
+fn this_program() -> std::io::Result<std::path::PathBuf> {
+    let running = std::path::PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
+}

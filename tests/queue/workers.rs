@@ -56,3 +56,20 @@ fn a_second_worker_of_a_taken_slot_says_so() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("has a worker already"));
 }
+
+#[test]
+fn a_worker_whose_program_was_replaced_goes_on() {
+    let lab = Lab::new();
+    lab.behave("finish");
+    let copy = lab.path().join("instdisc-lab");
+    std::fs::copy(env!("CARGO_BIN_EXE_instdisc-lab"), &copy).unwrap();
+    let mut worker = lab.command_of(&copy, &["worker"]).spawn().unwrap();
+    wait_for("it to wait", || {
+        lab.home().database().exists() && lab.ok(&["workers"]).contains("idle")
+    });
+    std::fs::remove_file(&copy).unwrap();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    lab.wait_for_state(&id, State::Finished);
+    signal(worker.id(), rustix::process::Signal::INT);
+    worker.wait().unwrap();
+}

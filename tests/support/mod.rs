@@ -95,7 +95,12 @@ impl Lab {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_instdisc-lab"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_instdisc-lab")), args)
+    }
+
+    /// As [`Lab::command`], by another copy of the program.
+    pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.env("INSTDISC_LAB_HOME", self.home().root());
         command.env("INSTDISC_TRAIN", &self.trainer);
         // Tests share the cores: threads that wait for one another by spinning take most of what there is.

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ use super::{Ask, Ending, LaunchError, Launcher, Order, Trainer};
 use crate::journal::process::Identity;
 use crate::lab::RunDir;
 use crate::queue::locks::is_held;
+use crate::queue::this_program;
 
 /// Environment variable that marks every process of a run with its directory.
 pub const MARK: &str = "INSTDISC_LAB_RUN";
@@ -60,9 +62,9 @@ impl Launcher for Local {
             return Err(LaunchError::Missing { path });
         }
         let dir = canonical(&order.dir);
-        let child = std::env::current_exe().and_then(|me| {
+        let child = this_program().and_then(|me| {
             let mut command = Command::new(me);
-            command.arg("launch").arg(&path).arg(&dir);
+            command.arg0("instdisc-lab").arg("launch").arg(&path).arg(&dir);
             command.args(["--attempt", &order.attempt.to_string(), "--device", &order.device]);
             if order.fresh {
                 command.arg("--fresh");
