@@ -45,6 +45,7 @@ SCREENS = [
     ("queue", [("4", "waiting")]),
     ("run", [("5", "against the defaults")]),
     ("images", [("1*/\x15neighbours\r", "1 of"), ("6", "alike"), ("oo", "in order"), ("", "✗"), ("l", "cosine")]),
+    ("map", [("1*/\x15neighbours\r", "1 of"), ("6", "alike"), ("v", "◉ image"), ("c", "class")]),
     ("machine", [("7", "load"), ("", "processor"), ("", "0%")]),
     ("plan", [("1a", "makes"), ("j" * PROXIMAL + "l", "[cpu]"), ("", "makes")]),
     ("form", [("f" + "j" * LAMBDA + "\r\x150,5,-1", "at least 0")]),

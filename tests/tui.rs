@@ -116,9 +116,12 @@ fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
 #[test]
 fn the_demo_shows_neighbours_as_images_by_what_the_terminal_can() {
     let dir = folder();
-    for (graphics, wanted) in
-        [("blocks", "▀"), ("kitty", "\u{1b}_Ga=T,U=1"), ("sixel", "\u{1b}P0;1;0q")]
-    {
+    for (graphics, wanted) in [
+        ("blocks", "▀"),
+        ("kitty", "\u{1b}_Ga=T,U=1"),
+        ("iterm", "\u{1b}]1337;File=inline=1"),
+        ("sixel", "\u{1b}P0;1;0q"),
+    ] {
         let env = [("INSTDISC_LAB_IMAGES", graphics)];
         let mut terminal = Terminal::start(dir.path(), 120, 40, &["--demo"], &env);
         terminal.shows("proximal-").types("/neighbours\r").shows("1 of 11 runs");

@@ -4,6 +4,7 @@
 //! then the header, which `safetensors` holds against the file's length.
 
 mod encoder;
+mod map;
 mod neighbours;
 mod standing;
 
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 use crate::lab::RunDir;
 
 pub use encoder::encoder;
+pub use map::map;
 pub use neighbours::{Neighbours, neighbours};
 pub use standing::Standing;
 

@@ -43,15 +43,28 @@ impl Neighbours {
 /// # Panics
 /// When a query is no row of the bank, or the bank has more rows than there are training images.
 pub fn neighbours(bank: &Array, data: &Dataset, queries: &[usize], k: usize) -> Vec<Neighbours> {
-    let (n, dim) = (bank.shape[0], bank.shape[1]);
-    let rows: Vec<f32> =
-        queries.iter().flat_map(|&i| &bank.numbers[i * dim..][..dim]).copied().collect();
-    let ranked = top_k(&rows, &bank.numbers, dim, k + 1);
-    let near = |(&query, ranked): (&usize, &[Neighbour])| {
+    let near = nearest_others(&bank.numbers, bank.shape[1], queries, k);
+    queries.iter().zip(near).map(|(&query, near)| Neighbours::new(query, near, data)).collect()
+}
+
+/// For each of `queries`, numbers of `rows` (n, D), its `k` nearest other rows, or all others where they are fewer.
+///
+/// # Panics
+/// When a query is no row.
+pub(super) fn nearest_others(
+    rows: &[f32],
+    dim: usize,
+    queries: &[usize],
+    k: usize,
+) -> Vec<Vec<Neighbour>> {
+    let wanted: Vec<f32> = queries.iter().flat_map(|&i| &rows[i * dim..][..dim]).copied().collect();
+    let ranked = top_k(&wanted, rows, dim, k + 1);
+    let others = |(&query, ranked): (&usize, &[Neighbour])| {
         let others = ranked.iter().filter(|other| other.row as usize != query);
-        Neighbours::new(query, others.take(k).copied().collect(), data)
+        others.take(k).copied().collect()
     };
-    queries.iter().zip(ranked.chunks_exact((k + 1).min(n).max(1))).map(near).collect()
+    let n = rows.len() / dim;
+    queries.iter().zip(ranked.chunks_exact((k + 1).min(n).max(1))).map(others).collect()
 }
 
 #[cfg(test)]

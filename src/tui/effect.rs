@@ -55,6 +55,11 @@ pub enum Ask {
     /// Search the images of this run by its memory bank; of no run: nobody looks at images.
     Images(Option<RunId>),
     Pictures(Wished),
+    /// Draw a map of the bank that was searched.
+    Map {
+        run: RunId,
+        step: u64,
+    },
     /// Keep looking at the machine, or stop.
     Machine(bool),
     /// Which experiment files are there?
@@ -99,8 +104,29 @@ pub struct Wanted {
     /// What it says, where there is no such file: a run that is cloned.
     pub text: Option<String>,
     pub size: Option<String>,
-    /// `objective.tau=0.1 seed=0,1`: one value is set, several become an axis.
+    /// `objective.tau=0.1 seed=0,1`: one value is set, several become an axis; quoted as in a shell.
     pub changes: String,
+}
+
+impl Wanted {
+    /// The changes one by one; `None` while a quote is open.
+    pub fn words(changes: &str) -> Option<Vec<String>> {
+        shlex::split(changes)
+    }
+
+    /// The line of these changes: the other way round.
+    pub fn line(words: &[String]) -> String {
+        let quoted = |word: &String| match word.split_once('=') {
+            Some((key, value))
+                if value.contains(|c: char| c.is_whitespace() || "'\"\\#".contains(c)) =>
+            {
+                // Only a NUL cannot be quoted, and none can be typed.
+                shlex::try_quote(value).map_or(word.clone(), |value| format!("{key}={value}"))
+            }
+            _ => word.clone(),
+        };
+        words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// A verb and its runs. What it means is the queue's business.

@@ -10,7 +10,7 @@ use crate::store::{ExperimentRecord, Sketch};
 
 use super::curves::{CurveId, Sample};
 use super::effect::Wanted;
-use super::images::Found;
+use super::images::{Found, Map};
 use super::inspect::{Detail, Log};
 use super::machine::{Disk, Lag, Machine};
 use super::memory::Memory;
@@ -79,6 +79,7 @@ pub enum Data {
         tile: Tile,
         pictures: Vec<(u32, Picture)>,
     },
+    Map(Arc<Map>),
     Machine(Box<Machine>),
     /// Room where the lab lies, when it has changed.
     Disk(Disk),

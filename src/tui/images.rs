@@ -22,7 +22,26 @@ pub struct Found {
     pub why: Option<String>,
 }
 
+/// The memory bank of a search on a plane.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Map {
+    pub run: RunId,
+    pub step: u64,
+    /// Numbers of the training images on it, ascending; each is a query of the search.
+    pub rows: Vec<u32>,
+    /// Where they are: x to the right and y upwards, in [0, 1].
+    pub places: Vec<[f32; 2]>,
+    /// Why there is none.
+    pub why: Option<String>,
+}
+
 impl Found {
+    /// The strip of a training image, if it was searched.
+    pub fn strip_of(&self, row: u32) -> Option<&Neighbours> {
+        let at = self.strips.binary_search_by_key(&(row as usize), |strip| strip.query).ok()?;
+        self.strips.get(at)
+    }
+
     /// The name of an image's class.
     pub fn class(&self, row: usize) -> &str {
         let label = self.labels.get(row).copied().unwrap_or(crate::data::UNLABELLED);

@@ -24,8 +24,12 @@ const LATE: Duration = Duration::from_secs(10);
 const QUESTIONS: &str =
     "\x1b]11;?\x1b\\\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[>q\x1b[16t\x1b[c";
 
-/// Terminals that place images by placeholder characters. Others answer that they know kitty's graphics and do not.
-const PLACEHOLDERS: [&str; 2] = ["kitty", "ghostty"];
+/// Terminals that place images by placeholder characters, from this version on. Others, and kitty before, answer that they
+/// know kitty's graphics, and show boxes.
+const PLACEHOLDERS: [(&str, (u32, u32)); 2] = [("kitty", (0, 28)), ("ghostty", (1, 0))];
+
+/// Terminals with iTerm2's inline images, which are sharper than sixels.
+const INLINE: [&str; 2] = ["iterm2", "wezterm"];
 
 /// Terminals whose sixels do not stay within their cells.
 const BAD_SIXELS: [&str; 1] = ["konsole"];
@@ -57,23 +61,47 @@ impl Answers {
         Some(if light > 0.5 { Look::Light } else { Look::Dark })
     }
 
-    /// How images are shown; `wanted` overrules what the terminal said (`blocks`, `kitty`, `sixel`).
+    /// How images are shown; `wanted` overrules what the terminal said (`blocks`, `kitty`, `iterm`, `sixel`).
     pub fn graphics(&self, wanted: Option<&str>) -> Graphics {
         // What a cell of a terminal with a font of usual size has.
         let sixel = Graphics::Sixel { cell: self.cell.unwrap_or((10, 20)) };
         match wanted {
             Some("blocks") => Graphics::Blocks,
             Some("kitty") => Graphics::Kitty,
+            Some("iterm") => Graphics::Iterm,
             Some("sixel") => sixel,
-            _ if self.kitty && self.is_one_of(&PLACEHOLDERS) => Graphics::Kitty,
+            _ if self.kitty
+                && PLACEHOLDERS.iter().any(|&(name, from)| self.is_from(name, from)) =>
+            {
+                Graphics::Kitty
+            }
+            _ if self.is_one_of(&INLINE) => Graphics::Iterm,
             _ if self.sixel && self.cell.is_some() && !self.is_one_of(&BAD_SIXELS) => sixel,
             _ => Graphics::Blocks,
         }
     }
 
+    /// Whether it is this terminal, in this version or a later one.
+    fn is_from(&self, name: &str, from: (u32, u32)) -> bool {
+        let Some(rest) = self.name.strip_prefix(name) else { return false };
+        let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty());
+        let mut next = || numbers.next().and_then(|number| number.parse().ok()).unwrap_or(0);
+        from <= (next(), next())
+    }
+
     fn is_one_of(&self, names: &[&str]) -> bool {
         names.iter().any(|name| self.name.starts_with(name))
     }
+}
+
+/// Asks the terminal outside the screens; what is typed meanwhile is lost.
+pub fn ask_aside() -> Answers {
+    if crossterm::terminal::enable_raw_mode().is_err() {
+        return Answers::default();
+    }
+    let answers = ask();
+    drop(crossterm::terminal::disable_raw_mode());
+    answers
 }
 
 /// Asks the terminal, which is in raw mode already. Without a terminal at both ends nothing is asked.
@@ -225,8 +253,25 @@ mod tests {
         };
         let sixel = Graphics::Sixel { cell: (10, 20) };
         assert_eq!(
-            [of("ghostty 1.1"), of("WezTerm 20240203"), of("Konsole 24.08")],
-            [Graphics::Kitty, sixel, Graphics::Blocks]
+            [
+                "kitty(0.28.1)",
+                "kitty(0.26.5)",
+                "ghostty 1.1",
+                "WezTerm 20240203",
+                "iTerm2 3.5.0",
+                "foot(1.16)",
+                "Konsole 24.08"
+            ]
+            .map(of),
+            [
+                Graphics::Kitty,
+                sixel,
+                Graphics::Kitty,
+                Graphics::Iterm,
+                Graphics::Iterm,
+                sixel,
+                Graphics::Blocks
+            ]
         );
     }
 

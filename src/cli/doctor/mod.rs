@@ -6,8 +6,11 @@ mod machine;
 mod repair;
 mod terminal;
 
+use std::io::IsTerminal;
+
 use super::{Context, Exit, FormatArg, bad_input};
 use crate::report::table::Table;
+use crate::tui::query;
 
 /// Say what works on this machine, what is missing, and how to cure it.
 #[derive(Debug, clap::Args)]
@@ -73,7 +76,8 @@ impl Args {
         let mut findings = machine::look();
         findings.extend(lab::look(&context.home, self.check).await);
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        findings.extend(terminal::look(&environment));
+        let answers = std::io::stdout().is_terminal().then(query::ask_aside);
+        findings.extend(terminal::look(&environment, answers.as_ref()));
         super::print(&table(&findings).render(self.format.format))?;
         let is_bad = |finding: &&Finding| matches!(finding.state, State::Missing | State::Broken);
         let n_missing = findings.iter().filter(is_bad).count();

@@ -1,10 +1,16 @@
-//! What the terminal shows, as far as its environment says: colours, characters, images.
+//! What the terminal shows: colours and characters as far as its environment says, images as it says itself.
 
 use super::Finding;
+use crate::tui::pixels::Graphics;
+use crate::tui::query::Answers;
 
-/// `environment` yields a variable that is set and not empty.
-pub(super) fn look(environment: &dyn Fn(&str) -> Option<String>) -> Vec<Finding> {
-    vec![colours(environment), characters(environment), images(environment)]
+/// `environment` yields a variable that is set and not empty; `answers` are those of the terminal, if there is one.
+pub(super) fn look(
+    environment: &dyn Fn(&str) -> Option<String>,
+    answers: Option<&Answers>,
+) -> Vec<Finding> {
+    let wanted = environment("INSTDISC_LAB_IMAGES");
+    vec![colours(environment), characters(environment), images(answers, wanted.as_deref())]
 }
 
 fn colours(environment: &dyn Fn(&str) -> Option<String>) -> Finding {
@@ -45,29 +51,23 @@ fn characters(environment: &dyn Fn(&str) -> Option<String>) -> Finding {
     }
 }
 
-fn images(environment: &dyn Fn(&str) -> Option<String>) -> Finding {
+/// As the screens find it out: the terminal is asked, and INSTDISC_LAB_IMAGES overrules it.
+fn images(answers: Option<&Answers>, wanted: Option<&str>) -> Finding {
     let what = "images";
-    let term = environment("TERM").unwrap_or_default();
-    let program = environment("TERM_PROGRAM").unwrap_or_default();
-    let protocol = if environment("KITTY_WINDOW_ID").is_some()
-        || term.contains("kitty")
-        || term.contains("ghostty")
-        || program == "ghostty"
-        || program == "WezTerm"
-    {
-        "kitty graphics"
-    } else if program == "iTerm.app" || program == "vscode" {
-        "iTerm2 inline images"
-    } else if term.starts_with("foot") || term.starts_with("mlterm") || term.contains("sixel") {
-        "sixel"
-    } else {
-        "half blocks (no image protocol announced)"
+    let Some(answers) = answers else {
+        return Finding::ok(what, "half blocks anywhere; a terminal is asked for more");
     };
-    if environment("TMUX").is_some() && !protocol.starts_with("half") {
-        let found = format!("{protocol}, inside tmux");
-        return Finding::warn(what, found, "tmux set -g allow-passthrough on");
-    }
-    Finding::ok(what, protocol)
+    let protocol = match answers.graphics(wanted) {
+        Graphics::Kitty => "kitty graphics",
+        Graphics::Iterm => "iTerm2 inline images",
+        Graphics::Sixel { .. } => "sixels",
+        Graphics::Blocks => "half blocks",
+    };
+    let name = match answers.name.as_str() {
+        "" => "a terminal that does not name itself",
+        name => name,
+    };
+    Finding::ok(what, format!("{protocol} ({name})"))
 }
 
 #[cfg(test)]
@@ -75,35 +75,40 @@ mod tests {
     use super::super::State;
     use super::*;
 
-    fn found(variables: &[(&str, &str)]) -> [(State, String); 3] {
+    fn found(variables: &[(&str, &str)], answers: Option<&Answers>) -> [(State, String); 3] {
         let get = |name: &str| {
             variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
         };
-        let findings = look(&get);
+        let findings = look(&get, answers);
         [0, 1, 2].map(|i| (findings[i].state, findings[i].found.clone()))
+    }
+
+    fn ok(found: &str) -> (State, String) {
+        (State::Ok, found.to_owned())
     }
 
     #[test]
     fn a_modern_terminal_has_it_all() {
         let kitty = [("TERM", "xterm-kitty"), ("COLORTERM", "truecolor"), ("LANG", "en_GB.UTF-8")];
-        let ok = |found: &str| (State::Ok, found.to_owned());
-        let expected =
-            [ok("16 million (xterm-kitty)"), ok("UTF-8 (en_GB.UTF-8)"), ok("kitty graphics")];
-        assert_eq!(found(&kitty), expected);
+        let answers =
+            Answers { kitty: true, name: "kitty(0.35.2)".to_owned(), ..Answers::default() };
+        let expected = [
+            ok("16 million (xterm-kitty)"),
+            ok("UTF-8 (en_GB.UTF-8)"),
+            ok("kitty graphics (kitty(0.35.2))"),
+        ];
+        assert_eq!(found(&kitty, Some(&answers)), expected);
+        let overruled = [("INSTDISC_LAB_IMAGES", "blocks")];
+        assert_eq!(found(&overruled, Some(&answers))[2], ok("half blocks (kitty(0.35.2))"));
     }
 
     #[test]
     fn a_bare_one_is_warned_of_and_lc_all_wins_over_lang() {
         let bare = [("TERM", "dumb"), ("LANG", "en_GB.UTF-8"), ("LC_ALL", "C")];
-        let [colours, characters, images] = found(&bare);
+        let [colours, characters, images] = found(&bare, Some(&Answers::default()));
         assert_eq!(colours, (State::Warn, "TERM says nothing".to_owned()));
         assert_eq!(characters.0, State::Warn);
-        assert!(images.1.starts_with("half blocks"));
-    }
-
-    #[test]
-    fn tmux_has_to_let_images_through() {
-        let [_, _, images] = found(&[("KITTY_WINDOW_ID", "1"), ("TMUX", "/tmp/x")]);
-        assert_eq!(images, (State::Warn, "kitty graphics, inside tmux".to_owned()));
+        assert_eq!(images, ok("half blocks (a terminal that does not name itself)"));
+        assert_eq!(found(&bare, None)[2], ok("half blocks anywhere; a terminal is asked for more"));
     }
 }

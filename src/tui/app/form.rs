@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::config::judge;
 use crate::config::keys::{self, KEYS, Key};
+use crate::tui::effect::Wanted;
 use crate::tui::event::{Plan, PlannedRun};
 use crate::tui::figures;
 use crate::tui::keys::Action;
@@ -20,6 +21,10 @@ pub struct Form {
     pub cursor: usize,
     /// What is being typed for the key under the cursor.
     pub line: Option<Line>,
+    /// What is looked for among the keys, while it is typed.
+    pub search: Option<Line>,
+    /// What was looked for last.
+    sought: String,
 }
 
 impl Form {
@@ -34,11 +39,28 @@ impl Form {
         if text.is_empty() {
             return None;
         }
-        if !text.starts_with('[') && text.split_whitespace().nth(1).is_some() && !text.contains(',')
-        {
-            return Some("found a space: the line of changes is split at spaces".to_owned());
-        }
         judge(self.key(), &text).err()
+    }
+
+    /// The text that is being typed.
+    pub fn typed(&mut self) -> Option<&mut Line> {
+        self.search.as_mut().or(self.line.as_mut())
+    }
+
+    /// What a search has found so far: the first key from the cursor on.
+    pub(super) fn seek(&mut self) {
+        if let Some(search) = &self.search {
+            self.sought = search.text().trim().to_lowercase();
+            self.go_to_match(self.cursor, 1);
+        }
+    }
+
+    /// To the next key from `from` on that has what is sought in its name or in what is said of it.
+    fn go_to_match(&mut self, from: usize, by: usize) {
+        let order = (0..KEYS.len()).map(|i| (from + i * by) % KEYS.len());
+        let has = |key: &Key| [key.name, key.help].iter().any(|s| s.contains(&self.sought));
+        let found = order.filter(|_| !self.sought.is_empty()).find(|&at| has(&KEYS[at]));
+        self.cursor = found.unwrap_or(self.cursor);
     }
 }
 
@@ -71,26 +93,35 @@ impl Picker {
     }
 
     /// What the line of changes says of a key.
-    pub fn change(&self, key: &str) -> Option<&str> {
-        let words = self.changes.text().split_whitespace();
-        words.filter_map(|word| word.split_once('=')).find(|(name, _)| *name == key).map(|(_, v)| v)
+    pub fn change(&self, key: &str) -> Option<String> {
+        let words = Wanted::words(self.changes.text()).unwrap_or_default();
+        let settings = words.iter().filter_map(|word| word.split_once('='));
+        settings.filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).next()
     }
 
     /// Puts a key into the line of changes, or takes it out.
     fn set_change(&mut self, key: &str, value: &str) {
-        let words = self.changes.text().split_whitespace();
-        let others = words.filter(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
-        let mut words: Vec<String> = others.map(str::to_owned).collect();
-        let value: String = value.split_whitespace().collect();
-        if !value.is_empty() {
-            words.push(format!("{key}={value}"));
+        let mut words = Wanted::words(self.changes.text()).unwrap_or_default();
+        words.retain(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
+        let values: Vec<&str> = value.split(',').map(str::trim).collect();
+        if !value.trim().is_empty() {
+            words.push(format!("{key}={}", values.join(",")));
         }
-        self.changes = Line::new(words.join(" "));
+        self.changes = Line::new(Wanted::line(&words));
     }
 
     /// Keys while the form is open.
     pub(super) fn act_in_form(&mut self, action: Action, mut form: Form) {
         let key = form.key().name;
+        if let Some(mut search) = form.search.take() {
+            if !matches!(action, Action::Accept | Action::Back) {
+                search.act(action);
+                form.search = Some(search);
+                form.seek();
+            }
+            self.form = Some(form);
+            return;
+        }
         if let Some(mut line) = form.line.take() {
             match action {
                 Action::Back => {}
@@ -113,11 +144,14 @@ impl Picker {
         match action {
             Action::Back => return,
             Action::Accept | Action::Edit => {
-                let now = self.change(key).map(str::to_owned);
-                let now = now.or_else(|| Some(values(self.last_good()?, key).join(",")));
+                let now =
+                    self.change(key).or_else(|| Some(values(self.last_good()?, key).join(",")));
                 form.line = Some(Line::new(now.unwrap_or_default()));
             }
             Action::Remove => self.set_change(key, ""),
+            Action::Search => form.search = Some(Line::default()),
+            Action::NextMatch => form.go_to_match(form.cursor + 1, 1),
+            Action::PreviousMatch => form.go_to_match(form.cursor + KEYS.len() - 1, KEYS.len() - 1),
             other => form.cursor = moved(other, form.cursor, last, 10).unwrap_or(form.cursor),
         }
         self.form = Some(form);

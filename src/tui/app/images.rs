@@ -9,20 +9,22 @@ use crate::store::RunId;
 use crate::tui::effect::{Ask, Effect, Wished};
 use crate::tui::images::{Found, K};
 use crate::tui::keys::Action;
-use crate::tui::pixels::{Graphics, Picture, TILES, Tile};
+use crate::tui::pixels::{Picture, TILES, Tile};
 use crate::tui::screens::images::{APART, MARGIN};
 use crate::tui::screens::layout;
 
 use super::cursor::moved;
+use super::map::MapView;
 use super::{App, Layer, Tab};
 
 /// Pictures that are kept although they are not on screen.
 const PICTURES_KEPT: usize = 2000;
 
-/// What the sixels on screen are of.
+/// What the images are of that stay on screen until every cell is drawn again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sixels {
+pub struct Painted {
     page: Range<usize>,
+    point: Option<usize>,
     lines: usize,
     tile: Tile,
     covered: bool,
@@ -61,6 +63,7 @@ pub struct Images {
     /// The chosen line, and the image in it; 0 = the query.
     pub cursor: usize,
     pub at: usize,
+    pub map: MapView,
     /// Index into [`TILES`]; absent: what suits the terminal.
     size: Option<usize>,
     /// Strips by their place in what was found, else images by their number: those of the class, in order.
@@ -93,6 +96,7 @@ impl Images {
             (self.cursor, self.at) = (0, 0);
         }
         self.found = Some(found);
+        self.map.forget();
         self.arrange();
     }
 
@@ -121,13 +125,18 @@ impl Images {
         }
     }
 
-    fn next_class(&mut self, by: isize) {
+    pub(super) fn next_class(&mut self, by: isize) {
         let n = self.found.as_ref().map_or(0, |found| found.classes.len()) as isize;
         let at = self.class.map_or(-1, |class| class as isize) + by;
         // All of them stand between the last and the first.
         self.class = u16::try_from((at + 1).rem_euclid(n + 1) - 1).ok();
         (self.cursor, self.at) = (0, 0);
         self.arrange();
+    }
+
+    /// Whether what was found is of the run that is looked at.
+    pub(super) fn is_current(&self) -> bool {
+        self.found.as_ref().map(|found| &found.run) == self.searched.as_ref()
     }
 
     /// How many images the class filter leaves, or strips.
@@ -152,7 +161,8 @@ impl App {
         let strip = |tile: &Tile| (tile.width + 1) * (K as u16 + 1) + MARGIN + APART;
         let whole = TILES.iter().rposition(|tile| strip(tile) <= self.size.0);
         let usual = whole.unwrap_or(0).max(SMALLEST);
-        TILES[self.images.size.unwrap_or(usual).min(TILES.len() - 1)]
+        let most = if self.has_map() { layout::map_tile(self) } else { TILES.len() - 1 };
+        TILES[self.images.size.unwrap_or(usual).min(most)]
     }
 
     /// Lines of images that there are.
@@ -173,11 +183,28 @@ impl App {
     pub fn images_on(&self, line: usize) -> Vec<u32> {
         let columns = layout::images(self).columns;
         if let Some(strip) = self.strip(line) {
-            let near = strip.near.iter().map(|other| other.row);
-            return std::iter::once(strip.query as u32).chain(near).take(columns).collect();
+            return self.images_of(strip);
         }
         let rows = self.images.lines.iter().skip(line * columns).take(columns);
         rows.map(|&row| row as u32).collect()
+    }
+
+    /// Numbers of a strip's images, as many as fit; the query first.
+    pub fn images_of(&self, strip: &Neighbours) -> Vec<u32> {
+        let near = strip.near.iter().map(|other| other.row);
+        let columns = layout::images(self).columns;
+        std::iter::once(strip.query as u32).chain(near).take(columns).collect()
+    }
+
+    /// Numbers of all images on screen.
+    fn images_shown(&self) -> Vec<u32> {
+        let mut rows: Vec<u32> = match self.has_map() {
+            true => self.mapped_strip().map(|strip| self.images_of(strip)).unwrap_or_default(),
+            false => self.image_page().flat_map(|line| self.images_on(line)).collect(),
+        };
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     /// Lines on screen: those of the page that the cursor is on.
@@ -188,6 +215,17 @@ impl App {
     }
 
     pub(super) fn act_in_images(&mut self, action: Action) {
+        let moves = !matches!(
+            action,
+            Action::ZoomIn
+                | Action::ZoomOut
+                | Action::Refresh
+                | Action::NextRun
+                | Action::PreviousRun
+        );
+        if self.has_map() && moves {
+            return self.act_on_map(action);
+        }
         let page = layout::images(self).lines.max(1);
         let last = self.image_lines().saturating_sub(1);
         let at = self.images.cursor.min(last);
@@ -213,6 +251,7 @@ impl App {
             Action::ZoomIn => self.resize_images(1),
             Action::ZoomOut => self.resize_images(-1),
             Action::Open => self.search_by_image(at),
+            Action::Map => self.switch_map(),
             Action::Refresh => self.images.searched = None,
             Action::NextRun => self.table.step(1),
             Action::PreviousRun => self.table.step(-1),
@@ -238,7 +277,13 @@ impl App {
     /// Goes to the strip whose query is the chosen neighbour.
     fn search_by_image(&mut self, line: usize) {
         let chosen = self.images_on(line).get(self.images.at).copied();
-        let (Some(row), true) = (chosen, self.has_strips()) else { return };
+        if let (Some(row), true) = (chosen, self.has_strips()) {
+            self.go_to_strip(row);
+        }
+    }
+
+    /// Goes to the strip of an image, without the class filter where that leaves it out.
+    pub(super) fn go_to_strip(&mut self, row: u32) {
         let place = |images: &Images| {
             let found = images.found.as_ref()?;
             images.lines.iter().position(|&i| found.strips[i].query == row as usize)
@@ -292,9 +337,8 @@ impl App {
             self.images.forget_pictures();
             self.images.made_for = Some(tile);
         }
-        let mut rows: Vec<u32> = self.image_page().flat_map(|line| self.images_on(line)).collect();
-        rows.sort_unstable();
-        rows.dedup();
+        self.ask_for_map(effects);
+        let mut rows = self.images_shown();
         let images = &mut self.images;
         if images.pictures.len() > PICTURES_KEPT {
             images.pictures.retain(|row, _| rows.binary_search(row).is_ok());
@@ -302,9 +346,7 @@ impl App {
         rows.retain(|row| !images.pictures.contains_key(row) && !images.awaited.contains(row));
         // Only the run that was found has its data set read.
         let run = images.found.as_ref().map(|found| found.run.clone());
-        if let Some(run) =
-            run.filter(|run| !rows.is_empty() && images.searched.as_ref() == Some(run))
-        {
+        if let Some(run) = run.filter(|_| !rows.is_empty() && images.is_current()) {
             images.awaited.extend(&rows);
             let graphics = self.graphics;
             effects.push(Effect::Ask(Ask::Pictures(Wished { run, rows, tile, graphics })));
@@ -319,13 +361,14 @@ impl App {
         }
     }
 
-    /// What of sixels may be on screen; nothing where there are none. They stay where they are until every cell is drawn
-    /// again, so that a change of this needs it.
-    pub(super) fn sixels(&self) -> Option<Sixels> {
-        let shown = self.tab == Tab::Images && matches!(self.graphics, Graphics::Sixel { .. });
+    /// What may be painted on screen; nothing where nothing is. It stays until every cell is drawn again, so that a change
+    /// of this needs it.
+    pub(super) fn painted(&self) -> Option<Painted> {
+        let shown = self.tab == Tab::Images && self.graphics.is_painted();
         let covered = self.layer != Layer::None;
-        shown.then(|| Sixels {
+        shown.then(|| Painted {
             page: self.image_page(),
+            point: self.has_map().then_some(self.images.map.at),
             lines: self.image_lines(),
             tile: self.tile(),
             covered,

@@ -52,6 +52,7 @@ impl App {
             Data::Detail(detail) => self.detail = Some(detail),
             Data::Log(log) => self.log = Some(log),
             Data::Found(found) => self.take_found(found),
+            Data::Map(map) => self.take_map(map),
             Data::Pictures { run, tile, pictures } => self.take_pictures(&run, tile, pictures),
             Data::Machine(machine) => self.machine = Some(machine),
             Data::Disk(disk) => self.disk = Some(disk),

@@ -15,6 +15,7 @@ mod images;
 mod intake;
 mod layer;
 mod line;
+mod map;
 mod mouse;
 mod notice;
 mod palette;
@@ -216,7 +217,7 @@ impl App {
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
         self.now = now;
         let mut effects = Vec::new();
-        let sixels = self.sixels();
+        let painted = self.painted();
         match event {
             Event::Key(key) => {
                 self.on_key(key, &mut effects);
@@ -257,7 +258,7 @@ impl App {
             effects.push(Effect::Mouse(self.has_mouse()));
         }
         effects.extend(self.notices.drain(..).map(Effect::Notify));
-        if sixels.is_some() && sixels != self.sixels() {
+        if painted.is_some() && painted != self.painted() {
             effects.push(Effect::Redraw);
         }
         effects

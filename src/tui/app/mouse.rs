@@ -82,6 +82,7 @@ impl App {
                 }
             }
             Tab::Run => self.run.panel = screens::run::panel_at(self, body, at.x),
+            Tab::Images if self.has_map() => self.choose_point(at.x, at.y),
             Tab::Images => {
                 if let Some((line, image)) = screens::images::image_at(self, body, at) {
                     (self.images.cursor, self.images.at) = (line, image);

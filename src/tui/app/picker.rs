@@ -44,15 +44,17 @@ impl Picker {
 
     /// Whether text is being typed.
     pub fn is_typing(&self) -> bool {
-        let in_form = self.form.as_ref().is_some_and(|form| form.line.is_some());
+        let in_form = |form: &Form| form.line.is_some() || form.search.is_some();
+        let in_form = self.form.as_ref().is_some_and(in_form);
         self.editing || self.saving.is_some() || in_form
     }
 
     /// A character of that text.
     pub fn insert(&mut self, c: char) {
-        let in_form = self.form.as_mut().and_then(|form| form.line.as_mut());
+        let in_form = self.form.as_mut().and_then(Form::typed);
         if let Some(line) = self.saving.as_mut().or(in_form) {
             line.insert(c);
+            self.form.iter_mut().for_each(Form::seek);
         } else if self.editing {
             self.changes.insert(c);
         }

@@ -50,16 +50,18 @@ fn read(cwd: &Path, wanted: &Wanted) -> Result<Experiment, String> {
         Some(text) => text.clone(),
         None => std::fs::read_to_string(&wanted.file).map_err(|why| format!("{shown}: {why}"))?,
     };
-    let overrides = overrides(wanted);
+    let overrides = overrides(wanted)?;
     parse(&shown, &text, &overrides).map_err(|invalid| invalid.to_string())
 }
 
-fn overrides(wanted: &Wanted) -> Overrides {
-    let (grid, set) = wanted.changes.split_whitespace().map(str::to_owned).partition(|change| {
+fn overrides(wanted: &Wanted) -> Result<Overrides, String> {
+    let words = Wanted::words(&wanted.changes)
+        .ok_or("found a quote that is not closed, allowed: quotes as in a shell")?;
+    let (grid, set) = words.into_iter().partition(|change| {
         // A list in brackets is one value.
         change.split_once('=').is_some_and(|(_, value)| value.contains(',') && !value.contains('['))
     });
-    Overrides { size: wanted.size.clone(), set, grid }
+    Ok(Overrides { size: wanted.size.clone(), set, grid })
 }
 
 /// Writes what is wanted into `experiments/<name>.toml`, which must not be there yet; returns the file's name.
@@ -73,7 +75,7 @@ pub fn save(cwd: &Path, wanted: &Wanted, name: &str) -> Result<String, String> {
         None => std::fs::read_to_string(&wanted.file)
             .map_err(|why| format!("{}: {why}", wanted.file.display()))?,
     };
-    let text = rewrite(&text, name, &overrides(wanted))?;
+    let text = rewrite(&text, name, &overrides(wanted)?)?;
     let first = |why: String| why.lines().next().unwrap_or_default().to_owned();
     let saved = parse(&file, &text, &Overrides::default()).map_err(|why| first(why.to_string()))?;
     // The file is only worth something if it asks for the same.
@@ -170,6 +172,8 @@ mod tests {
             |changes: &str| planned(Path::new("/"), &wanted(changes)).map(|plan| plan.runs.len());
         assert_eq!(runs(""), Ok(1));
         assert_eq!(runs("objective.lambda=0,10 seed=0,1,2 train.epochs=3"), Ok(6));
+        assert_eq!(runs("data.dataset=folder data.root='/my images' seed=0,1"), Ok(2));
+        assert!(runs("data.root='/my images").unwrap_err().contains("a quote that is not closed"));
         let wrong = runs("objective.tau=0 objective.lamda=1").unwrap_err();
         assert!(wrong.contains("objective.tau") && wrong.contains("objective.lambda"), "{wrong}");
     }

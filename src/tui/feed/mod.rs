@@ -315,6 +315,7 @@ impl Server {
             }
             Ask::Images(run) => self.search(search::Job::Search(run)),
             Ask::Pictures(wished) => self.search(search::Job::Pictures(wished)),
+            Ask::Map { run, step } => self.search(search::Job::Map { run, step }),
             Ask::Machine(watched) => self.watch_machine(watched),
             Ask::SavePlan { wanted, name } => {
                 let (done, text) = match experiments::save(&self.cwd, &wanted, &name) {

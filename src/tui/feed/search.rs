@@ -11,21 +11,29 @@ use crate::config::RunSpec;
 use crate::config::spec::DataSpec;
 use crate::data::{self, Dataset};
 use crate::lab::Home;
-use crate::saved::{Array, Saved, neighbours};
+use crate::saved::{self, Array, Saved, neighbours};
 use crate::store::RunId;
 use crate::tui::effect::Wished;
 use crate::tui::event::{Data, Event};
-use crate::tui::images::{Found, K};
+use crate::tui::images::{Found, K, Map};
 use crate::tui::pixels::Picture;
 
 /// Products of a query with a bank row, number by number, that one search may take: a second or two on two cores. Where
 /// all rows as queries would be more, queries are spread evenly.
 const WORK: usize = 20_000_000_000;
 
+/// Points of a map: more than a screen has room for, mapped in two or three seconds.
+const POINTS: usize = 4000;
+
 pub enum Job {
     /// Search the newest checkpoint of this run; of none: rest.
     Search(Option<RunId>),
     Pictures(Wished),
+    /// Map the bank of this run's checkpoint, which was searched.
+    Map {
+        run: RunId,
+        step: u64,
+    },
 }
 
 /// The screens' end of the thread; dropped, the thread ends after the job at hand.
@@ -66,6 +74,10 @@ impl Worker {
                         self.tell(Data::Found(Arc::new(found)));
                     }
                     Job::Pictures(wished) => self.pictures(wished),
+                    Job::Map { run, step } => {
+                        let map = self.map(&run, step);
+                        self.tell(Data::Map(Arc::new(map)));
+                    }
                 }
             }
         }
@@ -85,7 +97,7 @@ impl Worker {
         found.dataset.clone_from(&data.name);
         found.classes.clone_from(&data.classes);
         found.labels.clone_from(&data.train.labels);
-        match self.bank(run, data.train.len()) {
+        match self.bank(run, None, data.train.len()) {
             Err(why) => found.why = Some(why),
             Ok((step, bank)) => {
                 found.step = Some(step);
@@ -95,9 +107,29 @@ impl Worker {
         found
     }
 
-    /// The newest checkpoint's bank, a row a training image.
-    fn bank(&self, run: &str, n_images: usize) -> Result<(u64, Array), String> {
-        let saved = Saved::open(&self.home.run(run), None).map_err(|why| why.to_string())?;
+    fn map(&self, run: &RunId, step: u64) -> Map {
+        let mut map = Map { run: run.clone(), step, ..Map::default() };
+        let n_images = self.images.as_ref().map_or(0, |(_, data)| data.train.len());
+        match self.bank(run, Some(step), n_images) {
+            Err(why) => map.why = Some(why),
+            Ok((_, bank)) => {
+                // Of what was searched, so that every point has its neighbours.
+                let searched = queries(&bank);
+                let n = searched.len().min(POINTS);
+                let rows = (0..n).map(|i| searched[i * searched.len() / n] as u32);
+                map.rows = rows.collect();
+                match saved::map(&bank, &map.rows) {
+                    Some(places) => map.places = places,
+                    None => map.why = Some("its rows are too few or do not differ".to_owned()),
+                }
+            }
+        }
+        map
+    }
+
+    /// The bank of the checkpoint of `step`, or of the newest; a row a training image.
+    fn bank(&self, run: &str, step: Option<u64>, n_images: usize) -> Result<(u64, Array), String> {
+        let saved = Saved::open(&self.home.run(run), step).map_err(|why| why.to_string())?;
         let bank = saved.bank().map_err(|why| why.to_string())?;
         if bank.shape[0] != n_images {
             let rows = bank.shape[0];
@@ -182,6 +214,12 @@ mod tests {
         assert_eq!((found.step, found.strips.len(), found.labels.len()), (Some(7), 20, 20));
         assert_eq!((found.strips[3].query, found.strips[3].near.len()), (3, K));
         assert_eq!(found.why, None);
+        searcher.ask(Job::Map { run: "x-1".into(), step: 7 });
+        let Data::Map(map) = next() else { panic!("no map") };
+        assert_eq!((map.rows.len(), map.places.len(), map.why.as_ref()), (20, 20, None));
+        searcher.ask(Job::Map { run: "x-1".into(), step: 8 });
+        let Data::Map(map) = next() else { panic!("no map") };
+        assert!(map.why.as_ref().unwrap().contains("no checkpoint of step 8"), "{:?}", map.why);
 
         let tile = TILES[1];
         let rows = vec![0, 19, 20];

@@ -80,6 +80,7 @@ pub enum Action {
     CopyId,
     CopyPath,
     // Images.
+    Map,
     NextOrder,
     NextClass,
     PreviousClass,

@@ -245,6 +245,7 @@ pub const KEYS: &[Binding] = &{
         verb(Run, &["r"], Resume, "resume", "", "resume; retry what failed, was lost or cancelled"),
         verb(Run, &["x"], Cancel, "cancel", "", "cancel, after asking"),
         // Images.
+        key(Images, &["v"], Map, "map", "map", "a map of the embeddings (t-SNE), and back"),
         key(Images, &["o"], NextOrder, "order", "order", "worst, best, or as in the data set"),
         key(Images, &["c"], NextClass, "class", "class", "only queries of the next class"),
         key(Images, &["C"], PreviousClass, "class-back", "", "only those of the previous class"),
@@ -341,6 +342,9 @@ pub const KEYS: &[Binding] = &{
         key(Picker, &["esc", "q", "a"], Back, "", "back", ""),
         key(Form, &["enter", "e"], Accept, "", "change", ""),
         key(Form, &["x", "delete"], Remove, "", "as written", ""),
+        key(Form, &["/"], Search, "", "search", ""),
+        plain(Form, &["n"], NextMatch),
+        plain(Form, &["N"], PreviousMatch),
         plain(Form, &["j", "down"], Down),
         plain(Form, &["k", "up"], Up),
         plain(Form, &["g g", "home"], First),

@@ -1,15 +1,17 @@
-//! Photographs on a terminal: by half blocks, which every terminal shows, or by the graphics of kitty or sixel.
+//! Photographs on a terminal: by half blocks, which every terminal shows, or by the graphics of kitty, of
+//! iTerm2 or by sixels.
 //!
 //! Owns the way from RGB bytes to cells and escape sequences. Knows nothing of runs, of data sets or of what an image
 //! stands for; whoever draws says where.
 
 mod blocks;
+mod iterm;
 mod kitty;
 mod sixel;
 
 use std::sync::Arc;
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, CellDiffOption};
 use ratatui::layout::Rect;
 
 pub use blocks::shade;
@@ -23,6 +25,8 @@ pub enum Graphics {
     Blocks,
     /// The graphics protocol of kitty, by placeholders.
     Kitty,
+    /// The inline images of iTerm2.
+    Iterm,
     /// Sixels; a cell has this many pixels across and down.
     Sixel { cell: (u16, u16) },
 }
@@ -47,7 +51,7 @@ pub struct Picture {
     side: usize,
     /// (side, side, 3), row-major.
     pixels: Arc<[u8]>,
-    /// What the terminal has to be told: before the first frame (kitty) or in the frame (sixel).
+    /// What the terminal has to be told: before the first frame (kitty) or in the frame (iTerm2, sixel).
     escape: Option<Arc<str>>,
     /// By which the terminal knows it (kitty).
     id: u32,
@@ -61,6 +65,13 @@ impl std::fmt::Debug for Picture {
 
 /// Pixels of a side that a picture keeps: more than a tile of half blocks shows, enough for sharp ones.
 const KEPT: usize = 96;
+
+impl Graphics {
+    /// Whether images stay on screen until every cell is drawn again.
+    pub fn is_painted(self) -> bool {
+        matches!(self, Graphics::Iterm | Graphics::Sixel { .. })
+    }
+}
 
 impl Picture {
     /// Prepares (side, side, 3) bytes for a tile. `id` tells the picture from all others; 24 bits of it count.
@@ -76,6 +87,7 @@ impl Picture {
         let escape = match graphics {
             Graphics::Blocks => None,
             Graphics::Kitty => Some(kitty::transmission(side, &pixels, tile, id)),
+            Graphics::Iterm => Some(iterm::encode(side, &pixels, tile)),
             Graphics::Sixel { cell } => {
                 let (width, height) = (tile.width * cell.0, tile.height * cell.1);
                 let rows = scaled(&pixels, side, width.into(), height.into());
@@ -96,8 +108,26 @@ impl Picture {
         let whole = (area.width, area.height) == (tile.width, tile.height);
         match (graphics, &self.escape) {
             (Graphics::Kitty, Some(_)) if whole => kitty::draw(self.id, area, buf),
-            (Graphics::Sixel { .. }, Some(escape)) if whole => sixel::draw(escape, area, buf),
+            (Graphics::Iterm | Graphics::Sixel { .. }, Some(escape)) if whole => {
+                paint(escape, area, buf);
+            }
             _ => blocks::draw(&self.pixels, self.side, area, buf),
+        }
+    }
+}
+
+/// What is painted where the cursor stands: the first cell says it all, the others are left to it.
+fn paint(escape: &str, area: Rect, buf: &mut Buffer) {
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            let cell = &mut buf[(x, y)];
+            cell.reset();
+            if (x, y) == (area.left(), area.top()) {
+                cell.set_symbol(escape);
+                cell.set_diff_option(CellDiffOption::ForcedWidth(std::num::NonZeroU16::MIN));
+            } else {
+                cell.set_diff_option(CellDiffOption::Skip);
+            }
         }
     }
 }

@@ -3,9 +3,6 @@
 
 use std::fmt::Write;
 
-use ratatui::buffer::{Buffer, CellDiffOption};
-use ratatui::layout::Rect;
-
 /// Steps of each channel: 6³ = 216 of the 256 registers that terminals have.
 const STEPS: u16 = 6;
 
@@ -73,22 +70,6 @@ fn write_band(out: &mut String, band: &[Vec<u8>], colour: u8, width: usize) {
             _ => drop(write!(out, "!{run}{here}")),
         }
         x += run;
-    }
-}
-
-/// The first cell says it all, the others are left to it.
-pub fn draw(escape: &str, area: Rect, buf: &mut Buffer) {
-    for y in area.top()..area.bottom() {
-        for x in area.left()..area.right() {
-            let cell = &mut buf[(x, y)];
-            cell.reset();
-            if (x, y) == (area.left(), area.top()) {
-                cell.set_symbol(escape);
-                cell.set_diff_option(CellDiffOption::ForcedWidth(std::num::NonZeroU16::MIN));
-            } else {
-                cell.set_diff_option(CellDiffOption::Skip);
-            }
-        }
     }
 }
 

@@ -194,7 +194,10 @@ impl Grid {
                 put(buf, area, x, at, bar, theme::faint());
             }
             if here.is_some_and(|(line, _)| line == y) {
-                let strip = Rect { y: at, height: 1, ..area };
+                // Reversed, a bar would read as its opposite.
+                let end = if self.bars[y].is_some() { x - 1 } else { area.right() };
+                let strip =
+                    Rect { y: at, height: 1, width: end.min(area.right()) - area.x, ..area };
                 if !table.two_way {
                     buf.set_style(strip, theme::cursor(true));
                 }

@@ -63,6 +63,12 @@ pub fn draw(picker: &Picker, form: &Form, area: Rect, buf: &mut Buffer) {
     }
     let key = form.key();
     let y = area.bottom() - 1;
+    if let Some(search) = &form.search {
+        let x = put(buf, area, area.x, y, "/", theme::title(true));
+        let x = put(buf, area, x, y, search.text(), theme::bold());
+        put(buf, area, x, y, " ", theme::cursor(true));
+        return;
+    }
     let unit = if key.unit.is_empty() { String::new() } else { format!(" {}", key.unit) };
     let (text, style) = match form.problem() {
         Some(why) => (why, theme::fg(THEME.bad)),

@@ -1,5 +1,5 @@
-//! Image search: each query with its nearest neighbours beside it, as in the figures of the papers; where there is no
-//! memory bank, the images alone.
+//! Image search: each query with its nearest neighbours beside it, as in the figures of the papers, or all of them on a
+//! map; where there is no memory bank, the images alone.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -9,10 +9,9 @@ use crate::saved::Neighbours;
 use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::images::Found;
-use crate::tui::pixels::Tile;
 use crate::tui::theme::{self, THEME};
 
-use super::put;
+use super::{map, put};
 
 /// Columns before the first image: the cursor.
 pub const MARGIN: u16 = 2;
@@ -53,12 +52,15 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             }
         }
     }
+    if app.has_map() {
+        return map::draw(app, found, area, buf);
+    }
     let tile = app.tile();
     for (line, y) in app.image_page().zip((0..).map(|i| area.y + HEAD + i * (tile.height + 1))) {
         if y + tile.height >= area.bottom() {
             break;
         }
-        draw_line(app, found, line, (area.x + MARGIN, y), tile, area, buf);
+        draw_line(app, found, line, (area.x + MARGIN, y), area, buf);
     }
     if app.image_lines() > 0 {
         let y = area.bottom() - 1;
@@ -95,7 +97,11 @@ fn summary(app: &App, found: &Found) -> String {
             String::new()
         };
         parts.push(format!("{:.1} % alike{of}", 100.0 * share));
-        parts.push(app.images.order.words().to_owned());
+        parts.push(match &app.images.map.map {
+            _ if !app.has_map() => app.images.order.words().to_owned(),
+            Some(map) => format!("t-SNE of {}", figures::grouped(map.rows.len())),
+            None => "t-SNE".to_owned(),
+        });
     }
     if let Some(class) = app.images.class.and_then(|class| found.classes.get(usize::from(class))) {
         parts.push(format!("class {class}: {}", figures::grouped(app.images.n_lines())));
@@ -103,22 +109,38 @@ fn summary(app: &App, found: &Found) -> String {
     parts.join(" · ")
 }
 
-fn draw_line(
+fn draw_line(app: &App, found: &Found, line: usize, at: (u16, u16), area: Rect, buf: &mut Buffer) {
+    let here = line == app.images.cursor;
+    if here {
+        put(buf, area, area.x, at.1 + app.tile().height, ">", theme::title(true));
+    }
+    let rows = app.images_on(line);
+    let row = Row { strip: app.strip(line), rows: &rows, chosen: here.then_some(app.images.at) };
+    draw_row(app, found, &row, at, area, buf);
+}
+
+/// Images side by side.
+pub struct Row<'a> {
+    /// What they are, where they are a query and its neighbours.
+    pub strip: Option<&'a Neighbours>,
+    /// Their numbers.
+    pub rows: &'a [u32],
+    /// The one that is looked at.
+    pub chosen: Option<usize>,
+}
+
+/// Draws a row from a cell on, each image with its caption.
+pub fn draw_row(
     app: &App,
     found: &Found,
-    line: usize,
+    row: &Row,
     (x, y): (u16, u16),
-    tile: Tile,
     area: Rect,
     buf: &mut Buffer,
 ) {
-    let here = line == app.images.cursor;
+    let Row { strip, rows, chosen } = *row;
+    let tile = app.tile();
     let caption = y + tile.height;
-    if here {
-        put(buf, area, area.x, caption, ">", theme::title(true));
-    }
-    let strip = app.strip(line);
-    let rows = app.images_on(line);
     for (at, &row) in rows.iter().enumerate() {
         let apart = if at > 0 && strip.is_some() { APART } else { 0 };
         let x = x + at as u16 * (tile.width + 1) + apart;
@@ -128,7 +150,7 @@ fn draw_line(
             None => drop(put(buf, area, x, y, "…", theme::faint())),
         }
         let (text, style) = said(found, strip, at, row);
-        let style = if here && at == app.images.at {
+        let style = if chosen == Some(at) {
             style.add_modifier(Modifier::REVERSED | Modifier::BOLD)
         } else {
             style
@@ -154,7 +176,7 @@ fn said(found: &Found, strip: Option<&Neighbours>, at: usize, row: u32) -> (Stri
 }
 
 /// Neighbours of the query's class.
-fn hits(strip: &Neighbours) -> usize {
+pub fn hits(strip: &Neighbours) -> usize {
     (strip.alike * strip.near.len() as f64).round() as usize
 }
 

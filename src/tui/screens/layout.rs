@@ -3,6 +3,7 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::tui::app::App;
+use crate::tui::pixels::TILES;
 
 use super::{details, images, legend, table};
 
@@ -175,4 +176,37 @@ pub fn images(app: &App) -> Images {
         columns: usize::from((width + 1) / (tile.width + 1)).max(1),
         lines: usize::from(height / (tile.height + 1)).max(1),
     }
+}
+
+/// Where the map of a bank stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Map {
+    pub canvas: Rect,
+    /// The chosen point's strip, with a row for words beneath.
+    pub strip: Rect,
+}
+
+pub fn map(app: &App) -> Map {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    let Some(frame) = frame(screen) else { return Map::default() };
+    let [_, canvas, strip, _] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(app.tile().height + 1),
+        Constraint::Length(images::FOOT),
+    ])
+    .areas(frame.body);
+    Map { canvas, strip }
+}
+
+/// Index into [`TILES`] of the largest tile of which a strip leaves two thirds of the screen to the map.
+pub fn map_tile(app: &App) -> usize {
+    let third = app.size.1 / 3;
+    TILES.iter().rposition(|tile| tile.height < third).unwrap_or(0)
+}
+
+/// The cell of a place in [0, 1]², which has its y upwards.
+pub fn cell([x, y]: [f32; 2], canvas: Rect) -> (u16, u16) {
+    let at = |share: f32, n: u16| ((share * f32::from(n)) as u16).min(n.saturating_sub(1));
+    (canvas.x + at(x, canvas.width), canvas.y + at(1.0 - y, canvas.height))
 }

@@ -12,6 +12,7 @@ pub mod images;
 pub mod layout;
 pub mod legend;
 pub mod machine;
+pub mod map;
 pub mod palette;
 pub mod picker;
 pub mod queue;

@@ -7,7 +7,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Modifier;
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
@@ -16,6 +16,7 @@ use crate::tui::figures;
 use crate::tui::theme::{self, Ink, THEME};
 
 use super::axes::Axes;
+use super::dots::Dots;
 use super::range::Range;
 
 /// How a line is broken, in dot columns.
@@ -89,26 +90,26 @@ impl Widget for &Plot<'_> {
             return;
         }
         self.axes.draw(area, buf);
-        let mut dots = Dots::new(canvas, self.axes.y);
+        let mut trace = Trace::new(canvas, self.axes.y);
         for line in self.behind {
-            dots.clear();
-            dots.trace(line);
-            dots.paint(theme::fg(line.ink).add_modifier(Modifier::DIM), buf);
+            trace.dots.clear();
+            trace.line(line);
+            trace.dots.paint(theme::fg(line.ink).add_modifier(Modifier::DIM), buf);
         }
         for veil in self.veils {
-            dots.clear();
-            dots.veil(veil.around);
-            dots.paint(theme::fg(veil.ink).add_modifier(Modifier::DIM), buf);
+            trace.dots.clear();
+            trace.veil(veil.around);
+            trace.dots.paint(theme::fg(veil.ink).add_modifier(Modifier::DIM), buf);
         }
         for level in self.levels {
             draw_level(level, &self.axes, canvas, buf);
         }
         let several = self.lines.len() > 1;
         for (i, line) in self.lines.iter().enumerate() {
-            dots.clear();
-            dots.trace(line);
-            dots.paint(theme::fg(line.ink), buf);
-            draw_markers(line, several.then_some(i), &dots, buf);
+            trace.dots.clear();
+            trace.line(line);
+            trace.dots.paint(theme::fg(line.ink), buf);
+            draw_markers(line, several.then_some(i), &trace, buf);
         }
         if let Some(x) = self.crosshair.and_then(|place| self.axes.column(place, canvas)) {
             for y in canvas.top()..canvas.bottom() {
@@ -144,13 +145,13 @@ fn draw_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
 }
 
 /// Marks the newest point, and every so often the line on its way where several must be told apart.
-fn draw_markers(line: &Line, index: Option<usize>, dots: &Dots, buf: &mut Buffer) {
+fn draw_markers(line: &Line, index: Option<usize>, trace: &Trace, buf: &mut Buffer) {
     const APART: usize = 24;
     let mut mark = |span: &Span| {
-        if let Some(row) = dots.row(span.last) {
-            let (x, y) =
-                (dots.canvas.x + (span.column / 2) as u16, dots.canvas.y + (row / 4) as u16);
-            if x < dots.canvas.right() {
+        if let Some(row) = trace.row(span.last) {
+            let canvas = trace.dots.canvas;
+            let (x, y) = (canvas.x + (span.column / 2) as u16, canvas.y + (row / 4) as u16);
+            if x < canvas.right() {
                 buf.set_string(x, y, line.marker, theme::fg(line.ink));
             }
         }
@@ -169,55 +170,38 @@ fn draw_markers(line: &Line, index: Option<usize>, dots: &Dots, buf: &mut Buffer
     }
 }
 
-/// One series' dots.
-struct Dots {
-    canvas: Rect,
+/// One series' dots on an axis.
+struct Trace {
+    dots: Dots,
     y: Range,
-    /// A braille pattern a cell, row by row.
-    cells: Vec<u8>,
 }
 
-impl Dots {
+impl Trace {
     fn new(canvas: Rect, y: Range) -> Self {
-        Self { canvas, y, cells: vec![0; canvas.area() as usize] }
-    }
-
-    fn clear(&mut self) {
-        self.cells.fill(0);
+        Self { dots: Dots::new(canvas), y }
     }
 
     /// Dot row of a value; `None` outside the axis.
     fn row(&self, value: f64) -> Option<usize> {
-        let rows = usize::from(self.canvas.height) * 4;
+        let (_, rows) = self.dots.size();
         let share = 1.0 - self.y.share(value);
         (-1e-9..=1.0 + 1e-9)
             .contains(&share)
             .then(|| ((share * (rows - 1) as f64 + 0.5) as usize).min(rows - 1))
     }
 
-    /// As [`Dots::row`], with what lies outside at the edge.
+    /// As [`Trace::row`], with what lies outside at the edge.
     fn edge(&self, value: f64) -> usize {
-        let rows = usize::from(self.canvas.height) * 4;
+        let (_, rows) = self.dots.size();
         self.row(value).unwrap_or(if value > self.y.to { 0 } else { rows - 1 })
     }
 
-    fn set(&mut self, column: usize, row: usize) {
-        // Unicode numbers the dots 1-2-3-7 down the left and 4-5-6-8 down the right.
-        const BITS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
-        let width = usize::from(self.canvas.width);
-        if column < width * 2
-            && let Some(cell) = self.cells.get_mut(row / 4 * width + column / 2)
-        {
-            *cell |= BITS[row % 4][column % 2];
-        }
-    }
-
-    fn trace(&mut self, line: &Line) {
+    fn line(&mut self, line: &Line) {
         for (i, span) in line.spans.iter().enumerate() {
             let (top, bottom) = (self.edge(span.max), self.edge(span.min));
             let alone = !span.joined && line.spans.get(i + 1).is_none_or(|next| !next.joined);
             if alone || bottom - top > 1 || line.dash.draws(span.column) {
-                (top..=bottom).for_each(|row| self.set(span.column, row));
+                (top..=bottom).for_each(|row| self.dots.set(span.column, row));
             }
             if span.joined && i > 0 {
                 self.connect(&line.spans[i - 1], span, line.dash);
@@ -241,8 +225,8 @@ impl Dots {
             let (a, b) = (clamp(y - slope / 2.0), clamp(y + slope / 2.0));
             let (low, high) = ((a.min(b) - 1e-9).ceil() as usize, (a.max(b) + 1e-9) as usize);
             if steep || dash.draws(from.column + i) {
-                self.set(from.column + i, (y + 0.5) as usize);
-                (low..=high).for_each(|row| self.set(from.column + i, row));
+                self.dots.set(from.column + i, (y + 0.5) as usize);
+                (low..=high).for_each(|row| self.dots.set(from.column + i, row));
             }
         }
     }
@@ -252,21 +236,8 @@ impl Dots {
         for &(column, low, high) in around {
             for row in self.edge(high)..=self.edge(low) {
                 if (column + 2 * row).is_multiple_of(4) {
-                    self.set(column, row);
+                    self.dots.set(column, row);
                 }
-            }
-        }
-    }
-
-    fn paint(&self, style: Style, buf: &mut Buffer) {
-        let width = usize::from(self.canvas.width);
-        for (i, &pattern) in self.cells.iter().enumerate() {
-            if pattern == 0 {
-                continue;
-            }
-            let (x, y) = (self.canvas.x + (i % width) as u16, self.canvas.y + (i / width) as u16);
-            if let Some(symbol) = char::from_u32(0x2800 + u32::from(pattern)) {
-                buf[(x, y)].set_char(symbol).set_style(Style::reset()).set_style(style);
             }
         }
     }
@@ -310,9 +281,9 @@ mod tests {
         for (i, values) in curves.iter().enumerate() {
             let spans = spans(values, usize::from(width) * 2);
             let line = Line { spans: &spans, ink: THEME.series[i], marker: "●", dash };
-            let mut dots = Dots::new(canvas, Range::linear(0.0, 1.0));
-            dots.trace(&line);
-            dots.paint(theme::fg(line.ink), &mut buf);
+            let mut trace = Trace::new(canvas, Range::linear(0.0, 1.0));
+            trace.line(&line);
+            trace.dots.paint(theme::fg(line.ink), &mut buf);
         }
         buf
     }

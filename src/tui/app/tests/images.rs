@@ -6,7 +6,7 @@ use super::ablations::tabled;
 use super::*;
 use crate::saved::Neighbours;
 use crate::search::Neighbour;
-use crate::tui::images::Found;
+use crate::tui::images::{Found, Map};
 use crate::tui::pixels::{Picture, TILES};
 
 /// Twelve images of three classes. Image 3's neighbours are all of other classes, those of the others are not.
@@ -156,19 +156,113 @@ fn a_terminal_with_graphics_is_told_of_each_image_once() {
 }
 
 #[test]
-fn sixels_are_wiped_when_something_else_is_shown() {
+fn what_is_painted_is_wiped_when_something_else_is_shown() {
+    let sixel = Graphics::Sixel { cell: (8, 16) };
+    for (graphics, begins) in [(sixel, "\u{1b}P0;1;0q"), (Graphics::Iterm, "\u{1b}]1337;File=")] {
+        let mut lab = tabled(120, 40);
+        lab.app.graphics = graphics;
+        show(&mut lab);
+        assert!(lab.keys("6").screen().contains(begins));
+        lab.asked.clear();
+        lab.keys("?");
+        assert!(lab.asked.contains(&Effect::Redraw));
+        lab.asked.clear();
+        lab.keys("esc c 1");
+        assert_eq!(lab.asked.iter().filter(|effect| **effect == Effect::Redraw).count(), 3);
+        // What is not wiped is not drawn afresh.
+        lab.asked.clear();
+        lab.keys("6 l");
+        assert!(!lab.asked.contains(&Effect::Redraw));
+    }
+}
+
+/// The twelve images on a circle, as on a clock: 0 at three, 3 at twelve.
+fn clock(run: &str) -> Map {
+    let place = |i: u32| {
+        let (sin, cos) = (std::f32::consts::TAU * i as f32 / 12.0).sin_cos();
+        [0.5 + 0.5 * cos, 0.5 + 0.5 * sin]
+    };
+    let rows: Vec<u32> = (0..12).collect();
+    Map {
+        run: run.to_owned(),
+        step: 1200,
+        places: rows.iter().map(|&row| place(row)).collect(),
+        rows,
+        why: None,
+    }
+}
+
+#[test]
+fn the_map_has_names_a_chosen_point_and_its_neighbours() {
+    for (width, height) in [(80, 24), (200, 60), (60, 16)] {
+        let mut lab = tabled(width, height);
+        lab.keys("6");
+        lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+        for key in ["o", "o", "v"] {
+            pictures(&mut lab);
+            lab.keys(key);
+        }
+        assert!(lab.screen().contains("drawing the map"));
+        let asked = Effect::Ask(Ask::Map { run: "demo-00000000".into(), step: 1200 });
+        assert_eq!(lab.asked.iter().filter(|effect| **effect == asked).count(), 1);
+        lab.event(Event::Data(Data::Map(Arc::new(clock("demo-00000000")))));
+        pictures(&mut lab);
+        let screen = lab.screen();
+        let words = ["circle", "square", "star", "◉ image 0, circle", "t-SNE of 12", "1 of 12"];
+        // Where there is least room, the head and the foot lose their ends.
+        for text in words.into_iter().take(if width < 80 { 4 } else { 6 }) {
+            assert!(screen.contains(text), "{text} in\n{screen}");
+        }
+        assert!(screen.contains('○') && screen.contains('✗') && screen.contains("▀▀▀"), "{screen}");
+        assert_eq!(lab.asked.iter().filter(|effect| **effect == asked).count(), 1);
+    }
+}
+
+#[test]
+fn keys_and_clicks_go_from_point_to_point() {
     let mut lab = tabled(120, 40);
-    lab.app.graphics = Graphics::Sixel { cell: (8, 16) };
-    show(&mut lab);
-    assert!(lab.keys("6").screen().contains("\u{1b}P0;1;0q"));
-    lab.asked.clear();
-    lab.keys("?");
-    assert!(lab.asked.contains(&Effect::Redraw));
-    lab.asked.clear();
-    lab.keys("esc c 1");
-    assert_eq!(lab.asked.iter().filter(|effect| **effect == Effect::Redraw).count(), 3);
-    // What is not wiped is not drawn afresh.
-    lab.asked.clear();
-    lab.keys("6 l");
-    assert!(!lab.asked.contains(&Effect::Redraw));
+    lab.keys("6");
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    lab.keys("v");
+    lab.event(Event::Data(Data::Map(Arc::new(clock("demo-00000000")))));
+    assert!(lab.screen().contains("◉ image 3, circle"), "where the strips' cursor was");
+    lab.keys("v o o v");
+    let at = |lab: &Lab| lab.app.mapped(lab.app.images.map.at).map(|(row, _)| row);
+    lab.keys("k");
+    assert_eq!(at(&lab), Some(1), "up, counterclockwise");
+    lab.keys("j");
+    assert_eq!(at(&lab), Some(11), "straight down");
+    lab.keys("l l");
+    assert_eq!(at(&lab), Some(0), "nothing is further to the right");
+    // Only stars: the nearest one is chosen, and moves stay among them.
+    lab.keys("C");
+    assert_eq!(at(&lab), Some(11));
+    lab.keys("h");
+    assert_eq!(at(&lab), Some(8));
+    let canvas = crate::tui::screens::layout::map(&lab.app).canvas;
+    let mouse = |x: u16, y: u16| Event::Mouse(Mouse { press: Press::Left, x, y });
+    lab.event(mouse(canvas.x + canvas.width / 2, canvas.y));
+    assert_eq!(at(&lab), Some(2), "3 stands there, and is no star");
+    // Into its strip and back: the map is still there, at the same point.
+    lab.keys("enter");
+    assert!(lab.screen().contains("image 2, star · 3 of its 10 nearest"), "{}", lab.screen());
+    lab.keys("v");
+    assert!(lab.screen().contains("◉ image 2, star"));
+    lab.keys("esc");
+    assert!(!lab.app.images.map.on && lab.app.tab == Tab::Images, "one step out");
+}
+
+#[test]
+fn a_map_that_cannot_be_is_explained_and_one_of_another_search_is_not_shown() {
+    let mut lab = tabled(120, 40);
+    lab.keys("6 v");
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    let old = Map { step: 600, ..clock("demo-00000000") };
+    lab.event(Event::Data(Data::Map(Arc::new(old))));
+    assert!(lab.screen().contains("drawing the map"));
+    let why = Some("its rows are too few or do not differ".to_owned());
+    let none = Map { run: "demo-00000000".into(), step: 1200, why, ..Map::default() };
+    lab.event(Event::Data(Data::Map(Arc::new(none))));
+    assert!(lab.screen().contains("there is no map: its rows are too few"));
+    lab.keys("h j k l enter c C + - r");
 }

@@ -2,6 +2,7 @@
 
 use super::ablations::tabled;
 use super::*;
+use crate::tui::app::Picker;
 
 /// Opens the plan of one experiment that makes two runs.
 pub fn open(lab: &mut Lab) {
@@ -92,6 +93,31 @@ fn every_key_is_edited_and_judged_as_it_is_typed() {
     assert!(matches!(&lab.app.layer, Layer::Picker(picker) if picker.form.is_none()));
     lab.keys("esc");
     assert_eq!(lab.app.layer, Layer::None);
+}
+
+#[test]
+fn keys_are_looked_for_and_a_value_may_have_a_space() {
+    let mut lab = tabled(120, 40);
+    open(&mut lab);
+    let at = |lab: &Lab| match &lab.app.layer {
+        Layer::Picker(Picker { form: Some(form), .. }) => form.key().name,
+        _ => "no form",
+    };
+    lab.keys("f / l r _");
+    assert_eq!(at(&lab), "train.lr_drops", "found while one types");
+    assert!(lab.screen().contains("/lr_"));
+    lab.keys("ctrl-u r o o t enter");
+    assert_eq!(at(&lab), "data.root");
+    lab.keys("n N");
+    assert_eq!(at(&lab), "data.root", "once round and back");
+    lab.keys("enter ctrl-u a space b enter");
+    assert_eq!(changes(&lab), "data.root='a b'");
+    assert!(lab.screen().contains("a b *"), "{}", lab.screen());
+    // Shown as it is, and quoted again when it is taken over.
+    lab.keys("enter c enter");
+    assert_eq!(changes(&lab), "data.root='a bc'");
+    lab.keys("/ esc x");
+    assert_eq!(changes(&lab), "");
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! A map of the memory bank: every point an image, near others where their embeddings are near; the neighbours of the
+//! chosen one beneath. Classes have a colour, a mark and, where they are, their name.
+
+use std::collections::BTreeMap;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
+use unicode_width::UnicodeWidthStr;
+
+use crate::data::UNLABELLED;
+use crate::tui::app::App;
+use crate::tui::figures;
+use crate::tui::images::{Found, Map};
+use crate::tui::theme::{self, THEME};
+
+use super::{images, layout, put};
+
+pub fn draw(app: &App, found: &Found, area: Rect, buf: &mut Buffer) {
+    let places = layout::map(app);
+    let canvas = places.canvas;
+    let words = match app.images.map.map.as_deref() {
+        None => "drawing the map …".to_owned(),
+        Some(Map { why: Some(why), .. }) => format!("there is no map: {why}"),
+        Some(map) => {
+            draw_points(app, map, canvas, buf);
+            draw_names(app, found, map, canvas, buf);
+            draw_chosen(app, found, map, canvas, buf);
+            let strip = app.mapped_strip();
+            let rows = strip.map(|strip| app.images_of(strip)).unwrap_or_default();
+            let at = (area.x + images::MARGIN, places.strip.y);
+            let row = images::Row { strip, rows: &rows, chosen: None };
+            images::draw_row(app, found, &row, at, area, buf);
+            chosen(app, found)
+        }
+    };
+    put(buf, area, area.x + 1, area.bottom() - 1, &words, theme::faint());
+}
+
+/// A cell shows the mark of one class: that of most of its points.
+fn draw_points(app: &App, map: &Map, canvas: Rect, buf: &mut Buffer) {
+    let mut cells: BTreeMap<(u16, u16), Vec<u16>> = BTreeMap::new();
+    for (point, place) in map.places.iter().enumerate() {
+        let Some((_, class)) = app.mapped(point) else { continue };
+        cells.entry(layout::cell(*place, canvas)).or_default().push(class);
+    }
+    for ((x, y), classes) in cells {
+        let weight = |class: u16| {
+            let n = classes.iter().filter(|other| **other == class).count();
+            (app.images.class == Some(class), n, std::cmp::Reverse(class))
+        };
+        if let Some(owner) = classes.iter().copied().max_by_key(|class| weight(*class)) {
+            let (mark, style) = mark(app, owner);
+            put(buf, canvas, x, y, mark, style);
+        }
+    }
+}
+
+/// How a class is drawn: what the filter leaves out is faint, as is what has no class.
+fn mark(app: &App, class: u16) -> (&'static str, Style) {
+    let is_out = app.images.class.is_some_and(|wanted| wanted != class);
+    if is_out || class == UNLABELLED {
+        return ("·", theme::faint());
+    }
+    let (ink, mark) = theme::series(class.into());
+    (mark, theme::fg(ink))
+}
+
+/// The name of each class in the middle of its points, unless another stands there.
+fn draw_names(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
+    let mut taken: Vec<Rect> = Vec::new();
+    for (class, name) in (0u16..).zip(&found.classes) {
+        if app.images.class.is_some_and(|wanted| wanted != class) {
+            continue;
+        }
+        let of =
+            |&(point, _): &(usize, &[f32; 2])| app.mapped(point).is_some_and(|(_, of)| of == class);
+        let (mut xs, mut ys): (Vec<f32>, Vec<f32>) =
+            map.places.iter().enumerate().filter(of).map(|(_, place)| (place[0], place[1])).unzip();
+        let middle = |values: &mut Vec<f32>| {
+            values.sort_by(f32::total_cmp);
+            values.get(values.len() / 2).copied()
+        };
+        let (Some(x), Some(y)) = (middle(&mut xs), middle(&mut ys)) else { continue };
+        let (x, y) = layout::cell([x, y], canvas);
+        let (mark, style) = mark(app, class);
+        let name = format!(" {mark} {name} ");
+        let width = (name.width() as u16).min(canvas.width);
+        let x = x.saturating_sub(width / 2).clamp(canvas.x, canvas.right() - width);
+        let free = |y: &u16| {
+            let place = Rect { x, y: *y, width: width + 1, height: 1 };
+            canvas.top() <= *y
+                && *y < canvas.bottom()
+                && taken.iter().all(|other| other.intersection(place).is_empty())
+        };
+        let near = [y, y + 1, y.saturating_sub(1), y + 2, y.saturating_sub(2)];
+        if let Some(y) = near.into_iter().find(free) {
+            taken.push(Rect { x, y, width, height: 1 });
+            let style = Style::reset().patch(style).add_modifier(Modifier::BOLD);
+            put(buf, canvas, x, y, &name, style);
+        }
+    }
+}
+
+/// The chosen point and, as far as they are on the map, its neighbours: right and wrong have their signs.
+fn draw_chosen(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
+    let Some(strip) = app.mapped_strip() else { return };
+    let place = |row: u32| map.places.get(map.rows.binary_search(&row).ok()?).copied();
+    for other in strip.near.iter().rev() {
+        let Some(at) = place(other.row) else { continue };
+        let (x, y) = layout::cell(at, canvas);
+        let (sign, ink) = match found.alike(strip.query, other.row as usize) {
+            true => ("○", THEME.good),
+            false => ("✗", THEME.bad),
+        };
+        put(buf, canvas, x, y, sign, Style::reset().patch(theme::fg(ink)));
+    }
+    if let Some(at) = place(strip.query as u32) {
+        let (x, y) = layout::cell(at, canvas);
+        let style = theme::title(true).add_modifier(Modifier::REVERSED);
+        put(buf, canvas, x, y, "◉", Style::reset().patch(style));
+    }
+}
+
+/// The chosen point in words.
+fn chosen(app: &App, found: &Found) -> String {
+    let Some(strip) = app.mapped_strip() else { return String::new() };
+    let (hits, n) = (images::hits(strip), strip.near.len());
+    format!(
+        "◉ image {}, {} · {hits} of its {n} nearest are of its class: ○ · {} of {}",
+        strip.query,
+        found.class(strip.query),
+        figures::grouped(app.images.map.at + 1),
+        figures::grouped(app.images.map.map.as_ref().map_or(0, |map| map.rows.len())),
+    )
+}
