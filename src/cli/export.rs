@@ -124,7 +124,7 @@ fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// What whoever loads the encoder has to know.
 fn notes(context: &Context, run: &RunRow, saved: &Saved) -> Result<HashMap<String, String>> {
     let of = |key: &str| crate::report::shown(crate::config::keys::value(&run.spec, key));
-    let spec: RunSpec = serde_json::from_value(run.spec.clone())?;
+    let spec: RunSpec = serde_json::from_str(run.spec.text())?;
     // The images may be elsewhere by now, which is no reason to keep the weights back.
     let (mean, std) = match data::load(&spec.data, &context.home) {
         Ok(data) => (format!("{:?}", data.mean), format!("{:?}", data.std)),
@@ -150,7 +150,7 @@ fn bank(
     saved: &Saved,
 ) -> Result<Vec<(String, Vec<u8>)>> {
     let bank = saved.bank()?;
-    let spec: RunSpec = serde_json::from_value(run.spec.clone())?;
+    let spec: RunSpec = serde_json::from_str(run.spec.text())?;
     let data = data::load(&spec.data, &context.home).map_err(|e| bad_input(e.to_string()))?;
     let labels: Vec<i64> = data.train.labels.iter().map(|&label| label.into()).collect();
     if labels.len() != bank.shape[0] {

@@ -59,7 +59,7 @@ impl Args {
         let saved =
             Saved::open(&context.home.run(&id), self.step).map_err(|e| bad_input(e.to_string()))?;
         let bank = saved.bank()?;
-        let spec: RunSpec = serde_json::from_value(run.spec)?;
+        let spec: RunSpec = serde_json::from_str(run.spec.text())?;
         let data = data::load(&spec.data, &context.home).map_err(|e| bad_input(e.to_string()))?;
         if data.train.len() != bank.shape[0] {
             return Err(bad_input(format!(

@@ -34,7 +34,7 @@ fn run() -> RunRow {
         seed: 2,
         tags: vec!["baseline".into()],
         varied: json!({"objective.lambda": 10.0}).as_object().unwrap().clone(),
-        spec,
+        spec: spec.into(),
         metrics: [
             ("knn_top1".to_owned(), metric(61.5, 63.0)),
             ("loss".to_owned(), metric(f64::NAN, 4.0)),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::shown;
 use super::table::Table;
 use crate::journal::event::Number;
-use crate::store::{Progress, RunRow, State, Summary};
+use crate::store::{Progress, RunRow, SpecJson, State, Summary};
 
 /// Milliseconds since 1970 as RFC 3339, UTC.
 pub fn time(ms: i64) -> String {
@@ -40,7 +40,7 @@ struct Listed<'a> {
     seed: u64,
     tags: &'a [String],
     varied: &'a Map<String, Value>,
-    spec: &'a Value,
+    spec: &'a SpecJson,
     metrics: &'a BTreeMap<String, Summary>,
     queued_at: String,
     started_at: Option<String>,

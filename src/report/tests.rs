@@ -210,9 +210,9 @@ fn a_given_run_names_the_baseline() {
 fn runs_that_differ_in_more_than_the_factors_are_not_averaged() {
     let (record, mut runs) = negatives();
     for run in &mut runs[..3] {
-        run.spec["train"]["epochs"] = json!(20);
+        run.spec.set("train.epochs", json!(20));
     }
-    runs[0].spec["objective"]["m"] = json!(4096);
+    runs[0].spec.set("objective.m", json!(4096));
     let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
     assert_eq!(table.factors, ["objective.m", "objective.kind", "train.epochs"]);
     assert_eq!(table.rows.iter().map(|row| row.n).collect::<Vec<_>>(), [1, 2, 3, 3]);

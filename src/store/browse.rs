@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::model::{Progress, RunId, RunRow, State, Summary};
 use super::points::value_of;
 use super::records::{ExperimentRecord, Member};
+use super::spec::SpecJson;
 use super::{Result, Store, StoreError, unjson};
 use crate::journal::event::{Better, Number};
 
@@ -140,7 +141,9 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
 
 /// A run without what other tables say about it.
 fn bare(row: &SqliteRow) -> Result<RunRow> {
-    let spec: Value = unjson("a specification", row.try_get(10)?)?;
+    let text: String = row.try_get(10)?;
+    let spec = SpecJson::new(text)
+        .map_err(|why| StoreError::Nonsense { what: "a specification", found: why.to_string() })?;
     let progress = Progress {
         epoch: row.try_get(5)?,
         epochs: row.try_get(6)?,
@@ -155,7 +158,7 @@ fn bare(row: &SqliteRow) -> Result<RunRow> {
         attempt: row.try_get(3)?,
         device: row.try_get(4)?,
         progress,
-        seed: spec.get("seed").and_then(Value::as_u64).unwrap_or_default(),
+        seed: spec.seed(),
         tags: Vec::new(),
         varied: Map::new(),
         spec,

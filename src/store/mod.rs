@@ -22,6 +22,7 @@ mod records;
 mod request;
 mod restore;
 mod sketch;
+mod spec;
 mod transition;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,7 @@ pub use records::{
 
 pub use restore::Restored;
 pub use sketch::{STROKES, Sketch};
+pub use spec::SpecJson;
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 

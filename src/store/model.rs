@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::spec::SpecJson;
 use crate::journal::event::{Better, Number};
 
 /// A run's name, `<experiment>-<8 hex of the fingerprint>[.N]`: directory name, and what users type.
@@ -150,7 +151,7 @@ pub struct RunRow {
     pub tags: Vec<String>,
     /// Key → value of the factors that its experiments vary (seed apart).
     pub varied: Map<String, Value>,
-    pub spec: Value,
+    pub spec: SpecJson,
     pub metrics: BTreeMap<String, Summary>,
     /// Milliseconds since 1970, UTC, here and below.
     pub queued_at: i64,
@@ -180,7 +181,7 @@ impl RunRow {
             seed,
             tags: Vec::new(),
             varied,
-            spec,
+            spec: spec.into(),
             metrics: BTreeMap::new(),
             queued_at: 0,
             started_at: None,

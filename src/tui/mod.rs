@@ -88,6 +88,8 @@ pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
     let (sender, events) = mpsc::channel();
     terminal::install_panic_hook(sender.clone());
     let mut screen = Screen::enter(options.ascii).map_err(TuiError::Terminal)?;
+    // The run log is read while the terminal answers.
+    let feed = Feed::start(home.clone(), options, sender.clone()).map_err(TuiError::Thread)?;
     // Before keys are read: the answers come the same way.
     let answers = query::ask();
     // A terminal that does not know a question may have printed it.
@@ -96,7 +98,6 @@ pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
     for key in answers.typed.iter().filter_map(|c| keys::key_named(&c.to_string())) {
         drop(sender.send(Event::Key(key)));
     }
-    let feed = Feed::start(home.clone(), options, sender).map_err(TuiError::Thread)?;
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut app = App::new(home.root().display().to_string(), options.readonly, size, keymap);
     let environment = |name: &str| std::env::var(name).ok();

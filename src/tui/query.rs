@@ -13,8 +13,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use super::pixels::Graphics;
 use super::theme::Look;
 
-/// How long all answers may take together.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long all answers may take together: a slow line, or a terminal that has just been opened on a busy machine.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long answers may come too late.
 const LATE: Duration = Duration::from_secs(10);

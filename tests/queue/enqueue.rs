@@ -19,7 +19,7 @@ fn a_queued_run_has_a_whole_directory() {
         let run = lab.run(id);
         assert_eq!((run.state, run.priority), (State::Queued, 3));
         let spec: Value = serde_json::from_slice(&fs::read(dir.spec()).unwrap()).unwrap();
-        assert_eq!(spec, run.spec);
+        assert_eq!(spec, *run.spec);
         let written = fs::read_to_string(dir.experiment()).unwrap();
         assert_eq!(written, fs::read_to_string(&file).unwrap());
         let meta: Value = serde_json::from_slice(&fs::read(dir.meta()).unwrap()).unwrap();
@@ -90,7 +90,7 @@ fn leftovers_of_a_crash_are_taken_over_or_ignored() {
     assert_eq!(lab.queue(&file, &["--no-start"]), [id]);
     assert_eq!(lab.runs().len(), 1);
     let spec: Value = serde_json::from_slice(&fs::read(lab.dir_of(id).spec()).unwrap()).unwrap();
-    assert_eq!(spec, lab.run(id).spec);
+    assert_eq!(spec, *lab.run(id).spec);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) async fn check(
     let row = store.run(&run.id).await?;
     let spec = fs::read(dir.spec()).and_then(|text| Ok(serde_json::from_slice::<Value>(&text)?));
     match spec {
-        Ok(spec) if spec == row.spec => {}
+        Ok(spec) if spec == *row.spec => {}
         Ok(_) => {
             let words = "spec.json is not the specification that was queued";
             let cure = "put the file back as it was: the run would train something else";

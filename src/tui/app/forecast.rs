@@ -167,7 +167,7 @@ mod tests {
         assert_eq!((one.done, forecast(&rows, 2).done), (Some(360.0), Some(260.0)));
         // Nothing is made up for a run unlike all others.
         let mut rows = rows;
-        rows[3].spec["train"]["batch_size"] = json!(256);
+        rows[3].spec.set("train.batch_size", json!(256));
         let part = forecast(&rows, 1);
         assert_eq!((part.done, part.unknown), (None, 1));
     }

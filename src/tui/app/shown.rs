@@ -106,7 +106,7 @@ impl App {
 /// Runs that differ in their seed alone, as indices into `rows`, in the order in which they first appear.
 pub fn groups(rows: &[&RunRow]) -> Vec<Vec<usize>> {
     let without_seed = |row: &RunRow| {
-        let mut spec = row.spec.clone();
+        let mut spec = serde_json::Value::clone(&row.spec);
         spec.as_object_mut().map(|spec| spec.remove("seed"));
         (spec, row.varied.clone())
     };

@@ -22,7 +22,7 @@ pub(super) fn tabled(width: u16, height: u16) -> Lab {
         let state = if i == 7 { State::Running } else { State::Finished };
         let mut row = run(&format!("demo-0000000{i}"), state, lambda, seed);
         row.varied.insert("objective.tau".into(), json!(tau));
-        row.spec = json!({"data": {"dataset": "shapes"}, "objective": {"kind": "nonparametric", "lambda": lambda, "tau": tau}, "seed": seed});
+        row.spec = json!({"data": {"dataset": "shapes"}, "objective": {"kind": "nonparametric", "lambda": lambda, "tau": tau}, "seed": seed}).into();
         row.metrics.get_mut("knn_top1").unwrap().last.0 = 60.0 + i as f64;
         members.push(json!({"run": row.id, "varied": row.varied, "variant": null, "ordinal": i}));
         rows.push(row);

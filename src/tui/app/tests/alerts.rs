@@ -6,7 +6,7 @@ use crate::tui::machine::Disk;
 
 fn running(id: &str, seed: u64) -> RunRow {
     let mut row = run(id, State::Running, 10, seed);
-    row.spec["data"] = json!({"dataset": "shapes"});
+    row.spec.set("data", json!({"dataset": "shapes"}));
     row
 }
 

@@ -7,8 +7,8 @@ fn charted(width: u16, height: u16) -> Lab {
     let mut rows = sweep();
     rows[1].varied = rows[0].varied.clone();
     rows[1].seed = 1;
-    rows[0].spec = json!({"data": {"dataset": "shapes"}, "seed": 0});
-    rows[1].spec = json!({"data": {"dataset": "shapes"}, "seed": 1});
+    rows[0].spec = json!({"data": {"dataset": "shapes"}, "seed": 0}).into();
+    rows[1].spec = json!({"data": {"dataset": "shapes"}, "seed": 1}).into();
     let mut lab = Lab::with(rows, width, height);
     lab.keys("space space 2");
     lab.points("demo-aaaaaaaa", "loss", &[8.0, 7.0, f64::NAN, 6.0, 9.0, 5.0]);

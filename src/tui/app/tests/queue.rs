@@ -10,10 +10,10 @@ fn the_queue_says_who_works_what_waits_and_why() {
         row.state = State::Queued;
         row.queued_at = i as i64;
         row.progress = Default::default();
-        row.spec["train"] = json!({"epochs": 20});
+        row.spec.set("train", json!({"epochs": 20}));
     }
     rows[0].state = State::Running;
-    rows[0].spec["train"] = json!({"epochs": 20});
+    rows[0].spec.set("train", json!({"epochs": 20}));
     let mut lab = Lab::with(rows, 140, 30);
     let worker = |slot: &str, state: Working, run: Option<&str>| Worker {
         slot: slot.into(),
