@@ -80,7 +80,9 @@ impl Desk {
     pub async fn enqueue(&self, plan: &Plan, manner: Manner) -> Result<Vec<Queued>, QueueError> {
         let runs = self.home.runs();
         std::fs::create_dir_all(&runs).map_err(file_error(&runs))?;
-        let submission = self.submission(plan, manner)?;
+        let mut submission = self.submission(plan, manner)?;
+        // Who comes later waits behind, also where the clock was put back in between.
+        submission.at = submission.at.max(self.store.last_in_line().await?);
         let mut ordinal = 0;
         let made = self
             .store

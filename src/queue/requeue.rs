@@ -38,7 +38,10 @@ impl Desk {
 
     pub(super) async fn requeue(&self, run: &RunRow, fresh: bool) -> Result<Answer, QueueError> {
         self.wish(run, Wished::Queue, fresh);
-        let done = self.store.requeue(&run.id, run.state, fresh, self.change(None)).await;
+        let mut change = self.change(None);
+        // Behind those that were queued while it was away, also where the clock was put back.
+        change.at = change.at.max(self.store.last_in_line().await? + 1);
+        let done = self.store.requeue(&run.id, run.state, fresh, change).await;
         let words = match (was_first(done)?, fresh) {
             (false, _) => {
                 return Ok(Answer::Already("was changed by somebody else just now".into()));

@@ -88,6 +88,12 @@ impl Store {
         tx.commit().await.map_err(StoreError::from)?;
         Ok(all)
     }
+
+    /// When the last of those that wait was queued, in milliseconds since 1970; 0 when nobody waits.
+    pub async fn last_in_line(&self) -> Result<i64> {
+        let query = "SELECT coalesce(max(queued_at), 0) FROM run WHERE state = 'queued'";
+        Ok(sqlx::query_scalar(query).fetch_one(&self.0.readers).await?)
+    }
 }
 
 async fn record_experiment(tx: &mut SqliteConnection, new: &Submission) -> Result<i64> {

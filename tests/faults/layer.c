@@ -11,6 +11,8 @@
  *   FAULT_WHILE=path               only as long as there is such a file: a disk that is full for a while
  *   FAULT_KIND=count               nothing happens; how many there were is told at the end
  *
+ *   CLOCK_JUMP=path                the time of day is so many seconds later as the file says; clocks that only go on are not
+ *
  * FAULT_PROGRAM restricts it to processes whose program has this name; FAULT_TOLD is a file that gets one line for
  * the fault. fsync that fails after a write that worked is what a real disk does: the page is in the cache and gone
  * after a power cut, which a kill of a process cannot show. */
@@ -27,8 +29,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define REAL(name) ({ static __typeof__(&name) real; if (!real) real = dlsym(RTLD_NEXT, #name); real; })
@@ -44,8 +48,10 @@ static int lasts;
 static const char *under;
 static const char *told;
 static const char *season;
+static const char *jumps;
 
 __attribute__((constructor)) static void set_up(void) {
+    jumps = getenv("CLOCK_JUMP");
     const char *program = getenv("FAULT_PROGRAM");
     const char *name = getenv("FAULT_KIND");
     const char *number = getenv("FAULT_AT");
@@ -201,3 +207,33 @@ int unlinkat(int dir, const char *path, int flags) {
 }
 int rmdir(const char *path) { CHANGE("unlink", 0, is_watched_path(path), -1, REAL(rmdir)(path)); }
 int mkdir(const char *path, mode_t mode) { CHANGE("mkdir", 0, is_watched_path(path), -1, REAL(mkdir)(path, mode)); }
+
+/* Seconds that the time of day is ahead. */
+static long jump(void) {
+    if (!jumps) return 0;
+    int before = errno;
+    char text[32] = "";
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, jumps, O_RDONLY | O_CLOEXEC);
+    if (0 <= fd) {
+        if (syscall(SYS_read, fd, text, sizeof text - 1) < 0) text[0] = 0;
+        syscall(SYS_close, fd);
+    }
+    errno = before;
+    return atol(text);
+}
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    int done = REAL(clock_gettime)(id, now);
+    if (!done && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += jump();
+    return done;
+}
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    int done = REAL(gettimeofday)(now, zone);
+    if (!done) now->tv_sec += jump();
+    return done;
+}
+time_t time(time_t *out) {
+    time_t now = REAL(time)(NULL) + jump();
+    if (out) *out = now;
+    return now;
+}

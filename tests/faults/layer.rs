@@ -79,6 +79,11 @@ pub fn full_disk(
     ]
 }
 
+/// What gives a process a time of day that is so many seconds ahead as the file `jump` says.
+pub fn clock(jump: &Path) -> [(&'static str, PathBuf); 2] {
+    [("LD_PRELOAD", library().to_owned()), ("CLOCK_JUMP", jump.to_owned())]
+}
+
 /// Operations of `command` that can fail.
 pub fn count(mut command: Command, under: &Path, program: &str) -> u64 {
     let told = under.with_extension("told");

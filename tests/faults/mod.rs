@@ -4,6 +4,7 @@
 //! both are the same code with other numbers. What is drawn at random comes from one seed, which a failing test prints
 //! and `INSTDISC_FAULT_SEED` gives back.
 
+mod clock;
 mod corrupt;
 mod disk;
 mod endings;
