@@ -2,11 +2,13 @@
 
 mod disk;
 mod lab;
+mod logout;
 mod machine;
 mod repair;
 mod terminal;
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use super::{Context, Exit, FormatArg, bad_input};
 use crate::report::table::Table;
@@ -76,6 +78,8 @@ impl Args {
         let mut findings = machine::look();
         findings.extend(lab::look(&context.home, self.check).await);
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let user = environment("USER").or_else(|| environment("LOGNAME"));
+        findings.extend(logout::look(Path::new("/"), user.as_deref()));
         let answers = std::io::stdout().is_terminal().then(query::ask_aside);
         findings.extend(terminal::look(&environment, answers.as_ref()));
         super::print(&table(&findings).render(self.format.format))?;
