@@ -103,6 +103,9 @@ pub(super) async fn check_readable(path: &Path) -> Result<()> {
     if !path.is_file() {
         return Err(StoreError::Missing { path: path.to_path_buf() });
     }
+    if beside(path, "-journal").exists() {
+        roll_back(path).await?;
+    }
     let mut connection = watcher(path).await?;
     let stamp = Stamp::read(&mut connection, path).await?;
     match stamp.judge(path)? {
@@ -110,6 +113,18 @@ pub(super) async fn check_readable(path: &Path) -> Result<()> {
         Kind::Ours | Kind::Older(_) => Ok(()),
         Kind::Empty => Err(StoreError::Missing { path: path.to_path_buf() }),
     }
+}
+
+/// Whoever made the file was killed at it, or is still at it: until then it is in no write-ahead mode, and what was begun
+/// stands in a journal that only a writer can roll back.
+async fn roll_back(path: &Path) -> Result<()> {
+    let failed = |error| StoreError::opening(path, error);
+    let guard = lock(path).await?;
+    let mut connection = options(path).connect().await.map_err(failed)?;
+    Stamp::read(&mut connection, path).await?;
+    connection.close().await.map_err(failed)?;
+    drop(guard);
+    Ok(())
 }
 
 fn pool(connections: u32) -> SqlitePoolOptions {
@@ -135,27 +150,27 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// file that was closed cleanly can still be read there, as it cannot change either.
 fn reading(path: &Path) -> Result<SqliteConnectOptions> {
     let options = options(path).read_only(true).create_if_missing(false);
-    let beside = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
     let folder = path.parent().unwrap_or(Path::new("."));
     let may_write = rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
-    if may_write || beside("-shm").exists() {
+    if may_write || beside(path, "-shm").exists() {
         return Ok(options);
     }
-    if fs::metadata(beside("-wal")).is_ok_and(|wal| 0 < wal.len()) {
+    if fs::metadata(beside(path, "-wal")).is_ok_and(|wal| 0 < wal.len()) {
         return Err(StoreError::Unclosed { path: path.to_path_buf() });
     }
     Ok(options.immutable(true))
 }
 
+/// A file beside the database.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Takes the lock beside the database under which it is made and upgraded; dropping the file gives it back.
 async fn lock(path: &Path) -> Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let failed = |error| StoreError::from_io(&name, "lock", error);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&name);
     let file = file.map_err(failed)?;

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use instdisc_lab::store::State;
 
 use super::layer::{Fault, count, kinds, meet, places};
-use super::{Chance, flaws, problems, repair};
+use super::{Chance, either, flaws, problems, repair};
 use crate::support::Lab;
 
 const LAB: &str = "instdisc-lab";
@@ -189,6 +189,21 @@ fn a_run_is_executed_once_whatever_happens_to_its_worker() {
             assert_eq!(lab.processes(), Vec::<u32>::new());
         },
     );
+}
+
+/// Making the run log is cut short, and the next to come only looks: it finds no lab yet, and nothing in the way.
+#[test]
+fn a_first_start_can_be_cut_short_and_a_reader_comes_next() {
+    for at in either(8..20, 1..80) {
+        let lab = without_workers();
+        let file = lab.experiment("one", &[0.0]);
+        let args = ["queue", file.to_str().unwrap(), "--no-start"];
+        let fault = Fault { kind: "kill", at, lasts: false };
+        meet(lab.command(&args), lab.home().root(), LAB, fault);
+        assert!(lab.ok(&["runs"]).lines().count() <= 2, "operation {at}");
+        lab.ok(&args);
+        assert_eq!(flaws(&lab), [], "operation {at}");
+    }
 }
 
 #[test]
