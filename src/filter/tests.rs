@@ -50,6 +50,7 @@ fn run() -> RunRow {
         pinned: false,
         archived: false,
         warning: None,
+        resumes: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::model::{Progress, RunId, RunRow, State, Summary};
+use super::model::{Progress, Resume, RunId, RunRow, State, Summary};
 use super::points::value_of;
 use super::records::{ExperimentRecord, Member};
 use super::spec::SpecJson;
@@ -82,7 +82,7 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: six queries, put together here. Asked for as a range of keys, as that is what an
+/// All runs, or the one with `key`: seven queries, put together here. Asked for as a range of keys, as that is what an
 /// index serves in both cases.
 async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
     let (first, last) = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
@@ -136,6 +136,20 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
         let Some(&at) = place.get(&row.try_get(0)?) else { continue };
         runs[at].warning = Some(row.try_get(1)?);
     }
+    let query = sqlx::query(
+        "SELECT run, resumed_step, started_at,
+                coalesce((SELECT sec FROM point
+                           WHERE point.run = attempt.run AND step <= resumed_step
+                             AND point.metric = (SELECT key FROM metric WHERE name = 'loss')
+                           ORDER BY step DESC LIMIT 1), 0)
+           FROM attempt
+          WHERE 1 < attempt AND 0 < resumed_step AND started_at IS NOT NULL AND run BETWEEN ? AND ? ORDER BY run, attempt",
+    );
+    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
+        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+        let resume = Resume { step: row.try_get(1)?, at: row.try_get(2)?, sec: row.try_get(3)? };
+        runs[at].resumes.push(resume);
+    }
     Ok(runs)
 }
 
@@ -172,6 +186,7 @@ fn bare(row: &SqliteRow) -> Result<RunRow> {
         pinned: row.try_get(17)?,
         archived: row.try_get(18)?,
         warning: None,
+        resumes: Vec::new(),
     })
 }
 

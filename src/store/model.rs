@@ -136,6 +136,17 @@ pub struct Summary {
     pub better: Better,
 }
 
+/// Where a later attempt went on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The step of the checkpoint.
+    pub step: u64,
+    /// Active seconds up to there.
+    pub sec: f64,
+    /// When it started, in milliseconds since 1970, UTC.
+    pub at: i64,
+}
+
 /// One run as tables show it; field names are those of `runs --format json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
@@ -165,6 +176,9 @@ pub struct RunRow {
     pub archived: bool,
     /// Latest warning of the current attempt.
     pub warning: Option<String>,
+    /// Attempts after the first that went on from a checkpoint, oldest first.
+    #[serde(default)]
+    pub resumes: Vec<Resume>,
 }
 
 #[cfg(test)]
@@ -192,6 +206,7 @@ impl RunRow {
             pinned: false,
             archived: false,
             warning: None,
+            resumes: Vec::new(),
         }
     }
 }

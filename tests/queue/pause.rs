@@ -24,6 +24,10 @@ fn a_paused_run_frees_its_slot_and_goes_on_from_its_checkpoint() {
     let starts = lab.starts(&ids[0]);
     assert_eq!(starts.len(), 2);
     assert!(starts[0].resumed == 0 && 0 < starts[1].resumed, "{starts:?}");
+    let run = lab.run(&ids[0]);
+    assert_eq!(run.resumes.len(), 1);
+    assert_eq!(run.resumes[0].step, starts[1].resumed);
+    assert!(run.started_at.unwrap() < run.resumes[0].at);
     use State::{Finished, Paused, Queued, Running, Starting, Stopping};
     let states = [Queued, Starting, Running, Stopping, Paused, Queued, Starting, Running, Finished];
     assert_eq!(lab.history(&ids[0]), states);

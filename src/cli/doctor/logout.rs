@@ -31,12 +31,11 @@ fn ends_at_logout(root: &Path) -> bool {
         .collect();
     parts.sort_by_key(|path| path.file_name().map(ToOwned::to_owned));
     files.extend(parts);
-    let texts = files.iter().filter_map(|file| fs::read_to_string(file).ok());
-    let said = texts.filter_map(|text| {
-        let values = text.lines().filter_map(|line| line.trim().strip_prefix("KillUserProcesses="));
-        values.last().map(|value| matches!(value.trim(), "yes" | "true" | "on" | "1"))
-    });
-    said.last().unwrap_or(false)
+    let texts: Vec<String> =
+        files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
+    let mut lines = texts.iter().flat_map(|text| text.lines()).rev();
+    let value = lines.find_map(|line| line.trim().strip_prefix("KillUserProcesses="));
+    value.is_some_and(|value| matches!(value.trim(), "yes" | "true" | "on" | "1"))
 }
 
 #[cfg(test)]

@@ -189,7 +189,11 @@ impl App {
                 let purpose = Purpose::Metrics { before: charts.filter.clone() };
                 self.layer = Layer::Typed(Typed { purpose, line });
             }
-            Action::ToBest | Action::ToLowest | Action::ToHighest | Action::ToGap => {
+            Action::ToBest
+            | Action::ToLowest
+            | Action::ToHighest
+            | Action::ToGap
+            | Action::ToResume => {
                 self.jump(action);
             }
             Action::Back => self.step_out_of_charts(),
@@ -272,9 +276,12 @@ impl App {
                 Action::ToHighest => false,
                 _ => lower,
             };
-            if action == Action::ToGap {
-                let place = gap_after(series, self.charts.cursor, along);
-                found = place
+            if matches!(action, Action::ToGap | Action::ToResume) {
+                let places = match action {
+                    Action::ToGap => gaps(series, along),
+                    _ => series.resumptions(along),
+                };
+                found = next_after(&places, self.charts.cursor)
                     .into_iter()
                     .chain(found.map(|(_, place)| place))
                     .reduce(f64::min)
@@ -314,15 +321,17 @@ fn extreme(series: &Series, lowest: bool) -> Option<usize> {
     best.map(|(at, _)| at)
 }
 
-/// The place of the next point after the crosshair that is not finite, else of the first.
-fn gap_after(series: &Series, cursor: Option<f64>, along: Along) -> Option<f64> {
+/// Places of points that are not finite.
+fn gaps(series: &Series, along: Along) -> Vec<f64> {
     if series.not_finite() == 0 {
-        return None;
+        return Vec::new();
     }
-    let gaps = || {
-        let is_gap = |&at: &usize| series.sample(at).is_some_and(|s| !s.value.is_finite());
-        (0..series.len()).filter(is_gap).map(|at| series.place(at, along))
-    };
-    let after = |place: &f64| cursor.is_none_or(|cursor| *place > cursor);
-    gaps().find(after).or_else(|| gaps().next())
+    let is_gap = |&at: &usize| series.sample(at).is_some_and(|s| !s.value.is_finite());
+    (0..series.len()).filter(is_gap).map(|at| series.place(at, along)).collect()
+}
+
+/// The next of rising `places` after the crosshair, else the first.
+fn next_after(places: &[f64], cursor: Option<f64>) -> Option<f64> {
+    let after = |place: &&f64| cursor.is_none_or(|cursor| **place > cursor);
+    places.iter().find(after).or(places.first()).copied()
 }

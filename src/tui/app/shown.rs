@@ -13,8 +13,10 @@ pub enum Axis {
     #[default]
     Step,
     Epoch,
-    /// Active seconds: pauses do not count.
+    /// Active seconds, those of the device: pauses do not count.
     Time,
+    /// Seconds since the first start.
+    Clock,
 }
 
 impl Axis {
@@ -22,7 +24,8 @@ impl Axis {
         match self {
             Axis::Step => Axis::Epoch,
             Axis::Epoch => Axis::Time,
-            Axis::Time => Axis::Step,
+            Axis::Time => Axis::Clock,
+            Axis::Clock => Axis::Step,
         }
     }
 
@@ -31,13 +34,20 @@ impl Axis {
             Axis::Step => "step",
             Axis::Epoch => "epoch",
             Axis::Time => "active time",
+            Axis::Clock => "wall time",
         }
+    }
+
+    /// Whether it counts seconds.
+    pub fn is_time(self) -> bool {
+        matches!(self, Axis::Time | Axis::Clock)
     }
 
     /// How this run's points lie along the axis.
     pub fn along(self, row: &RunRow) -> Along {
         match self {
             Axis::Time => Along::Seconds,
+            Axis::Clock => Along::Clock,
             Axis::Epoch if row.progress.steps > 0 => {
                 let each = f64::from(row.progress.epochs) / row.progress.steps as f64;
                 Along::Steps { each }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::{App, Column, Tab, verbs};
-use crate::store::model::{RunId, RunRow};
-use crate::tui::curves::{CurveId, Series};
+use crate::store::model::{Resume, RunId, RunRow};
+use crate::tui::curves::{CurveId, Pause, Series};
 use crate::tui::effect::{Ask, Effect, Watched};
 use crate::tui::event::Points;
 
@@ -45,6 +45,16 @@ impl App {
             }
             keep
         });
+    }
+
+    /// Tells every curve what its run's later attempts add to the active time.
+    pub(super) fn learn_pauses(&mut self) {
+        let rows = self.rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
+        for (id, held) in &mut self.curves {
+            if let Some(row) = rows.get(id.run.as_str()) {
+                held.series.set_pauses(&pauses(row));
+            }
+        }
     }
 
     /// Asks for the curves and sketches on screen when they are others than before, and for the words of a run that
@@ -115,6 +125,7 @@ impl App {
             held.wanted = round;
             asks.push(Watched { curve: curve.clone(), after: held.series.last_step() });
         }
+        self.learn_pauses();
         self.watched = wanted.into_iter().map(|(id, _)| id).collect();
         while self.curves.len() > CURVES_KEPT.max(self.watched.len()) {
             let oldest = self.curves.iter().min_by_key(|(_, held)| held.wanted);
@@ -123,4 +134,14 @@ impl App {
         }
         effects.push(Effect::Ask(Ask::Watch(asks)));
     }
+}
+
+/// Time between a run's attempts, as its curves need it.
+fn pauses(row: &RunRow) -> Vec<Pause> {
+    let Some(start) = row.started_at else { return Vec::new() };
+    let pause = |resume: &Resume| Pause {
+        after: resume.step,
+        idle: (resume.at - start) as f64 / 1000.0 - resume.sec,
+    };
+    row.resumes.iter().map(pause).collect()
 }

@@ -46,9 +46,39 @@ pub struct Series {
     /// Smallest and largest finite value so far.
     bounds: Option<(f64, f64)>,
     not_finite: usize,
+    pauses: Vec<Pause>,
+}
+
+/// What lies between two attempts at a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pause {
+    /// The last step before it.
+    pub after: u64,
+    /// Seconds since the run's first start, less the active ones, from there on.
+    pub idle: f64,
 }
 
 impl Series {
+    /// What its run's later attempts add to the active time.
+    pub fn set_pauses(&mut self, pauses: &[Pause]) {
+        if self.pauses != pauses {
+            self.pauses = pauses.to_vec();
+        }
+    }
+
+    pub fn pauses(&self) -> &[Pause] {
+        &self.pauses
+    }
+
+    /// Where the first point after each pause stands.
+    pub fn resumptions(&self, along: Along) -> Vec<f64> {
+        let first_after = |pause: &Pause| {
+            let at = self.steps.partition_point(|&step| u64::from(step) <= pause.after);
+            (0 < at && at < self.len()).then(|| self.place(at, along))
+        };
+        self.pauses.iter().filter_map(first_after).collect()
+    }
+
     /// Appends a point; one that does not come after the last is dropped, because it is told twice.
     pub fn push(&mut self, sample: Sample) {
         let step = u32::try_from(sample.step).unwrap_or(u32::MAX);
@@ -108,6 +138,11 @@ impl Series {
         match along {
             Along::Steps { each } => f64::from(self.steps[at]) * each,
             Along::Seconds => self.secs[at].into(),
+            Along::Clock => {
+                let step = u64::from(self.steps[at]);
+                let idle = self.pauses.iter().rev().find(|pause| pause.after < step);
+                f64::from(self.secs[at]) + idle.map_or(0.0, |pause| pause.idle)
+            }
         }
     }
 
@@ -121,6 +156,17 @@ impl Series {
         match along {
             Along::Steps { each } => self.steps.partition_point(|&s| holds(f64::from(s) * each)),
             Along::Seconds => self.secs.partition_point(|&sec| holds(sec.into())),
+            Along::Clock => {
+                let (mut from, mut to) = (0, self.len());
+                while from < to {
+                    let middle = from.midpoint(to);
+                    match holds(self.place(middle, along)) {
+                        true => from = middle + 1,
+                        false => to = middle,
+                    }
+                }
+                from
+            }
         }
     }
 
@@ -193,10 +239,11 @@ fn bounds(values: &[f64]) -> (f64, f64) {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Along {
     /// Steps, `each` of which is this much of the axis: 1, or a run's epochs per step.
-    Steps {
-        each: f64,
-    },
+    Steps { each: f64 },
+    /// Active seconds.
     Seconds,
+    /// Seconds since the run's first start, pauses included.
+    Clock,
 }
 
 /// The visible part of an axis.
@@ -314,6 +361,20 @@ mod tests {
         let window = Window { along: Along::Steps { each: 1.0 }, range };
         let columns: Vec<_> = curve.collapse(&window, 21).iter().map(|span| span.column).collect();
         assert_eq!(columns, [0, 10, 20]);
+    }
+
+    #[test]
+    fn the_clock_goes_on_while_a_run_is_paused() {
+        // Two seconds a step; after step 3, at 6 s, an hour of nothing, and ten seconds more after step 5.
+        let mut curve = series(&[(1, 1.0), (2, 1.0), (3, 1.0), (4, 1.0), (5, 1.0), (6, 1.0)]);
+        curve.set_pauses(&[Pause { after: 3, idle: 3600.0 }, Pause { after: 5, idle: 3610.0 }]);
+        let places: Vec<f64> = (0..6).map(|at| curve.place(at, Along::Clock)).collect();
+        assert_eq!(places, [2.0, 4.0, 6.0, 3608.0, 3610.0, 3622.0]);
+        assert_eq!(curve.before(100.0, Along::Clock), Some(2));
+        assert_eq!(curve.resumptions(Along::Clock), [3608.0, 3622.0]);
+        assert_eq!(curve.resumptions(Along::Steps { each: 1.0 }), [4.0, 6.0]);
+        curve.set_pauses(&[Pause { after: 6, idle: 9.0 }, Pause { after: 0, idle: 9.0 }]);
+        assert_eq!(curve.resumptions(Along::Seconds), Vec::<f64>::new(), "nothing on one side");
     }
 
     #[test]

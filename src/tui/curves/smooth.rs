@@ -34,6 +34,7 @@ impl Smoothed {
         {
             *self = Self::new(self.weight);
         }
+        self.series.set_pauses(raw.pauses());
         for at in self.series.len()..raw.len() {
             let Some(sample) = raw.sample(at) else { break };
             let value = match sample.value {

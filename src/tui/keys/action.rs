@@ -59,6 +59,7 @@ pub enum Action {
     ToLowest,
     ToHighest,
     ToGap,
+    ToResume,
     // Ablations.
     NextExperiment,
     PreviousExperiment,

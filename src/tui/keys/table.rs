@@ -126,7 +126,7 @@ pub const KEYS: &[Binding] = &{
             Action::Axis,
             "axis",
             "x axis",
-            "steps, epochs or active time along the axis",
+            "steps, epochs, active time or wall time along the axis",
         ),
         key(Charts, &["y"], LogY, "log-y", "log", "logarithmic y axis of this chart"),
         key(Charts, &["x"], LogX, "log-x", "", "logarithmic x axis"),
@@ -143,6 +143,14 @@ pub const KEYS: &[Binding] = &{
         key(Charts, &["g m"], ToLowest, "to-lowest", "", "crosshair to the lowest point"),
         key(Charts, &["g M"], ToHighest, "to-highest", "", "crosshair to the highest point"),
         key(Charts, &["g n"], ToGap, "to-gap", "", "crosshair to the next NaN or infinity"),
+        key(
+            Charts,
+            &["g r"],
+            ToResume,
+            "to-resume",
+            "",
+            "crosshair to the next place where a run was resumed (↻)",
+        ),
         key(
             Charts,
             &["/"],

@@ -74,6 +74,8 @@ pub struct Veil<'a> {
 #[derive(Clone, Debug)]
 pub struct Plot<'a> {
     pub axes: Axes<'a>,
+    /// Places where a run went on from a checkpoint.
+    pub resumed: &'a [(f64, Ink)],
     pub levels: &'a [Level],
     pub veils: &'a [Veil<'a>],
     /// Raw lines behind smoothed ones: faint, without markers.
@@ -110,6 +112,11 @@ impl Widget for &Plot<'_> {
             trace.line(line);
             trace.dots.paint(theme::fg(line.ink), buf);
             draw_markers(line, several.then_some(i), &trace, buf);
+        }
+        for (place, ink) in self.resumed {
+            if let Some(x) = self.axes.column(*place, canvas) {
+                buf.set_string(x, canvas.bottom() - 1, "↻", theme::fg(*ink));
+            }
         }
         if let Some(x) = self.crosshair.and_then(|place| self.axes.column(place, canvas)) {
             for y in canvas.top()..canvas.bottom() {
@@ -264,7 +271,7 @@ mod tests {
     fn plot<'a>(levels: &'a [Level], lines: &'a [Line<'a>]) -> Plot<'a> {
         let (x, y) = (Range::linear(0.0, 1.0), Range::linear(0.0, 2.0));
         let axes = Axes { x, y, x_unit: "step", seconds: false, names: &[] };
-        Plot { axes, levels, veils: &[], behind: &[], lines, crosshair: None }
+        Plot { axes, resumed: &[], levels, veils: &[], behind: &[], lines, crosshair: None }
     }
 
     fn rendered(plot: &Plot, width: u16, height: u16) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! Charts: crosshair, zoom, axes, levels.
 
 use super::*;
+use crate::store::model::Resume;
 
 /// Two marked runs with curves, on the chart screen.
 fn charted(width: u16, height: u16) -> Lab {
@@ -68,6 +69,8 @@ fn axes_smoothing_and_seeds_are_switched() {
         "{}",
         lab.screen()
     );
+    lab.keys("e");
+    assert!(lab.screen().contains("wall time"));
     lab.keys("e y ] ]");
     assert!(lab.screen().contains("loss nats log ~0.8"), "{}", lab.screen());
     lab.keys("x");
@@ -108,4 +111,24 @@ fn chance_and_the_paper_stand_in_the_chart() {
     lab.event(Event::Data(Data::Records(vec![serde_json::from_value(record).unwrap()])));
     assert!(lab.screen().contains("paper 80.40 ↑"), "{}", lab.screen());
     assert!(!lab.keys("r").screen().contains("paper"));
+}
+
+#[test]
+fn where_a_run_was_resumed_is_marked_and_the_clock_counts_its_pause() {
+    let mut lab = charted(120, 40);
+    assert!(!lab.screen().contains('↻'));
+    lab.keys("g r");
+    assert!(lab.screen().contains("no curve of loss has such a point"));
+    let mut rows = lab.app.rows.clone();
+    // Three seconds a step, and after the thirtieth an hour of nothing.
+    rows[0].started_at = Some(1_000);
+    rows[0].resumes = vec![Resume { step: 30, sec: 90.0, at: 3_691_000 }];
+    lab.event(Event::Data(Data::Runs(rows)));
+    let screen = lab.keys("g r").screen();
+    assert!(screen.contains('↻') && screen.contains(" 40 "), "{screen}");
+    let screen = lab.keys("e e e").screen();
+    assert!(screen.contains("wall time"), "{screen}");
+    let screen = lab.keys("g r").screen();
+    assert!(screen.contains("1h02m"), "{screen}");
+    assert!(lab.keys("e").screen().contains("step"));
 }

@@ -117,8 +117,13 @@ impl Chart<'_> {
                 .collect(),
             false => raw(smooth > 0.0).map(|(drawn, smoothed)| line(drawn, smoothed)).collect(),
         };
+        let resumed = drawn.iter().flat_map(|Drawn { run, series, window }| {
+            let ink = theme::series(run.slot).0;
+            series.resumptions(window.along).into_iter().map(move |place| (place, ink))
+        });
         let plot = Plot {
             axes,
+            resumed: &resumed.collect::<Vec<_>>(),
             levels: &levels,
             veils: &veils,
             behind: &behind,
@@ -174,7 +179,7 @@ impl Chart<'_> {
         let y = Range::around(low, high, positive, log)
             .or(Range::around(low, high, positive, false))?;
         let axis = self.app.view().axis;
-        Some(Axes { x: range?, y, x_unit: axis.unit(), seconds: axis == Axis::Time, names: &[] })
+        Some(Axes { x: range?, y, x_unit: axis.unit(), seconds: axis.is_time(), names: &[] })
     }
 
     /// Name, unit and what was done to the axis; at the right how many points are drawn, or what stands at the crosshair.
@@ -250,7 +255,7 @@ impl Chart<'_> {
         let text = match self.app.view().axis {
             Axis::Step => figures::grouped(place.round().max(0.0) as usize),
             Axis::Epoch => format!("{place:.2}"),
-            Axis::Time => figures::duration(place),
+            Axis::Time | Axis::Clock => figures::duration(place),
         };
         let text = format!(" {text} ");
         let width = text.width() as u16;
