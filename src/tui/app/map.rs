@@ -111,7 +111,7 @@ impl App {
 
     /// The point nearest to a cell.
     pub(super) fn choose_point(&mut self, x: u16, y: u16) {
-        let canvas = layout::map(self).canvas;
+        let canvas = layout::map_canvas(self);
         let Some(map) = self.images.map.map.clone() else { return };
         let far = |point: &usize| {
             let place = map.places.get(*point).copied().unwrap_or_default();
@@ -130,7 +130,7 @@ impl App {
     fn nearest_point(&self, cost: impl Fn([f32; 2]) -> Option<f32>) -> Option<usize> {
         let map = self.images.map.map.as_ref()?;
         let from = *map.places.get(self.images.map.at)?;
-        let canvas = layout::map(self).canvas;
+        let canvas = layout::map_canvas(self);
         let (wide, high) = (f32::from(canvas.width), 2.0 * f32::from(canvas.height));
         let others = map.places.iter().enumerate();
         let others = others.filter(|(point, _)| *point != self.images.map.at);

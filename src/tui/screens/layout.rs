@@ -186,16 +186,14 @@ pub struct Map {
     pub strip: Rect,
 }
 
-pub fn map(app: &App) -> Map {
-    let screen = Rect::new(0, 0, app.size.0, app.size.1);
-    let Some(frame) = frame(screen) else { return Map::default() };
+pub fn map(app: &App, body: Rect) -> Map {
     let [_, canvas, strip, _] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Fill(1),
         Constraint::Length(app.tile().height + 1),
         Constraint::Length(images::FOOT),
     ])
-    .areas(frame.body);
+    .areas(body);
     Map { canvas, strip }
 }
 
@@ -203,6 +201,12 @@ pub fn map(app: &App) -> Map {
 pub fn map_tile(app: &App) -> usize {
     let third = app.size.1 / 3;
     TILES.iter().rposition(|tile| tile.height < third).unwrap_or(0)
+}
+
+/// The map's canvas on the whole screen; empty where nothing fits.
+pub fn map_canvas(app: &App) -> Rect {
+    let screen = Rect::new(0, 0, app.size.0, app.size.1);
+    frame(screen).map_or(Rect::ZERO, |frame| map(app, frame.body).canvas)
 }
 
 /// The cell of a place in [0, 1]², which has its y upwards.

@@ -17,7 +17,7 @@ use crate::tui::theme::{self, THEME};
 use super::{images, layout, put};
 
 pub fn draw(app: &App, found: &Found, area: Rect, buf: &mut Buffer) {
-    let places = layout::map(app);
+    let places = layout::map(app, area);
     let canvas = places.canvas;
     let words = match app.images.map.map.as_deref() {
         None => "drawing the map …".to_owned(),
@@ -110,7 +110,7 @@ fn draw_chosen(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buff
         let Some(at) = place(other.row) else { continue };
         let (x, y) = layout::cell(at, canvas);
         let (sign, ink) = match found.alike(strip.query, other.row as usize) {
-            true => ("○", THEME.good),
+            true => ("✓", THEME.good),
             false => ("✗", THEME.bad),
         };
         put(buf, canvas, x, y, sign, Style::reset().patch(theme::fg(ink)));
@@ -127,7 +127,7 @@ fn chosen(app: &App, found: &Found) -> String {
     let Some(strip) = app.mapped_strip() else { return String::new() };
     let (hits, n) = (images::hits(strip), strip.near.len());
     format!(
-        "◉ image {}, {} · {hits} of its {n} nearest are of its class: ○ · {} of {}",
+        "◉ image {}, {} · {hits} of its {n} nearest are of its class: ✓ · {} of {}",
         strip.query,
         found.class(strip.query),
         figures::grouped(app.images.map.at + 1),

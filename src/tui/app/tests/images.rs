@@ -31,11 +31,12 @@ pub fn found(run: &str) -> Found {
     }
 }
 
-/// Puts a search and its pictures on the images screen, and goes back to where one was.
+/// Puts a search with its pictures and its map on the images screen, and goes back to where one was.
 pub fn show(lab: &mut Lab) {
     lab.keys("1 6");
     let Some(run) = lab.app.selected().map(|row| row.id.clone()) else { return };
     lab.event(Event::Data(Data::Found(Arc::new(found(&run)))));
+    lab.event(Event::Data(Data::Map(Arc::new(clock(&run)))));
     pictures(lab);
     lab.keys("1");
 }
@@ -213,7 +214,7 @@ fn the_map_has_names_a_chosen_point_and_its_neighbours() {
         for text in words.into_iter().take(if width < 80 { 4 } else { 6 }) {
             assert!(screen.contains(text), "{text} in\n{screen}");
         }
-        assert!(screen.contains('○') && screen.contains('✗') && screen.contains("▀▀▀"), "{screen}");
+        assert!(screen.contains('✓') && screen.contains('✗') && screen.contains("▀▀▀"), "{screen}");
         assert_eq!(lab.asked.iter().filter(|effect| **effect == asked).count(), 1);
     }
 }
@@ -239,7 +240,7 @@ fn keys_and_clicks_go_from_point_to_point() {
     assert_eq!(at(&lab), Some(11));
     lab.keys("h");
     assert_eq!(at(&lab), Some(8));
-    let canvas = crate::tui::screens::layout::map(&lab.app).canvas;
+    let canvas = crate::tui::screens::layout::map_canvas(&lab.app);
     let mouse = |x: u16, y: u16| Event::Mouse(Mouse { press: Press::Left, x, y });
     lab.event(mouse(canvas.x + canvas.width / 2, canvas.y));
     assert_eq!(at(&lab), Some(2), "3 stands there, and is no star");

@@ -41,7 +41,9 @@ fn screens_look_as_they_did() {
             let name = format!("{}_{width}x{height}", tab.title());
             insta::assert_snapshot!(name, timeless(&lab.screen()));
         }
-        lab.keys("1 :");
+        lab.keys("6 v");
+        insta::assert_snapshot!(format!("map_{width}x{height}"), lab.screen());
+        lab.keys("v 1 :");
         insta::assert_snapshot!(format!("palette_{width}x{height}"), lab.screen());
         lab.keys("esc ?");
         insta::assert_snapshot!(format!("help_{width}x{height}"), lab.screen());
@@ -62,6 +64,9 @@ proptest::proptest! {
         let mut lab = tabled(width, height);
         lab.points("demo-00000000", "loss", &[8.0, f64::NAN, 7.0]);
         images::show(&mut lab);
+        if width % 2 == 0 {
+            lab.keys("6 v 1");
+        }
         machine::show(&mut lab);
         let mut cache = Cache::default();
         for key in keys {
