@@ -9,7 +9,7 @@ use super::points;
 use super::records::Ending;
 use super::{Durability, Result, Store, StoreError};
 use crate::journal::event::Start;
-use crate::journal::reader::{Batch, Reader};
+use crate::journal::reader::{Batch, ReadError, Reader};
 use crate::lab::RunDir;
 
 /// What ingesting brought to light.
@@ -35,17 +35,39 @@ pub struct Ingested {
 pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested> {
     let mut all = Ingested::default();
     let mut reader = Reader::new(dir.journal(), store.journal_position(id).await?);
-    while let Some(batch) = reader.next_batch()? {
-        match store.ingest(id, &batch).await {
+    let mut read = reader.next_batch();
+    while let Some(batch) = read? {
+        let written;
+        (written, (reader, read)) = tokio::join!(store.ingest(id, &batch), read_on(reader, &batch));
+        match written {
             Ok(some) => all.add(some),
             // Somebody else ingests the same run: go on where they are.
             Err(StoreError::OutOfPlace { .. }) => {
                 reader = Reader::new(dir.journal(), store.journal_position(id).await?);
+                read = reader.next_batch();
             }
             Err(error) => return Err(error),
         }
     }
     Ok(all)
+}
+
+/// What stands after `batch`, read while that is written: beside a long one on a thread of its own. After a short one
+/// comes the journal's end, which is not worth a thread.
+async fn read_on(
+    mut reader: Reader,
+    batch: &Batch,
+) -> (Reader, std::result::Result<Option<Batch>, ReadError>) {
+    const LONG: usize = 500;
+    let next = move || {
+        let read = reader.next_batch();
+        (reader, read)
+    };
+    if batch.lines.len() < LONG {
+        return next();
+    }
+    let read = tokio::task::spawn_blocking(next).await;
+    read.unwrap_or_else(|gone| std::panic::resume_unwind(gone.into_panic()))
 }
 
 impl Store {
@@ -126,6 +148,7 @@ mod tests {
             factors: Vec::new(),
             references: Vec::new(),
             runs: vec![run],
+            left_out: Default::default(),
             priority: 0,
             again: false,
             at: 0,
