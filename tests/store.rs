@@ -40,6 +40,7 @@ fn submission(name: &str, seeds: std::ops::Range<u64>) -> Submission {
         factors: vec!["objective.lambda".into()],
         references: Vec::new(),
         runs: seeds.map(run).collect(),
+        left_out: Default::default(),
         priority: 0,
         again: false,
         at: 1000,
@@ -462,4 +463,19 @@ async fn a_run_that_is_lost_and_queued_again_is_never_seen_between() {
     assert_eq!((run.state, run.ended_at), (State::Queued, None));
     let states: Vec<State> = lab.store.history(&id).await.unwrap().iter().map(|c| c.to).collect();
     assert_eq!(states, [State::Queued, State::Starting, State::Lost, State::Queued]);
+}
+
+#[tokio::test]
+async fn a_part_of_a_grid_is_queued_and_the_rest_later() {
+    let lab = lab().await;
+    let part = Submission { left_out: [1].into(), ..submission("x", 0..3) };
+    assert_eq!(lab.enqueue(&part).await.len(), 2);
+    let grid = lab.store.grids().await.unwrap().remove(0);
+    assert_eq!((grid.planned, grid.removed, grid.filled), (3, 1, 2), "nothing is amiss");
+    let members = lab.store.experiment("x").await.unwrap().unwrap().members;
+    assert_eq!(members.iter().map(|member| member.ordinal).collect::<Vec<_>>(), [0, 2]);
+    let all = lab.enqueue(&submission("x", 0..3)).await;
+    assert_eq!(all.iter().filter(|run| run.outcome == Outcome::New).count(), 1);
+    let grid = lab.store.grids().await.unwrap().remove(0);
+    assert_eq!((grid.planned, grid.removed, grid.filled), (3, 0, 3));
 }

@@ -47,6 +47,7 @@ pub async fn enqueue(store: &Store, home: &Home, n: u64) -> Vec<String> {
         factors: vec!["objective.lambda".into()],
         references: Vec::new(),
         runs: (0..n).map(run).collect(),
+        left_out: Default::default(),
         priority: 0,
         again: false,
         at: 0,

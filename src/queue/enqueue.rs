@@ -4,6 +4,7 @@
 //! renamed. A crash in between leaves a directory without a row, which the next attempt to queue the same run takes
 //! over, or a temporary one, which nobody reads.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,6 +21,8 @@ use crate::store::{NewRun, Outcome, RunId, State, Submission};
 pub struct Plan {
     pub experiment: Experiment,
     pub runs: Vec<Planned>,
+    /// Places of `runs` that are not queued this time.
+    pub left_out: BTreeSet<usize>,
 }
 
 /// How to queue.
@@ -57,7 +60,7 @@ impl Plan {
                 run.fingerprint = fingerprint(&run.spec);
             }
         }
-        Ok(Self { experiment, runs })
+        Ok(Self { experiment, runs, left_out: BTreeSet::new() })
     }
 
     fn membership(&self, run: &Planned, ordinal: usize) -> Membership {
@@ -76,7 +79,7 @@ impl Plan {
 }
 
 impl Desk {
-    /// Queues every run of `plan`, in its order. All of them or none.
+    /// Queues the runs of `plan`, in its order, but for those left out. All of them or none.
     pub async fn enqueue(&self, plan: &Plan, manner: Manner) -> Result<Vec<Queued>, QueueError> {
         let runs = self.home.runs();
         std::fs::create_dir_all(&runs).map_err(file_error(&runs))?;
@@ -143,6 +146,7 @@ impl Desk {
             factors: experiment.factors.clone(),
             references: experiment.references.clone(),
             runs: plan.runs.iter().map(new).collect::<Result<_, _>>()?,
+            left_out: plan.left_out.clone(),
             priority: manner.priority,
             again: manner.again,
             at: self.now(),

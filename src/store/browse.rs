@@ -141,7 +141,7 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
                 coalesce((SELECT sec FROM point
                            WHERE point.run = attempt.run AND step <= resumed_step
                              AND point.metric = (SELECT key FROM metric WHERE name = 'loss')
-                           ORDER BY step DESC LIMIT 1), 0)
+                           ORDER BY step DESC LIMIT 1), 0.0)
            FROM attempt
           WHERE 1 < attempt AND 0 < resumed_step AND started_at IS NOT NULL AND run BETWEEN ? AND ? ORDER BY run, attempt",
     );

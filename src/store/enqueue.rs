@@ -1,9 +1,12 @@
 //! Taking an experiment in: which runs it asks for, and which of them are there already.
 
+use std::collections::BTreeSet;
+
 use sqlx::sqlite::SqliteConnection;
 
 use super::model::{RunId, State};
 use super::records::Change;
+use super::restore::accept_gaps;
 use super::transition::record;
 use super::{Durability, Result, Store, StoreError, json};
 use crate::config::Reference;
@@ -18,7 +21,10 @@ pub struct Submission {
     pub text: String,
     pub factors: Vec<String>,
     pub references: Vec<Reference>,
+    /// The whole grid.
     pub runs: Vec<NewRun>,
+    /// Places of `runs` that nobody wants queued now.
+    pub left_out: BTreeSet<usize>,
     pub priority: i64,
     /// Run everything once more, whatever is there.
     pub again: bool,
@@ -68,7 +74,8 @@ impl Store {
         let mut tx = self.begin(Durability::Power).await?;
         let experiment = record_experiment(&mut tx, submission).await?;
         let mut all = Vec::with_capacity(submission.runs.len());
-        for (ordinal, new) in submission.runs.iter().enumerate() {
+        let wanted = submission.runs.iter().enumerate();
+        for (ordinal, new) in wanted.filter(|(ordinal, _)| !submission.left_out.contains(ordinal)) {
             let (key, enqueued) = match existing(&mut tx, submission, new).await? {
                 Some((key, id, state)) => {
                     let outcome = Outcome::Reused(state);
@@ -84,6 +91,9 @@ impl Store {
             };
             record_member(&mut tx, experiment, key, ordinal, new).await?;
             all.push(enqueued);
+        }
+        if !submission.left_out.is_empty() {
+            accept_gaps(&mut tx, Some(experiment)).await?;
         }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(all)

@@ -79,13 +79,20 @@ impl Store {
     /// directory tells of it any more.
     pub async fn accept_grids(&self) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
-        let query = sqlx::query(
-            "UPDATE experiment SET removed = max(0, planned - (SELECT count(DISTINCT ordinal) FROM run_experiment
-               WHERE run_experiment.experiment = experiment.key AND ordinal < planned))",
-        );
-        query.execute(&mut *tx).await?;
+        accept_gaps(&mut tx, None).await?;
         Ok(tx.commit().await?)
     }
+}
+
+/// Counts places without a run, of one grid or of all, as places that are meant to have none.
+pub(super) async fn accept_gaps(tx: &mut SqliteConnection, experiment: Option<i64>) -> Result<()> {
+    let query = sqlx::query(
+        "UPDATE experiment SET removed = max(0, planned - (SELECT count(DISTINCT ordinal) FROM run_experiment
+           WHERE run_experiment.experiment = experiment.key AND ordinal < planned))
+          WHERE ?1 IS NULL OR key = ?1",
+    );
+    query.bind(experiment).execute(tx).await?;
+    Ok(())
 }
 
 /// What people say about a run, as its directory has it.

@@ -1,5 +1,6 @@
 //! What the screens want done: returned by the pure update, carried out by the loop and the store thread.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::store::model::RunId;
@@ -132,7 +133,11 @@ impl Wanted {
 /// A verb and its runs. What it means is the queue's business.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    Queue(Wanted),
+    Queue {
+        wanted: Wanted,
+        /// Places of its runs that are not queued this time.
+        left_out: BTreeSet<usize>,
+    },
     Pause(Vec<RunId>),
     /// Resumes what is paused, retries what failed, was lost or cancelled.
     Resume(Vec<RunId>),

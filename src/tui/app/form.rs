@@ -111,7 +111,7 @@ impl Picker {
     }
 
     /// Keys while the form is open.
-    pub(super) fn act_in_form(&mut self, action: Action, mut form: Form) {
+    pub(super) fn act_in_form(&mut self, action: Action, mut form: Box<Form>) {
         let key = form.key().name;
         if let Some(mut search) = form.search.take() {
             if !matches!(action, Action::Accept | Action::Back) {

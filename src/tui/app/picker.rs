@@ -1,10 +1,13 @@
 //! What is to be queued: an experiment of this folder or the clone of a run, its size, and changes to it that are
 //! validated as they are typed.
 
+use std::collections::BTreeSet;
+
 use crate::tui::effect::{Ask, Effect, Request, Wanted};
 use crate::tui::event::{Listed, Plan};
 use crate::tui::keys::Action;
 
+use super::cursor::moved;
 use super::form::Form;
 use super::line::Line;
 use super::run::settings;
@@ -22,13 +25,19 @@ pub struct Picker {
     /// Keys go to the changes.
     pub editing: bool,
     /// Every key, to be changed one by one.
-    pub form: Option<Form>,
+    pub form: Option<Box<Form>>,
+    /// Runs of the plan that are not queued this time, by their place.
+    pub left_out: BTreeSet<usize>,
+    /// The run under the cursor, while runs are chosen.
+    pub choosing: Option<usize>,
     /// The name of the file that this is to be saved as, while it is typed.
     pub saving: Option<Line>,
     /// Plans known so far.
     pub plans: Vec<Plan>,
     /// Plans asked for.
     asked: Vec<Wanted>,
+    /// What was chosen after the last key.
+    seen: Option<Box<Wanted>>,
 }
 
 impl Picker {
@@ -45,16 +54,16 @@ impl Picker {
     /// Whether text is being typed.
     pub fn is_typing(&self) -> bool {
         let in_form = |form: &Form| form.line.is_some() || form.search.is_some();
-        let in_form = self.form.as_ref().is_some_and(in_form);
+        let in_form = self.form.as_deref().is_some_and(in_form);
         self.editing || self.saving.is_some() || in_form
     }
 
     /// A character of that text.
     pub fn insert(&mut self, c: char) {
-        let in_form = self.form.as_mut().and_then(Form::typed);
+        let in_form = self.form.as_mut().and_then(|form| form.typed());
         if let Some(line) = self.saving.as_mut().or(in_form) {
             line.insert(c);
-            self.form.iter_mut().for_each(Form::seek);
+            self.form.iter_mut().for_each(|form| form.seek());
         } else if self.editing {
             self.changes.insert(c);
         }
@@ -71,6 +80,29 @@ impl Picker {
         })
     }
 
+    /// Runs that the plan at hand makes.
+    pub fn n_runs(&self) -> usize {
+        self.plan().and_then(|plan| plan.runs.as_ref().ok()).map_or(0, Vec::len)
+    }
+
+    /// Keys while runs are chosen.
+    fn act_in_runs(&mut self, action: Action, at: usize) {
+        let last = self.n_runs().saturating_sub(1);
+        match action {
+            Action::Back | Action::Accept | Action::ChooseRuns => return self.choosing = None,
+            Action::Toggle if self.left_out.contains(&at) => drop(self.left_out.remove(&at)),
+            Action::Toggle => drop(self.left_out.insert(at)),
+            Action::ToggleAll => {
+                self.left_out = match self.left_out.is_empty() {
+                    true => (0..=last).collect(),
+                    false => BTreeSet::new(),
+                };
+            }
+            _ => {}
+        }
+        self.choosing = Some(moved(action, at, last, 10).unwrap_or(at));
+    }
+
     fn step(&mut self, by: isize) {
         let n = self.files.as_ref().map_or(0, Vec::len);
         self.cursor = self.cursor.saturating_add_signed(by).min(n.saturating_sub(1));
@@ -82,8 +114,13 @@ impl Picker {
         self.size = (self.size as isize + by).rem_euclid(n) as usize;
     }
 
-    /// Asks once for the plan of what is chosen.
+    /// Asks once for the plan of what is chosen. Another plan has other runs to leave out.
     fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
+        let wanted = self.wanted().map(Box::new);
+        if wanted != self.seen {
+            (self.seen, self.choosing) = (wanted, None);
+            self.left_out.clear();
+        }
         let known = self.chosen().is_some_and(|file| file.problem.is_none());
         if let Some(wanted) = self.wanted().filter(|wanted| known && !self.asked.contains(wanted)) {
             self.asked.push(wanted.clone());
@@ -124,6 +161,11 @@ impl App {
             self.layer = Layer::Picker(picker);
             return;
         }
+        if let Some(at) = picker.choosing {
+            picker.act_in_runs(action, at);
+            self.layer = Layer::Picker(picker);
+            return;
+        }
         if let Some(form) = picker.form.take() {
             picker.act_in_form(action, form);
             self.layer = Layer::Picker(picker);
@@ -138,9 +180,10 @@ impl App {
                 picker.changes.act(edit);
             }
             Action::Back => return,
+            Action::ChooseRuns if picker.n_runs() > 0 => picker.choosing = Some(0),
             Action::Edit => picker.editing = true,
             Action::EditForm if picker.chosen().is_some_and(|file| file.problem.is_none()) => {
-                picker.form = Some(Form::default());
+                picker.form = Some(Box::default());
             }
             Action::SavePlan => match picker.plan().map(|plan| &plan.runs) {
                 Some(Ok(_)) => {
@@ -162,12 +205,16 @@ impl App {
                     (None, _) => Some("there is no experiment to queue".to_owned()),
                     (Some(file), _) if file.problem.is_some() => file.problem.clone(),
                     (_, Some(Plan { runs: Err(why), .. })) => Some(why.clone()),
+                    _ if picker.n_runs() > 0 && picker.left_out.len() == picker.n_runs() => {
+                        Some("every run is left out".to_owned())
+                    }
                     _ => None,
                 };
                 if let Some(why) = refused {
                     self.say(false, why.lines().next().unwrap_or_default());
                 } else if let Some(wanted) = picker.wanted() {
-                    effects.push(Effect::Ask(Ask::Do(Request::Queue(wanted))));
+                    let left_out = picker.left_out;
+                    effects.push(Effect::Ask(Ask::Do(Request::Queue { wanted, left_out })));
                     return;
                 }
             }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::lab::Home;
-use crate::queue::{Answer, Desk, Duty, Fate, Manner, QueueError, Slot, Workers, ensure_workers};
+use crate::queue::{
+    Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Slot, Workers, ensure_workers,
+};
 use crate::store::{RunId, State, Store};
 use crate::tui::effect::Request;
 
@@ -29,9 +31,9 @@ impl Told {
 pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) -> Told {
     let desk = Desk::new(home.clone(), store, "screen");
     match request {
-        Request::Queue(wanted) => {
+        Request::Queue { wanted, left_out } => {
             let plan = match experiments::planned(cwd, &wanted) {
-                Ok(plan) => plan,
+                Ok(plan) => Plan { left_out, ..plan },
                 Err(why) => return Told::no(why.lines().next().unwrap_or_default()),
             };
             match desk.enqueue(&plan, Manner::default()).await {

@@ -112,6 +112,8 @@ pub enum Action {
     NextSize,
     PreviousSize,
     EditForm,
+    ChooseRuns,
+    ToggleAll,
     SavePlan,
     Accept,
     Complete,

@@ -112,10 +112,11 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         form::draw(picker, form, rows, buf);
         area = Rect { y: rows.bottom(), height: plan, ..area };
     }
-    draw_plan(app, picker.plan(), area, buf);
+    draw_plan(app, picker, area, buf);
 }
 
-fn draw_plan(app: &App, plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
+fn draw_plan(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
+    let plan = picker.plan();
     let mut y = area.y;
     let mut line = |text: &str, style| {
         if y < area.bottom() {
@@ -136,21 +137,45 @@ fn draw_plan(app: &App, plan: Option<&Plan>, area: Rect, buf: &mut Buffer) {
         }
         Some(Plan { runs: Ok(runs), .. }) => runs,
     };
-    line(&format!("{}{}", summary(runs), work(app, runs)), theme::bold());
+    let kept: Vec<&PlannedRun> = runs
+        .iter()
+        .enumerate()
+        .filter_map(|(at, run)| (!picker.left_out.contains(&at)).then_some(run))
+        .collect();
+    let left_out = match picker.left_out.len() {
+        0 => String::new(),
+        n => format!("; {n} left out"),
+    };
+    line(&format!("{}{left_out}{}", summary(&kept), work(app, &kept)), theme::bold());
     let room = usize::from(area.height).saturating_sub(1);
     let shown = if runs.len() > room { room.saturating_sub(1) } else { runs.len() };
-    for run in &runs[..shown] {
+    let from = picker.choosing.map_or(0, |at| (at + 1).saturating_sub(shown));
+    for (at, run) in runs.iter().enumerate().skip(from).take(shown) {
+        let is_out = picker.left_out.contains(&at);
+        let cursor = if picker.choosing == Some(at) { ">" } else { " " };
+        let mark = match (picker.choosing.is_some() || !picker.left_out.is_empty(), is_out) {
+            (false, _) => " ",
+            (true, false) => " ✓ ",
+            (true, true) => " - ",
+        };
         let note = run.exists.map_or(String::new(), |state| format!("   ({state} already)"));
-        let style = if run.exists.is_some() { theme::faint() } else { Default::default() };
-        line(&format!("  {}{note}", run.varied), style);
+        let style = match picker.choosing == Some(at) {
+            true => theme::bold(),
+            false if is_out || run.exists.is_some() => theme::faint(),
+            false => Default::default(),
+        };
+        line(&format!("{cursor}{mark}{}{note}", run.varied), style);
     }
     if shown < runs.len() {
-        line(&format!("  and {} more", runs.len() - shown), theme::faint());
+        line(&format!("  {} of {} runs", shown, runs.len()), theme::faint());
+    }
+    if picker.choosing.is_some() {
+        line("space takes or leaves one, * all; enter is done", theme::faint());
     }
 }
 
 /// How long what is new will take on the workers at hand, from the pace of runs like them.
-fn work(app: &App, runs: &[PlannedRun]) -> String {
+fn work(app: &App, runs: &[&PlannedRun]) -> String {
     let new = runs.iter().filter(|run| run.exists.is_none());
     let seconds: Option<Vec<f64>> = new.map(|run| expected(&run.spec, &app.rows)).collect();
     let Some(seconds) = seconds.filter(|seconds| !seconds.is_empty()) else { return String::new() };
@@ -160,7 +185,7 @@ fn work(app: &App, runs: &[PlannedRun]) -> String {
     format!(", about {} on {workers}", figures::duration(all))
 }
 
-fn summary(runs: &[PlannedRun]) -> String {
+fn summary(runs: &[&PlannedRun]) -> String {
     let there = runs.iter().filter(|run| run.exists.is_some()).count();
     let n = runs.len();
     let plural = if n == 1 { "run" } else { "runs" };

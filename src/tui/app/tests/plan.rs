@@ -121,6 +121,30 @@ fn keys_are_looked_for_and_a_value_may_have_a_space() {
 }
 
 #[test]
+fn some_of_the_runs_are_queued() {
+    let mut lab = tabled(120, 40);
+    open(&mut lab);
+    answer(&mut lab, &[0, 10, 30]);
+    let screen = lab.keys("s").screen();
+    assert!(screen.contains("makes 3 runs") && screen.contains("> ✓ lambda=0"), "{screen}");
+    let screen = lab.keys("j space").screen();
+    assert!(screen.contains("makes 2 runs; 1 left out"), "{screen}");
+    assert!(screen.contains("> - lambda=10"), "{screen}");
+    lab.keys("* space j j * *");
+    assert!(lab.screen().contains("makes 0 runs; 3 left out"), "{}", lab.screen());
+    lab.keys("enter enter");
+    assert!(lab.screen().contains("every run is left out") && lab.last_request().is_none());
+    lab.keys("s * j space enter enter");
+    let Some(Request::Queue { left_out, .. }) = lab.last_request() else { panic!("not queued") };
+    assert_eq!(left_out.iter().copied().collect::<Vec<_>>(), [1]);
+    // Another plan is another choice.
+    open(&mut lab);
+    answer(&mut lab, &[0, 10, 30]);
+    lab.keys("s space enter e s e e d = 3");
+    assert!(matches!(&lab.app.layer, Layer::Picker(picker) if picker.left_out.is_empty()));
+}
+
+#[test]
 fn a_plan_is_saved_under_a_name() {
     let mut lab = tabled(120, 40);
     open(&mut lab);

@@ -242,14 +242,19 @@ fn the_picker_previews_and_queues() {
     lab.keys("enter enter");
     assert!(lab.screen().contains("--set: seed: no") && lab.last_request().is_none());
     lab.keys("e esc enter");
-    assert_eq!(lab.last_request(), Some(&Request::Queue(wanted(Some("cpu"), ""))));
+    assert_eq!(
+        lab.last_request(),
+        Some(&Request::Queue { wanted: wanted(Some("cpu"), ""), left_out: Default::default() })
+    );
 }
 
 #[test]
 fn a_run_is_cloned_with_changes() {
     let mut lab = tabled(120, 40);
     lab.keys("1 C o b j e c t i v e . t a u = 0 . 5 enter enter");
-    let Some(Request::Queue(wanted)) = lab.last_request() else { panic!("{:?}", lab.asked.last()) };
+    let Some(Request::Queue { wanted, .. }) = lab.last_request() else {
+        panic!("{:?}", lab.asked.last())
+    };
     assert_eq!(wanted.changes, "objective.tau=0.5");
     assert!(wanted.text.as_ref().unwrap().contains("objective.tau = 0.07"), "{wanted:?}");
 }
