@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use instdisc_lab::journal::process::Identity;
 use instdisc_lab::lab::{Home, RunDir};
 use instdisc_lab::store::{RunRow, State, Store, StoreError};
 
@@ -244,9 +245,12 @@ impl Drop for Lab {
     }
 }
 
-/// `kill -9`.
+/// `kill -9`, until it is dead: a dying process has lost its arguments, by which [`Lab::processes`] knows it, before it
+/// lets its locks go.
 pub fn kill(pid: u32) {
+    let Ok(process) = Identity::of(pid) else { return };
     signal(pid, rustix::process::Signal::KILL);
+    wait_for(&format!("{pid} to die"), || !process.is_alive());
 }
 
 pub fn signal(pid: u32, signal: rustix::process::Signal) {
@@ -257,7 +261,7 @@ pub fn signal(pid: u32, signal: rustix::process::Signal) {
 
 /// Whether a process runs; a zombie does not.
 pub fn is_alive(pid: u32) -> bool {
-    instdisc_lab::journal::process::Identity::of(pid).is_ok_and(|process| process.is_alive())
+    Identity::of(pid).is_ok_and(|process| process.is_alive())
 }
 
 /// Processor time that a process has used so far, in clock ticks (a hundredth of a second on Linux).
