@@ -15,6 +15,7 @@ pub mod idx;
 pub mod loader;
 pub mod published;
 mod shapes;
+mod split;
 mod stats;
 pub mod stl10;
 mod subset;
@@ -23,10 +24,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use error::DataError;
+pub use split::Split;
 
 use crate::config::spec::{DataSpec, DatasetKind, Residence};
 use crate::lab::Home;
-use loader::{Loader, Look};
+use loader::Loader;
 
 /// The label of an image that has none.
 pub const UNLABELLED: u16 = u16::MAX;
@@ -57,17 +59,6 @@ pub struct Dataset {
     pub skipped: Vec<String>,
 }
 
-/// Images and their labels, in a fixed order.
-#[derive(Clone, Debug, Default)]
-pub struct Split {
-    /// (N, side, side, 3), row-major RGB. Empty where images stay on disk: [`Split::read`] knows both.
-    pub images: Vec<u8>,
-    /// (N,), indices into [`Dataset::classes`], or [`UNLABELLED`].
-    pub labels: Vec<u16>,
-    /// What decodes the images where they stay on disk.
-    pub disk: Option<Arc<dyn Loader>>,
-}
-
 impl Dataset {
     /// The name of a label's class.
     pub fn class(&self, label: u16) -> &str {
@@ -92,47 +83,6 @@ impl Dataset {
         // A set without any label shares whatever classes there are.
         let unlabelled = !trained.contains(&true);
         unlabelled || self.test.labels.iter().any(|&label| trained[usize::from(label)])
-    }
-}
-
-impl Split {
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.labels.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// Whether all images are in memory.
-    pub fn is_resident(&self) -> bool {
-        self.disk.is_none()
-    }
-
-    /// Rows that have a label, ascending: those that can vote.
-    pub fn labelled(&self) -> Vec<u32> {
-        let rows = (0u32..).zip(&self.labels).filter(|(_, label)| **label != UNLABELLED);
-        rows.map(|(row, _)| row).collect()
-    }
-
-    /// Fills `out`, (B, side, side, 3), with `rows` (B) as evaluation sees them, from memory or from disk.
-    ///
-    /// # Errors
-    /// A file that is no image.
-    ///
-    /// # Panics
-    /// When `out` is of another size, or a row is beyond the end.
-    pub fn read(&self, rows: &[u32], out: &mut [u8]) -> Result<(), DataError> {
-        if let Some(disk) = &self.disk {
-            return disk.read(rows, Look::Whole, out);
-        }
-        let size = self.images.len() / self.len().max(1);
-        assert_eq!(out.len(), rows.len() * size, "one slot a row");
-        for (slot, &row) in out.chunks_exact_mut(size.max(1)).zip(rows) {
-            slot.copy_from_slice(&self.images[row as usize * size..][..size]);
-        }
-        Ok(())
     }
 }
 

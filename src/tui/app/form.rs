@@ -95,8 +95,8 @@ impl Picker {
     /// What the line of changes says of a key.
     pub fn change(&self, key: &str) -> Option<String> {
         let words = Wanted::words(self.changes.text()).unwrap_or_default();
-        let settings = words.iter().filter_map(|word| word.split_once('='));
-        settings.filter(|(name, _)| *name == key).map(|(_, value)| value.to_owned()).next()
+        let mut settings = words.iter().filter_map(|word| word.split_once('='));
+        settings.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
     }
 
     /// Puts a key into the line of changes, or takes it out.

@@ -34,7 +34,6 @@ impl App {
                     self.notify(text);
                 }
                 self.rows = rows;
-                self.learn_pauses();
                 self.loaded = true;
                 self.trouble = None;
                 self.table.refresh(&self.rows);

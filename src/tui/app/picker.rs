@@ -116,13 +116,13 @@ impl Picker {
 
     /// Asks once for the plan of what is chosen. Another plan has other runs to leave out.
     fn ask_for_plan(&mut self, effects: &mut Vec<Effect>) {
-        let wanted = self.wanted().map(Box::new);
-        if wanted != self.seen {
-            (self.seen, self.choosing) = (wanted, None);
+        let wanted = self.wanted();
+        if wanted.as_ref() != self.seen.as_deref() {
+            (self.seen, self.choosing) = (wanted.clone().map(Box::new), None);
             self.left_out.clear();
         }
         let known = self.chosen().is_some_and(|file| file.problem.is_none());
-        if let Some(wanted) = self.wanted().filter(|wanted| known && !self.asked.contains(wanted)) {
+        if let Some(wanted) = wanted.filter(|wanted| known && !self.asked.contains(wanted)) {
             self.asked.push(wanted.clone());
             effects.push(Effect::Ask(Ask::Plan(wanted)));
         }

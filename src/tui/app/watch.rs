@@ -28,7 +28,8 @@ impl App {
         }
     }
 
-    /// A new attempt makes what an earlier one told beyond its checkpoint void: such curves are read afresh.
+    /// A new attempt makes what an earlier one told beyond its checkpoint void: such curves are read afresh. The others
+    /// learn what later attempts add to the active time.
     pub(super) fn drop_void_curves(&mut self, rows: &[RunRow]) {
         let before = self.rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
         let now = rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
@@ -40,21 +41,12 @@ impl App {
             let last_told = row.metrics.get(&id.metric).map(|summary| summary.last_step);
             let fell_back = held.series.last_step() > last_told;
             let keep = held.attempt == row.attempt && !started && !fell_back;
+            held.series.set_pauses(&pauses(row));
             if !keep {
                 watched.retain(|seen| seen != id);
             }
             keep
         });
-    }
-
-    /// Tells every curve what its run's later attempts add to the active time.
-    pub(super) fn learn_pauses(&mut self) {
-        let rows = self.rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
-        for (id, held) in &mut self.curves {
-            if let Some(row) = rows.get(id.run.as_str()) {
-                held.series.set_pauses(&pauses(row));
-            }
-        }
     }
 
     /// Asks for the curves and sketches on screen when they are others than before, and for the words of a run that
@@ -120,12 +112,15 @@ impl App {
         let mut asks = Vec::new();
         for (curve, attempt) in &wanted {
             let held = self.curves.entry(curve.clone());
-            let held =
-                held.or_insert(Held { series: Series::default(), attempt: *attempt, wanted: 0 });
+            let held = held.or_insert_with(|| {
+                let mut series = Series::default();
+                let row = self.rows.iter().find(|row| row.id == curve.run);
+                series.set_pauses(&row.map(pauses).unwrap_or_default());
+                Held { series, attempt: *attempt, wanted: 0 }
+            });
             held.wanted = round;
             asks.push(Watched { curve: curve.clone(), after: held.series.last_step() });
         }
-        self.learn_pauses();
         self.watched = wanted.into_iter().map(|(id, _)| id).collect();
         while self.curves.len() > CURVES_KEPT.max(self.watched.len()) {
             let oldest = self.curves.iter().min_by_key(|(_, held)| held.wanted);

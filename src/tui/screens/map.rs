@@ -69,20 +69,20 @@ fn mark(app: &App, class: u16) -> (&'static str, Style) {
 /// The name of each class in the middle of its points, unless another stands there.
 fn draw_names(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
     let mut taken: Vec<Rect> = Vec::new();
-    for (class, name) in (0u16..).zip(&found.classes) {
-        if app.images.class.is_some_and(|wanted| wanted != class) {
-            continue;
+    let mut points: BTreeMap<u16, Vec<[f32; 2]>> = BTreeMap::new();
+    for (point, place) in map.places.iter().enumerate().filter(|(at, _)| app.stands_out(*at)) {
+        let class = app.mapped(point).map(|(_, class)| class);
+        if let Some(class) = class {
+            points.entry(class).or_default().push(*place);
         }
-        let of =
-            |&(point, _): &(usize, &[f32; 2])| app.mapped(point).is_some_and(|(_, of)| of == class);
-        let (mut xs, mut ys): (Vec<f32>, Vec<f32>) =
-            map.places.iter().enumerate().filter(of).map(|(_, place)| (place[0], place[1])).unzip();
-        let middle = |values: &mut Vec<f32>| {
-            values.sort_by(f32::total_cmp);
-            values.get(values.len() / 2).copied()
+    }
+    for (class, mut places) in points {
+        let Some(name) = found.classes.get(usize::from(class)) else { continue };
+        let mut middle = |axis: usize| {
+            places.sort_by(|a, b| a[axis].total_cmp(&b[axis]));
+            places[places.len() / 2][axis]
         };
-        let (Some(x), Some(y)) = (middle(&mut xs), middle(&mut ys)) else { continue };
-        let (x, y) = layout::cell([x, y], canvas);
+        let (x, y) = layout::cell([middle(0), middle(1)], canvas);
         let (mark, style) = mark(app, class);
         let name = format!(" {mark} {name} ");
         let width = (name.width() as u16).min(canvas.width);

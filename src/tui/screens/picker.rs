@@ -147,7 +147,9 @@ fn draw_plan(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         n => format!("; {n} left out"),
     };
     line(&format!("{}{left_out}{}", summary(&kept), work(app, &kept)), theme::bold());
-    let room = usize::from(area.height).saturating_sub(1);
+    // One line says what they come to, and while runs are chosen one how.
+    let words = 1 + usize::from(picker.choosing.is_some());
+    let room = usize::from(area.height).saturating_sub(words);
     let shown = if runs.len() > room { room.saturating_sub(1) } else { runs.len() };
     let from = picker.choosing.map_or(0, |at| (at + 1).saturating_sub(shown));
     for (at, run) in runs.iter().enumerate().skip(from).take(shown) {
