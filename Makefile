@@ -24,7 +24,7 @@ test: libtorch
 # The same faults as in `make test`, at every place instead of a few: long, and two tests at a time,
 # as they load the machine on purpose. A failure prints the seed that gives it back: INSTDISC_FAULT_SEED=… make test-faults.
 test-faults: libtorch
-	@INSTDISC_FAULTS=long $(CARGO) test --locked --test lab -- faults:: --nocapture --test-threads 2
+	@INSTDISC_FAULTS=long $(CARGO) test --locked --test lab --test checkpoints -- faults:: --nocapture --test-threads 2
 
 # Ours and the peers in turn, about 15 minutes on two cores: the table, and target/bench/summary.json. Peers that cannot be
 # installed are said, and ours is then measured alone. Some of it: make bench ONLY="log_ingest tui_key".

@@ -37,15 +37,25 @@ fn needed(program: &Path) -> Vec<String> {
     entries.iter().filter(|(tag, _)| *tag == DT_NEEDED).map(|&(_, offset)| name(offset)).collect()
 }
 
-#[test]
-fn the_workbench_needs_no_libtorch() {
-    let libraries = needed(Path::new(env!("CARGO_BIN_EXE_instdisc-lab")));
+fn needs_no_libtorch(program: &Path) {
+    let libraries = needed(program);
     assert!(libraries.iter().any(|name| name.starts_with("libc.so")), "{libraries:?}");
     let torch = |name: &&String| name.contains("torch") || name.contains("c10");
     assert_eq!(libraries.iter().find(torch), None, "{libraries:?}");
 }
 
-/// The test above could not fail if the reader saw nothing.
+#[test]
+fn the_workbench_needs_no_libtorch() {
+    needs_no_libtorch(Path::new(env!("CARGO_BIN_EXE_instdisc-lab")));
+}
+
+/// Each stand-in trainer is this binary, and would load it for half a second of processor time.
+#[test]
+fn nor_do_these_tests() {
+    needs_no_libtorch(&std::env::current_exe().unwrap());
+}
+
+/// The tests above could not fail if the reader saw nothing.
 #[cfg(feature = "engine")]
 #[test]
 fn the_trainer_does() {

@@ -4,7 +4,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use instdisc_lab::config::experiment;
 use instdisc_lab::config::spec::RunSpec;
@@ -15,51 +14,7 @@ use instdisc_lab::queue::Plan;
 use instdisc_lab::queue::meta::Meta;
 
 use super::{Chance, either};
-
-/// Flips, removes, repeats and inserts; what is inserted is what parsers trip over.
-fn mutate(chance: &mut Chance, bytes: &[u8]) -> Vec<u8> {
-    const NASTY: [&[u8]; 14] = [
-        b"\"",
-        b"[[",
-        b"{",
-        b"}",
-        b"\0",
-        b"\xff\xfe",
-        b"99999999999999999999",
-        b"-1e309",
-        b"\\ud800",
-        b"\n",
-        b"((((((((((((((((",
-        b"\"NaN\"",
-        b"= {",
-        b"..",
-    ];
-    let mut out = bytes.to_vec();
-    for _ in 0..=chance.below(6) {
-        let at = if out.is_empty() { 0 } else { chance.below(out.len()) };
-        let to = (at + chance.below(40)).min(out.len());
-        match chance.below(6) {
-            0 if !out.is_empty() => out[at] ^= 1 << chance.below(8),
-            1 => drop(out.drain(at..to)),
-            2 => {
-                let piece = out[at..to].to_vec();
-                let times = 1 + chance.below(50);
-                out.splice(at..at, piece.repeat(times));
-            }
-            3 => out.truncate(at),
-            4 => {
-                let nasty = NASTY[chance.below(NASTY.len())];
-                let times = 1 + chance.below(200);
-                out.splice(at..at, nasty.repeat(times));
-            }
-            _ => {
-                let random = chance.next().to_le_bytes();
-                out.splice(at..at, random);
-            }
-        }
-    }
-    out
-}
+use crate::support::faults::{confined, is_confined, mutate};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -183,24 +138,14 @@ fn a_repair_of_garbled_directories_makes_a_sound_run_log() {
 /// What claims to be larger than it is, read with 4 GB of addresses: a reader that believed it would not survive.
 #[test]
 fn bombs() {
-    let me = std::env::current_exe().unwrap();
-    let script = "ulimit -v 4000000; exec \"$0\" --exact faults::hostile::inside --nocapture";
-    let mut child = Command::new("sh");
-    child.args(["-c", script]).arg(me).env("HOSTILE", "1");
-    let output = child.stdin(Stdio::null()).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words}\n{}", String::from_utf8_lossy(&output.stdout));
+    confined("faults::hostile::inside");
 }
 
 #[test]
 fn inside() {
-    if std::env::var_os("HOSTILE").is_none() {
-        return;
+    if is_confined() {
+        images(&mut Chance::new("bombs"));
     }
-    let mut chance = Chance::new("bombs");
-    images(&mut chance);
-    #[cfg(feature = "engine")]
-    checkpoints(&mut chance);
 }
 
 /// A folder of images in which one claims 60,000 x 60,000 pixels and others are mutated.
@@ -251,47 +196,4 @@ fn images(chance: &mut Chance) {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32| if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, &byte| (0..8).fold(crc ^ u32::from(byte), |crc, _| step(crc)))
-}
-
-/// Tensors that somebody changed, with a commit whose hash was changed along: the hash guards against accidents, the
-/// reader against the rest.
-#[cfg(feature = "engine")]
-fn checkpoints(chance: &mut Chance) {
-    use instdisc_lab::engine::checkpoint;
-    use sha2::{Digest, Sha256};
-    let dir = tempfile::tempdir().unwrap();
-    let header = br#"{"w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]}}"#;
-    let mut whole = (header.len() as u64).to_le_bytes().to_vec();
-    whole.extend_from_slice(header);
-    whole.extend_from_slice(&[0; 16]);
-    let commit = |bytes: &[u8]| {
-        let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let meta = serde_json::json!({
-            "version": 1, "step": 1, "file": "step-1.safetensors", "hash": hash, "sec": 0.0,
-            "spec_fingerprint": "", "data_fingerprint": "", "objective": {},
-            "epoch_loss": {"values": {"n": 0, "mean": 0.0, "m2": 0.0},
-                           "differences": {"n": 0, "mean": 0.0, "m2": 0.0}, "last": null},
-        });
-        fs::write(dir.path().join("step-1.safetensors"), bytes).unwrap();
-        fs::write(dir.path().join("step-1.json"), meta.to_string()).unwrap();
-        checkpoint::load_newest(dir.path())
-    };
-    let (loaded, damaged) = commit(&whole);
-    assert!(loaded.is_some(), "{damaged:?}");
-    let mut claims = vec![u64::MAX.to_le_bytes().to_vec(), (1u64 << 40).to_le_bytes().to_vec()];
-    let shape = br#"{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,16]}}"#;
-    let mut huge = (shape.len() as u64).to_le_bytes().to_vec();
-    huge.extend_from_slice(shape);
-    huge.extend_from_slice(&[0; 16]);
-    claims.push(huge);
-    for claim in claims {
-        let (loaded, damaged) = commit(&claim);
-        assert!(loaded.is_none() && damaged.len() == 1, "{damaged:?}");
-    }
-    for _ in 0..either(200, 20_000) {
-        let _ = commit(&mutate(chance, &whole));
-        let text = mutate(chance, br#"{"version":1,"step":1,"hash":"00"}"#);
-        fs::write(dir.path().join("step-1.json"), text).unwrap();
-        let _ = checkpoint::load_newest(dir.path());
-    }
 }

@@ -1,5 +1,6 @@
 //! A real lab in a temporary folder: the real `instdisc-lab`, its real workers, and a trainer that does as it is told.
 
+pub mod faults;
 pub mod standin;
 pub mod terminal;
 
