@@ -11,6 +11,7 @@ use std::process::ExitCode;
 mod ours {
     #[cfg(feature = "engine")]
     pub mod augment;
+    pub mod growth;
     pub mod lab;
     pub mod logging;
     #[cfg(feature = "engine")]
@@ -22,7 +23,7 @@ mod ours {
     pub mod train;
 }
 
-use ours::{logging, program, screens, search};
+use ours::{growth, logging, program, screens, search};
 
 /// A number with its unit. `scripts/bench.py` says which direction is better.
 struct Measured {
@@ -45,6 +46,8 @@ const MEASURES: &[Measure] = &[
     #[cfg(feature = "engine")]
     ("nce_step", ours::nce::step),
     #[cfg(feature = "engine")]
+    ("softmax_step", ours::nce::softmax_step),
+    #[cfg(feature = "engine")]
     ("nce_routes", ours::nce::routes),
     ("knn_eval", search::knn_eval),
     ("search_1m", search::search_1m),
@@ -61,6 +64,7 @@ const MEASURES: &[Measure] = &[
     ("runs_json", program::runs_json),
     ("tui_idle", program::idle),
     ("tui_memory", program::memory),
+    ("growth", growth::growth),
 ];
 
 fn main() -> ExitCode {
@@ -73,8 +77,17 @@ fn main() -> ExitCode {
         return ExitCode::from(if name.is_none() { 0 } else { 2 });
     };
     let Measured { value, unit } = measure();
-    println!("{}", serde_json::json!({"name": name, "value": value, "unit": unit}));
+    let peak_mb = ours::screens::resident_peak();
+    println!(
+        "{}",
+        serde_json::json!({"name": name, "value": value, "unit": unit, "peak_mb": peak_mb})
+    );
     ExitCode::SUCCESS
+}
+
+/// A size that the environment sets, for [`growth`].
+fn given(variable: &str, usual: usize) -> usize {
+    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
 }
 
 /// Median seconds of `rounds` calls, after one that warms up.

@@ -10,20 +10,20 @@ use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
 use super::lab;
 use super::screens::{median, resident};
-use crate::Measured;
+use crate::{Measured, given};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_instdisc-lab");
 
 /// Milliseconds from the start of the process to the frame that shows the runs of a lab of 1,000.
 pub fn startup() -> Measured {
-    let dir = a_lab(1000);
+    let dir = a_lab(given("BENCH_RUNS", 1000) as u64);
     let times = (0..9).map(|_| Screen::open(dir.path()).spent).collect();
     Measured { value: median(times, "start to first frame"), unit: "ms" }
 }
 
 /// Milliseconds of `instdisc-lab runs --format json` in a lab of 10,000 runs.
 pub fn runs_json() -> Measured {
-    let dir = a_lab(10_000);
+    let dir = a_lab(given("BENCH_RUNS", 10_000) as u64);
     let once = |_| {
         let mut command = Command::new(PROGRAM);
         command.arg("--home").arg(dir.path()).args(["runs", "--format", "json"]);
@@ -52,7 +52,7 @@ pub fn idle() -> Measured {
 
 /// Megabytes that the open run table of a lab of 1,000 runs keeps in memory.
 pub fn memory() -> Measured {
-    let dir = a_lab(1000);
+    let dir = a_lab(given("BENCH_RUNS", 1000) as u64);
     let screen = Screen::open(dir.path());
     std::thread::sleep(Duration::from_secs(1));
     Measured { value: resident(&screen.child.process_id().unwrap().to_string()), unit: "MB" }

@@ -213,8 +213,17 @@ fn opened(home: &Home) -> Duration {
 
 /// Megabytes of a process in memory; `self` or a number.
 pub fn resident(process: &str) -> f64 {
+    megabytes(process, "VmRSS:")
+}
+
+/// The most that this process ever had in memory, in megabytes.
+pub fn resident_peak() -> f64 {
+    megabytes("self", "VmHWM:")
+}
+
+fn megabytes(process: &str, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

@@ -7,11 +7,11 @@ use std::os::unix::fs::FileExt;
 
 use instdisc_lab::search::{Index, Neighbour, top_k};
 
-use crate::{Measured, median};
+use crate::{Measured, given, median};
 
 /// The 200 nearest of 50,000 rows for each of 10,000 queries.
 pub fn knn_eval() -> Measured {
-    let (queries, bank) = (rows(10_000, 1), rows(50_000, 2));
+    let (queries, bank) = (rows(10_000, 1), rows(given("BENCH_N", 50_000), 2));
     let value = median(3, || {
         black_box(top_k(&queries, &bank, 128, 200));
     });

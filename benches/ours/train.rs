@@ -32,7 +32,7 @@ pub fn fp32() -> Measured {
 
 /// How much faster one trainer with all cores goes through a queue than one trainer a core: above 1, one is better.
 pub fn grid() -> Measured {
-    let cores = device::threads(0).max(1);
+    let cores = device::cores();
     let alone = rate_of_children(1, cores);
     let beside = rate_of_children(cores, 1);
     eprintln!("1 trainer of {cores} threads: {alone:.1} images/s");
@@ -60,7 +60,7 @@ fn rate_of_children(n: u32, threads: u32) -> f64 {
 fn measured(precision: Precision, steps: usize) -> Measured {
     let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
     let steps = given("BENCH_STEPS").map_or(steps, |steps| steps as usize);
-    let threads = device::threads(given("BENCH_THREADS").unwrap_or(0));
+    let threads = device::threads(given("BENCH_THREADS").unwrap_or(0), 1);
     tch::set_num_threads(threads as i32);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize);
     pool.build_global().unwrap();

@@ -95,6 +95,57 @@ fn draw(
     Ok(())
 }
 
+/// Points of one class of a map, at places in [0, 1].
+pub struct Class {
+    pub name: String,
+    pub places: Vec<[f32; 2]>,
+}
+
+/// Side of a map in pixels, and what its names take beside it.
+const MAP: (u32, u32) = (640, 160);
+
+/// Draws a map of an embedding: a mark for each image, in its class's colour, and the classes' names beside it. Its axes
+/// mean nothing and are left out. Beyond eight classes colours come again, hollow.
+///
+/// # Errors
+/// The drawing library's, in its words.
+pub fn map(title: &str, classes: &[Class]) -> Result<String, FigureError> {
+    let mut svg = String::new();
+    draw_map(&mut svg, title, classes)
+        .map_err(|why| FigureError { what: title.to_owned(), why: why.to_string() })?;
+    Ok(svg)
+}
+
+fn draw_map(
+    svg: &mut String,
+    title: &str,
+    classes: &[Class],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let (side, names) = MAP;
+    let area = SVGBackend::with_string(svg, (side + names, side)).into_drawing_area();
+    area.fill(&WHITE)?;
+    let text = ("sans-serif", 14).into_font();
+    area.draw(&Text::new(title.to_owned(), (12, 8), text.clone()))?;
+    // Below the title, and a margin of 12 pixels around.
+    let room = f64::from(side - 42);
+    let at = |share: f32, from: i32| from + (f64::from(share) * room) as i32;
+    for (number, class) in classes.iter().enumerate() {
+        let colour = COLOURS[number % COLOURS.len()];
+        let is_hollow = (number / COLOURS.len()) % 2 == 1;
+        let style = if is_hollow { colour.stroke_width(1) } else { colour.mix(0.7).filled() };
+        for place in &class.places {
+            // Up is up.
+            let point = (at(place[0], 12), at(1.0 - place[1], 30));
+            area.draw(&Circle::new(point, 2, style))?;
+        }
+        let y = 30 + 18 * number as i32;
+        area.draw(&Circle::new((side as i32 + 8, y + 7), 4, style))?;
+        area.draw(&Text::new(class.name.clone(), (side as i32 + 18, y), text.clone()))?;
+    }
+    area.present()?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +158,21 @@ mod tests {
         assert!(svg.starts_with("<svg") && svg.contains("a &lt; b") && svg.contains("k-NN (%)"));
         let nothing = [Series { name: "x".into(), lines: vec![vec![(0.0, f64::NAN)]] }];
         assert!(curves("epoch", "y", &nothing).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_map_has_a_mark_for_each_image_and_each_name() {
+        let class =
+            |name: &str, places: &[[f32; 2]]| Class { name: name.into(), places: places.into() };
+        let svg =
+            map("a & b", &[class("cat", &[[0.0, 0.0], [1.0, 1.0]]), class("<ox>", &[[0.5, 0.5]])]);
+        let svg = svg.unwrap();
+        assert_eq!(svg.matches("<circle").count(), 5);
+        assert!(svg.contains("a &amp; b") && svg.contains("&lt;ox&gt;"));
+        // (0, 0) is at the bottom left, (1, 1) at the top right.
+        assert!(
+            svg.contains("cx=\"12\" cy=\"628\"") && svg.contains("cx=\"610\" cy=\"30\""),
+            "{svg}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod figure;
 pub mod page;
+pub mod parquet;
 mod render;
 pub mod runs;
 pub mod sheet;

@@ -1,6 +1,7 @@
 //! The encoder as other programs load it: torchvision's names, nothing else in the file.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -17,15 +18,29 @@ const EPS: f32 = 1e-5;
 /// # Errors
 /// The checkpoint lacks a tensor or one is of another shape.
 pub fn encoder(saved: &Saved, notes: HashMap<String, String>) -> Result<Vec<u8>, SavedError> {
+    serialise(&saved.path, &network(saved)?, notes)
+}
+
+/// Weights and batch statistics of the network alone, under torchvision's names.
+pub(super) fn network(saved: &Saved) -> Result<BTreeMap<String, Array>, SavedError> {
     let mut arrays = saved.under("model.")?;
     // Weights of an objective are declared beside those of the network.
     arrays.retain(|name, _| !name.starts_with("objective."));
     fold(saved, &mut arrays)?;
+    Ok(arrays)
+}
+
+/// As safetensors, with `notes` in the header; `path` is the checkpoint they come from.
+pub(super) fn serialise(
+    path: &Path,
+    arrays: &BTreeMap<String, Array>,
+    notes: HashMap<String, String>,
+) -> Result<Vec<u8>, SavedError> {
     let bytes: BTreeMap<&String, Vec<u8>> = arrays
         .iter()
         .map(|(name, array)| (name, array.numbers.iter().flat_map(|x| x.to_le_bytes()).collect()))
         .collect();
-    let damaged = |why: String| SavedError::Damaged { path: saved.path.clone(), why };
+    let damaged = |why: String| SavedError::Damaged { path: path.to_owned(), why };
     let view = |(name, array): (&String, &Array)| {
         let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
         view.map(|view| (name.clone(), view)).map_err(|e| damaged(e.to_string()))

@@ -20,6 +20,15 @@ const EXAGGERATED: usize = 150;
 /// Accuracy of the Barnes–Hut approximation (van der Maaten 2014).
 const THETA: f32 = 0.5;
 
+/// Points of a map: more than a screen has room for, mapped in two or three seconds.
+pub const POINTS: usize = 4000;
+
+/// `most` of `n` rows, spread evenly over them; all where there are no more.
+pub fn spread(n: usize, most: usize) -> impl ExactSizeIterator<Item = usize> {
+    let most = most.min(n);
+    (0..most).map(move |i| i * n / most)
+}
+
 /// t-SNE of `rows` of `bank` (n, D): a place (x, y) for each, both in [0, 1]. It starts from the spectrum of the
 /// neighbourhood graph and draws no random numbers, so that one bank gives one map. `None` where there is nothing to
 /// see: fewer than ten rows, or rows that do not differ.

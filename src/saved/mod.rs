@@ -3,9 +3,11 @@
 //! Reads and never writes into a run directory. Every byte is checked before it is believed: the commit file's hash,
 //! then the header, which `safetensors` holds against the file's length.
 
+mod detection;
 mod encoder;
 mod map;
 mod neighbours;
+mod pickle;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -18,8 +20,9 @@ use sha2::{Digest, Sha256};
 
 use crate::lab::RunDir;
 
+pub use detection::{Features, Kind};
 pub use encoder::encoder;
-pub use map::map;
+pub use map::{POINTS, map, spread};
 pub use neighbours::{Neighbours, neighbours};
 pub use standing::Standing;
 

@@ -22,8 +22,9 @@ fn trained() -> (Lab, String) {
 #[test]
 fn a_run_leaves_in_files_that_other_programs_read() {
     let (lab, id) = trained();
-    let listed = lab.ok(&["export", &id, "--what", "encoder,bank,npy,csv,json,tensorboard"]);
-    assert_eq!(listed.lines().count(), 7);
+    let listed =
+        lab.ok(&["export", &id, "--what", "encoder,bank,npy,map,csv,parquet,json,tensorboard"]);
+    assert_eq!(listed.lines().count(), 10);
     let folder = lab.path().join("exported").join(&id);
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
 
@@ -47,6 +48,10 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     assert_eq!(last.as_f64().unwrap(), lab.run(&id).metrics["knn_top1"].last.0);
     let csv = String::from_utf8(read("metrics.csv")).unwrap();
     assert!(csv.starts_with("metric,step,epoch,sec,value") && csv.contains("\nloss,1,"));
+    let map = String::from_utf8(read("map.csv")).unwrap();
+    assert!(map.starts_with("image,class,x,y") && map.lines().count() == 101, "{map}");
+    assert!(read("map.svg").starts_with(b"<svg"));
+    assert!(read("metrics.parquet").ends_with(b"PAR1"));
     assert!(!folder.join("encoder.safetensors.partial").exists());
 
     let found: Value = serde_json::from_str(&lab.ok(&[
@@ -85,6 +90,47 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     mistakes(&lab, &id);
 }
 
+#[test]
+fn a_backbone_leaves_for_detectors() {
+    let lab = Lab::new().with_real_trainer();
+    for (split, class, n) in
+        [("train", "a", 4), ("train", "b", 4), ("val", "a", 1), ("val", "b", 1)]
+    {
+        let folder = lab.path().join("images").join(split).join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for i in 0..n {
+            let pixel = |x, y| image::Rgb([x as u8 * 3, y as u8 * 2, i * 40]);
+            image::RgbImage::from_fn(64, 64, pixel).save(folder.join(format!("{i}.png"))).unwrap();
+        }
+    }
+    let file = lab.path().join("detect.toml");
+    let text = "name = \"detect\"\nquestion = \"Does it load?\"\n\n[base]\n\
+                data = { dataset = \"folder\", root = \"images\", side = 64 }\n\
+                model = { backbone = \"resnet18\", stem = \"imagenet\", dim = 8 }\n\
+                objective = { kind = \"nonparametric\" }\n\
+                train = { epochs = 1, batch_size = 4, threads = 1, precision = \"fp32\" }\n\
+                eval = { knn_k = 1 }\n";
+    fs::write(&file, text).unwrap();
+    lab.ok(&["run", file.to_str().unwrap()]);
+    let id = lab.runs().remove(0).id;
+    let listed = lab.ok(&["export", &id, "--what", "detection"]);
+    assert_eq!(listed.lines().count(), 4, "{listed}");
+    let read = |name: &str| fs::read(lab.path().join("exported").join(&id).join(name)).unwrap();
+    let bytes = read("backbone.safetensors");
+    let names = SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<String> = names.names().into_iter().map(|name| name.to_string()).collect();
+    names.sort();
+    // torchvision's ResNet-18 has 122 tensors: 2 of the head, and 20 counters of batches, which it sets itself.
+    assert_eq!(names.len(), 100, "{names:?}");
+    assert!(names.iter().all(|name| !name.starts_with("fc.")));
+    let settings = String::from_utf8(read("detectron2.yaml")).unwrap();
+    assert!(settings.contains("DEPTH: 18") && settings.contains("FORMAT: \"RGB\""), "{settings}");
+    let pickled = read("detectron2.pkl");
+    let has = |text: &[u8]| pickled.windows(text.len()).any(|window| window == text);
+    assert!(has(b"res5.0.shortcut.norm.running_var") && !has(b"layer4"));
+    assert!(String::from_utf8(read("detection.md")).unwrap().contains("import resnet18"));
+}
+
 /// What `neighbors --stdin` says to some lines, and on standard error.
 fn asked(lab: &Lab, id: &str, lines: &str) -> (Vec<Value>, String) {
     let mut command = lab.command(&["neighbors", id, "--stdin", "-k", "4", "--format", "json"]);
@@ -100,6 +146,10 @@ fn asked(lab: &Lab, id: &str, lines: &str) -> (Vec<Value>, String) {
 fn mistakes(lab: &Lab, id: &str) {
     for (args, said) in [
         (&["export", id, "--step", "5"][..], "found no checkpoint of step 5, allowed: "),
+        (
+            &["export", id, "--what", "detection"],
+            "model.backbone: found resnet_small, allowed: resnet18,",
+        ),
         (&["neighbors", id, "--query", "100"], "--query: found 100, allowed: 0 to 99"),
         (
             &["report", "real", "--to", "real.pdf"],

@@ -22,9 +22,6 @@ use crate::tui::pixels::Picture;
 /// all rows as queries would be more, queries are spread evenly.
 const WORK: usize = 20_000_000_000;
 
-/// Points of a map: more than a screen has room for, mapped in two or three seconds.
-const POINTS: usize = 4000;
-
 pub enum Job {
     /// Search the newest checkpoint of this run; of none: rest.
     Search(Option<RunId>),
@@ -115,9 +112,8 @@ impl Worker {
             Ok((_, bank)) => {
                 // Of what was searched, so that every point has its neighbours.
                 let searched = queries(&bank);
-                let n = searched.len().min(POINTS);
-                let rows = (0..n).map(|i| searched[i * searched.len() / n] as u32);
-                map.rows = rows.collect();
+                let rows = saved::spread(searched.len(), saved::POINTS);
+                map.rows = rows.map(|at| searched[at] as u32).collect();
                 match saved::map(&bank, &map.rows) {
                     Some(places) => map.places = places,
                     None => map.why = Some("its rows are too few or do not differ".to_owned()),
@@ -176,8 +172,8 @@ impl Worker {
 /// All rows, or as many as [`WORK`] allows, spread evenly.
 fn queries(bank: &Array) -> Vec<usize> {
     let (n, dim) = (bank.shape[0], bank.shape[1]);
-    let most = (WORK / (n * dim).max(1)).clamp(1, n.max(1));
-    (0..most.min(n)).map(|i| i * n / most).collect()
+    let most = (WORK / (n * dim).max(1)).max(1);
+    saved::spread(n, most).collect()
 }
 
 #[cfg(test)]
