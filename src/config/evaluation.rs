@@ -50,7 +50,7 @@ impl Evaluation {
             Evaluation::Layers => "logistic regression on the feature maps of conv1 to conv5",
             Evaluation::Retrieval => "Recall@K and clustering NMI within the test images",
             Evaluation::Diagnostics => {
-                "alignment, uniformity, RankMe, spread, age of the memory bank"
+                "alignment, uniformity, RankMe, spread, similarities of views, age of the memory bank"
             }
             Evaluation::Finetune => {
                 "the network fine-tuned on 1, 2, 5, 10 and 20 % of the labels, 70 epochs each"

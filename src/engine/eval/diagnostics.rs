@@ -1,7 +1,7 @@
 //! What features look like without labels: how near an image's views lie, how evenly images fill the sphere, how many
 //! directions they use, how far the bank lags behind.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Rows of the pairwise distances that are held at once.
 const CHUNK: i64 = 1024;
@@ -61,10 +61,59 @@ pub fn slot_cosine(rows: &Tensor, bank: &Tensor) -> f64 {
     cosines.mean(Kind::Double).double_value(&[])
 }
 
+/// Cosines between −1 and 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cosines {
+    /// NaN where there are none.
+    pub mean: f64,
+    /// How many there are in each of [`COSINE_BINS`] equal parts of −1 to 1.
+    pub counts: Vec<u64>,
+}
+
+/// Parts that cosines are counted in: 0.05 each.
+pub const COSINE_BINS: i64 = 40;
+
+impl Cosines {
+    fn of(cosines: &Tensor) -> Self {
+        // Twins, whom rounding may take a little beyond 1, belong to the last bin.
+        let bins = (cosines.to_kind(Kind::Double) + 1.0) * (0.5 * COSINE_BINS as f64);
+        let bins = bins.floor().clamp(0.0, (COSINE_BINS - 1) as f64).to_kind(Kind::Int64);
+        let counts = bins.bincount(None::<&Tensor>, COSINE_BINS).to_device(Device::Cpu);
+        let counts = Vec::<i64>::try_from(counts).unwrap_or_default();
+        Cosines {
+            mean: cosines.mean(Kind::Double).double_value(&[]),
+            counts: counts.into_iter().map(i64::cast_unsigned).collect(),
+        }
+    }
+}
+
+/// How like one another views are that belong together, and views of different images.
+pub struct Similarity {
+    /// Of the two views of each image (InvaSpread, Ye et al. 2019, draws these two distributions).
+    pub positive: Cosines,
+    /// Of every first view with the second views of all other images.
+    pub negative: Cosines,
+    /// First views, in percent, whose nearest second view is that of the same image: the discrimination of instances
+    /// itself.
+    pub recognised: f64,
+}
+
+/// Of two views of N images, unit rows (N, D) each.
+pub fn similarity(first: &Tensor, second: &Tensor) -> Similarity {
+    let n = first.size()[0];
+    let all = first.matmul(&second.tr());
+    let own = Tensor::eye(n, (Kind::Bool, first.device()));
+    let nearest = all.argmax(1, false);
+    let right = nearest.eq_tensor(&Tensor::arange(n, (Kind::Int64, first.device())));
+    Similarity {
+        positive: Cosines::of(&all.masked_select(&own)),
+        negative: Cosines::of(&all.masked_select(&own.logical_not())),
+        recognised: 100.0 * right.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use tch::Device;
-
     use super::*;
     use crate::engine::bank::MemoryBank;
 
@@ -90,6 +139,28 @@ mod tests {
         assert!((alignment(&a, &b) - 2.0).abs() < 0.02);
         assert!(alignment(&a, &a) < 1e-12);
         assert!((slot_cosine(&a, &a) - 1.0).abs() < 1e-6 && slot_cosine(&a, &b).abs() < 0.02);
+    }
+
+    #[test]
+    fn twins_are_recognised_and_strangers_counted_where_they_lie() {
+        // Four directions and the same turned by 60 degrees towards the next one.
+        let eye = Tensor::eye(4, (Kind::Float, Device::Cpu));
+        let (near, far) = (0.5, 0.75f64.sqrt());
+        let turned = &eye * near + eye.roll([1], [1]) * far;
+        let found = similarity(&eye, &turned);
+        assert!((found.positive.mean - near).abs() < 1e-6);
+        assert!((found.negative.mean - far / 3.0).abs() < 1e-6);
+        assert_eq!(found.recognised, 0.0);
+        // 0.5 begins the bin 30, 0.866 is in bin 37, right angles begin bin 20.
+        let at = |bin: usize, n| {
+            (0..COSINE_BINS as usize).map(|i| if i == bin { n } else { 0 }).collect::<Vec<u64>>()
+        };
+        assert_eq!(found.positive.counts, at(30, 4));
+        let mut negative = at(37, 4);
+        negative[20] = 8;
+        assert_eq!(found.negative.counts, negative);
+        let same = similarity(&eye, &eye);
+        assert_eq!((same.recognised, same.positive.counts[39]), (100.0, 4));
     }
 
     #[test]

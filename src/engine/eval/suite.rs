@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::knn::{votes, winner};
 use super::linear::{Linear, standardise};
+use super::ranked::Ranked;
 use super::{diagnostics, logistic, retrieval, svm};
 use crate::config::evaluation::Evaluation;
 use crate::engine::cluster::{kmeans, nmi};
@@ -18,7 +18,6 @@ use crate::engine::finetune::{self, Tuned};
 use crate::engine::models::Encoded;
 use crate::journal::event::{Better, MetricInfo};
 use crate::random::{self, Purpose};
-use crate::search::{Neighbour, top_k};
 
 const KNN_K: [usize; 7] = [1, 5, 10, 20, 50, 100, 200];
 const KNN_TAU: [f64; 5] = [0.05, 0.07, 0.1, 0.2, 0.5];
@@ -136,6 +135,7 @@ impl Subject<'_> {
         });
         if n_classes <= MOST_CLASSES {
             settings["confusion"] = json!(matrix);
+            settings["classes"] = json!(self.classes);
         }
         findings.push(self.percent(
             "knn_top1/selected",
@@ -274,13 +274,14 @@ impl Subject<'_> {
             self.finding(name, unit, better, value, settings)
         };
         let on_test = json!({"within": "test images", "n": self.test.labels.len()});
+        let on_views = json!({"within": "training images", "n": n, "views": "two augmentations"});
         let mut findings = vec![
             plain(
                 "alignment",
                 "squared distance",
                 Better::Neither,
                 diagnostics::alignment(&self.views[0], &self.views[1]),
-                json!({"within": "training images", "n": n, "views": "two augmentations"}),
+                on_views.clone(),
             ),
             plain(
                 "uniformity",
@@ -311,6 +312,18 @@ impl Subject<'_> {
                 on_test,
             ),
         ];
+        let found = diagnostics::similarity(&self.views[0], &self.views[1]);
+        findings.push(self.percent("instance_top1", found.recognised, on_views.clone()));
+        for (name, of, cosines) in [
+            ("cosine/positive", "views of one image", found.positive),
+            ("cosine/negative", "views of two images", found.negative),
+        ] {
+            let mut settings = on_views.clone();
+            settings["of"] = json!(of);
+            settings["from"] = json!([-1, 1]);
+            settings["counts"] = json!(cosines.counts);
+            findings.push(plain(name, "cosine", Better::Neither, cosines.mean, settings));
+        }
         if let Some(bank) = &self.bank {
             findings.push(plain(
                 "slot_cosine",
@@ -346,50 +359,4 @@ fn held_out(n: usize) -> (Vec<usize>, Vec<usize>) {
 /// Rows of `width` numbers, in the order asked for.
 fn pick<T: Copy>(of: &[T], width: usize, rows: &[usize]) -> Vec<T> {
     rows.iter().flat_map(|&row| &of[row * width..][..width]).copied().collect()
-}
-
-/// Neighbours found once, to be voted over by several k and τ.
-struct Ranked<'a> {
-    neighbours: Vec<Neighbour>,
-    /// Neighbours of each query.
-    width: usize,
-    labels: &'a [u16],
-    bank_labels: &'a [u16],
-}
-
-impl<'a> Ranked<'a> {
-    fn new(
-        queries: &[f32],
-        labels: &'a [u16],
-        bank: &[f32],
-        bank_labels: &'a [u16],
-        dim: usize,
-        most: usize,
-    ) -> Ranked<'a> {
-        let width = most.min(bank_labels.len());
-        Ranked { neighbours: top_k(queries, bank, dim, most), width, labels, bank_labels }
-    }
-
-    /// The class found for each query, beside its label.
-    fn found(&self, n_classes: usize, k: usize, tau: f64) -> impl Iterator<Item = (usize, usize)> {
-        let k = k.min(self.width);
-        let near = self.neighbours.chunks_exact(self.width.max(1));
-        near.zip(self.labels).map(move |(near, &label)| {
-            (winner(&votes(&near[..k], self.bank_labels, n_classes, tau)), usize::from(label))
-        })
-    }
-
-    fn accuracy(&self, n_classes: usize, k: usize, tau: f64) -> f64 {
-        let right = self.found(n_classes, k, tau).filter(|(found, label)| found == label).count();
-        100.0 * right as f64 / self.labels.len() as f64
-    }
-
-    /// Queries by label (rows) and found class (columns).
-    fn confusion(&self, n_classes: usize, k: usize, tau: f64) -> Vec<Vec<u32>> {
-        let mut matrix = vec![vec![0; n_classes]; n_classes];
-        for (found, label) in self.found(n_classes, k, tau) {
-            matrix[label][found] += 1;
-        }
-        matrix
-    }
 }

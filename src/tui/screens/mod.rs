@@ -4,6 +4,7 @@ pub mod ablations;
 pub mod charts;
 pub mod choose;
 pub mod details;
+mod evaluations;
 pub mod foot;
 pub mod form;
 pub mod head;

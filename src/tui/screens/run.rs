@@ -15,7 +15,7 @@ use crate::tui::figures;
 use crate::tui::inspect::Detail;
 use crate::tui::theme::{self, THEME};
 
-use super::put;
+use super::{evaluations, put};
 
 /// From this width on sheet and log stand side by side.
 const WIDE: u16 = 110;
@@ -234,17 +234,14 @@ impl Sheet {
         }
         if !detail.evaluations.is_empty() {
             self.heading("evaluations");
-            for evaluation in detail.evaluations.iter().rev().take(8) {
-                let settings: Vec<String> = evaluation
-                    .settings
-                    .iter()
-                    .map(|(key, x)| format!("{key}={}", flat(x)))
-                    .collect();
-                let name = format!("{} {}", evaluation.metric, evaluation.step);
-                let text =
-                    format!("{}   {}", figures::value(evaluation.value.0), settings.join(" "));
+            for (name, text) in evaluations::lines(&detail.evaluations) {
                 self.line(&name, &text);
             }
+        }
+        let confusion = evaluations::confusion(&detail.evaluations);
+        if !confusion.is_empty() {
+            self.heading("classes, and what they were found to be, in %");
+            confusion.iter().for_each(|(name, text)| self.line(name, text));
         }
         if !detail.warnings.is_empty() {
             self.heading("warnings");
@@ -264,7 +261,7 @@ fn time(ms: i64) -> String {
 }
 
 /// A value of a file in one line.
-fn flat(value: &Value) -> String {
+pub(super) fn flat(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(map) => {
