@@ -119,8 +119,8 @@ impl App {
             Action::Open => {
                 let runs: Vec<RunId> =
                     self.runs_of_row().iter().map(|row| row.id.clone()).collect();
-                self.table.clear_marks();
-                runs.into_iter().for_each(|id| self.table.mark(id));
+                self.table.marks.clear();
+                runs.into_iter().for_each(|id| self.table.marks.add(id));
                 self.tab = Tab::Charts;
             }
             Action::Copy(format) => match table {

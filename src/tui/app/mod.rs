@@ -16,6 +16,7 @@ mod intake;
 mod layer;
 mod line;
 mod map;
+mod marks;
 mod mouse;
 mod notice;
 mod palette;
@@ -281,7 +282,7 @@ impl App {
             Tab::Queue => return self.queued_here().into_iter().collect(),
             _ => {}
         }
-        let marked: Vec<_> = self.rows.iter().filter(|row| self.table.is_marked(&row.id)).collect();
+        let marked: Vec<_> = self.rows.iter().filter(|row| self.table.marks.has(&row.id)).collect();
         if marked.is_empty() { self.selected().into_iter().collect() } else { marked }
     }
 

@@ -21,12 +21,12 @@ impl App {
             Action::Inspect => self.tab = Tab::Run,
             Action::Mark => {
                 if let Some(id) = self.selected().map(|row| row.id.clone()) {
-                    self.table.toggle_mark(id);
+                    self.table.marks.toggle(id);
                     self.table.step(1);
                 }
             }
             Action::MarkShown => self.table.mark_shown(),
-            Action::ClearMarks => self.table.clear_marks(),
+            Action::ClearMarks => self.table.marks.clear(),
             Action::Filter => {
                 let before = self.table.filter().to_owned();
                 self.layer = Layer::Filter { line: Line::new(before.as_str()), before };
@@ -67,8 +67,8 @@ impl App {
     fn step_out(&mut self) {
         if self.zoomed {
             self.zoomed = false;
-        } else if self.table.has_marks() {
-            self.table.clear_marks();
+        } else if !self.table.marks.is_empty() {
+            self.table.marks.clear();
         } else if !self.table.filter().is_empty() {
             self.table.set_filter("", &self.rows);
         } else {

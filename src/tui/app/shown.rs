@@ -72,7 +72,7 @@ impl App {
             let runs = self.runs_of_row().into_iter().enumerate();
             return runs.map(|(slot, row)| Shown { row, slot }).collect();
         }
-        let slot = |row: &RunRow| self.table.colour(&row.id).unwrap_or(0);
+        let slot = |row: &RunRow| self.table.marks.colour(&row.id).unwrap_or(0);
         let mut shown: Vec<_> =
             self.targets().into_iter().map(|row| Shown { row, slot: slot(row) }).collect();
         let selected = self.selected().map(|row| row.id.as_str());

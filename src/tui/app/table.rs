@@ -6,6 +6,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use super::column::{Column, compare, factor, values, written};
+use super::marks::Marks;
 use crate::filter::Filter;
 use crate::store::Sketch;
 use crate::store::model::{RunId, RunRow};
@@ -19,8 +20,7 @@ pub struct Table {
     cursor: usize,
     offset: usize,
     page: usize,
-    /// Marked runs and the colour each was given.
-    marks: Vec<(RunId, usize)>,
+    pub marks: Marks,
     /// As chosen; [`Column::Factors`] stands for several.
     chosen: Vec<Column>,
     /// As drawn.
@@ -67,7 +67,7 @@ impl Default for Table {
             cursor: 0,
             offset: 0,
             page: 0,
-            marks: Vec::new(),
+            marks: Marks::default(),
             chosen: Column::usual(),
             columns: Vec::new(),
             column: 0,
@@ -153,47 +153,9 @@ impl Table {
         self.filter_error.as_deref()
     }
 
-    pub fn is_marked(&self, id: &str) -> bool {
-        self.colour(id).is_some()
-    }
-
-    /// The colour slot of a marked run; it keeps it while it is marked.
-    pub fn colour(&self, id: &str) -> Option<usize> {
-        self.marks.iter().find(|(marked, _)| marked == id).map(|(_, slot)| *slot)
-    }
-
-    pub fn has_marks(&self) -> bool {
-        !self.marks.is_empty()
-    }
-
-    pub fn n_marked(&self) -> usize {
-        self.marks.len()
-    }
-
-    pub fn toggle_mark(&mut self, id: RunId) {
-        if let Some(at) = self.marks.iter().position(|(marked, _)| *marked == id) {
-            self.marks.remove(at);
-        } else {
-            self.mark(id);
-        }
-    }
-
-    /// Marks a run that is not marked yet.
-    pub fn mark(&mut self, id: RunId) {
-        if !self.is_marked(&id) {
-            let free = (0..).find(|slot| self.marks.iter().all(|(_, taken)| taken != slot));
-            self.marks.push((id, free.unwrap_or_default()));
-        }
-    }
-
+    /// Marks every run that is shown.
     pub fn mark_shown(&mut self) {
-        for id in self.ids.clone() {
-            self.mark(id);
-        }
-    }
-
-    pub fn clear_marks(&mut self) {
-        self.marks.clear();
+        self.ids.iter().for_each(|id| self.marks.add(id.clone()));
     }
 
     /// Moves the cursor by runs, stopping at both ends.
@@ -327,7 +289,7 @@ impl Table {
     /// Filters, groups and sorts anew; the cursor stays on its run, or on its line where that run is gone.
     pub fn refresh(&mut self, rows: &[RunRow]) {
         let selected = self.ids.get(self.cursor).cloned();
-        self.marks.retain(|(id, _)| rows.iter().any(|row| row.id == *id));
+        self.marks.retain(|id| rows.iter().any(|row| row.id == id));
         let accepted = |row: &RunRow| {
             let archived =
                 row.archived && !self.accepts.as_ref().is_some_and(Filter::mentions_archived);

@@ -153,8 +153,8 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
     if !app.table.filter().is_empty() {
         parts.push(format!("/{}  {}", app.table.filter(), matches(app)));
     }
-    if app.table.has_marks() {
-        parts.push(format!("{} marked", app.table.n_marked()));
+    if !app.table.marks.is_empty() {
+        parts.push(format!("{} marked", app.table.marks.len()));
     }
     let text = figures::fit(&parts.join("  "), usize::from(area.width / 2));
     let width = text.width() as u16;

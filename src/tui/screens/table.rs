@@ -227,7 +227,7 @@ fn draw_head(app: &App, value: &str, runs: std::ops::Range<usize>, area: Rect, b
 }
 
 fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buffer) {
-    if let Some(slot) = app.table.colour(&row.id) {
+    if let Some(slot) = app.table.marks.colour(&row.id) {
         let (ink, marker) = theme::series(slot);
         buf.set_string(area.x + 1, area.y, marker, theme::fg(ink));
     }
