@@ -37,6 +37,9 @@ struct Args {
     /// cpu, cuda or `cuda:N`.
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// Trainers that share this machine's cores: without `train.threads` each takes its part of them.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    share: u32,
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]
     fresh: bool,
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         dir: RunDir::new(run_dir),
         number,
         device: args.device,
+        share: args.share,
         fresh: args.fresh,
         clock: system_clock(),
         stop: &|| stop.load(Ordering::Relaxed),
@@ -133,7 +137,7 @@ fn probe() -> ExitCode {
         "cuda": cuda,
         "cuda_devices": if cuda { tch::Cuda::device_count() } else { 0 },
         "bf16": device::has_bf16(),
-        "threads": device::threads(0),
+        "threads": device::cores(),
     });
     println!("{found}");
     ExitCode::SUCCESS

@@ -57,6 +57,7 @@ impl Args {
                 store: store.clone(),
                 slot: slot.clone(),
                 launcher: Box::new(Local::find()?),
+                share: settings.sharing(&slot),
                 grace: settings.grace(),
                 clock: system_clock(),
                 say: Box::new(log),

@@ -30,6 +30,8 @@ pub struct Attempt<'a> {
     pub number: u32,
     /// `cpu` or `cuda:<i>`.
     pub device: String,
+    /// Trainers that share this machine's cores.
+    pub share: u32,
     /// Ignore checkpoints and start from the beginning.
     pub fresh: bool,
     pub clock: Clock,
@@ -119,7 +121,7 @@ pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
 fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptError> {
     let (dir, device) = (&attempt.dir, device::parse(&attempt.device)?);
     let spec = read_spec(dir)?;
-    let here = Environment::here(&spec.train, device);
+    let here = Environment::here(&spec.train, device, attempt.share);
     let known = Environment::read(&dir.env()).filter(|_| !attempt.fresh);
     let mut environment = known.clone().unwrap_or_else(|| here.clone());
     device::pin_threads(environment.threads);

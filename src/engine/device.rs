@@ -88,11 +88,13 @@ pub fn has_bf16() -> bool {
     false
 }
 
-/// `threads` where given, else one a physical core: two on one core only share its vector units.
-pub fn threads(threads: u32) -> u32 {
-    if 0 < threads {
-        return threads;
-    }
+/// `threads` where given, else the part of this machine's cores that falls to each of `share` trainers.
+pub fn threads(threads: u32, share: u32) -> u32 {
+    if 0 < threads { threads } else { (cores() / share.max(1)).max(1) }
+}
+
+/// Physical ones that this process may use: two threads on one core only share its vector units.
+pub fn cores() -> u32 {
     let available = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     physical_cores().map_or(available, |cores| cores.min(available)).max(1)
 }

@@ -33,8 +33,8 @@ pub struct Environment {
 pub const LIBTORCH: &str = "2.11.0";
 
 impl Environment {
-    /// This machine and this build, with `train`'s choices resolved.
-    pub fn here(train: &TrainSpec, on: Device) -> Self {
+    /// This machine and this build, with `train`'s choices resolved; `share` trainers have the cores to themselves.
+    pub fn here(train: &TrainSpec, on: Device, share: u32) -> Self {
         let precision = match device::arithmetic(train.precision, on) {
             Arithmetic::Fp32 => Precision::Fp32,
             Arithmetic::Bf16 => Precision::Bf16,
@@ -47,7 +47,7 @@ impl Environment {
             os: std::env::consts::OS.to_owned(),
             processor: processor(),
             device: device::name(on),
-            threads: device::threads(train.threads),
+            threads: device::threads(train.threads, share),
             precision,
             data_fingerprint: String::new(),
         }

@@ -63,7 +63,7 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let _lock = lock(&request.dir)?;
     let spec = read_spec(&request.dir)?;
     let device = device::parse(&request.device).map_err(AttemptError::from)?;
-    let here = Environment::here(&spec.train, device);
+    let here = Environment::here(&spec.train, device, 1);
     let environment = Environment::read(&request.dir.env()).unwrap_or(here);
     device::pin_threads(environment.threads);
     let loaded = find(request)?;

@@ -83,6 +83,13 @@ impl Workers {
         }
     }
 
+    /// Trainers that may be at work at once when one is in `slot`: as many as there are slots, or more where somebody
+    /// added a worker by hand.
+    pub fn sharing(&self, slot: &Slot) -> u32 {
+        let slots: u32 = self.slots.values().sum();
+        slots.max(slot.index + 1)
+    }
+
     pub fn grace(&self) -> Duration {
         Duration::from_secs_f64(self.grace)
     }

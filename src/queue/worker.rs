@@ -78,6 +78,8 @@ pub struct Worker {
     pub store: Store,
     pub slot: Slot,
     pub launcher: Box<dyn Launcher>,
+    /// Slots of this machine, whose trainers share its cores.
+    pub share: u32,
     /// Between the TERM and the KILL of a cancel.
     pub grace: Duration,
     pub clock: Clock,
@@ -204,7 +206,8 @@ impl Worker {
         let Claim { id, attempt, fresh } = claim;
         let dir = self.home.run(&id);
         let said = std::fs::metadata(dir.stderr()).map_or(0, |file| file.len());
-        let order = Order { dir, attempt, device: self.slot.device.clone(), fresh };
+        let order =
+            Order { dir, attempt, device: self.slot.device.clone(), share: self.share, fresh };
         (self.say)(&format!("{id} starts (attempt {attempt})"));
         match self.launcher.start(&order) {
             Ok(trainer) => {

@@ -66,6 +66,9 @@ impl Launcher for Local {
             let mut command = Command::new(me);
             command.arg0("instdisc-lab").arg("launch").arg(&path).arg(&dir);
             command.args(["--attempt", &order.attempt.to_string(), "--device", &order.device]);
+            if 1 < order.share {
+                command.args(["--share", &order.share.to_string()]);
+            }
             if order.fresh {
                 command.arg("--fresh");
             }

@@ -21,6 +21,8 @@ pub struct Order {
     pub attempt: u32,
     /// `cpu` or `cuda:<i>`.
     pub device: String,
+    /// Trainers that may be at work on this machine at once, this one among them.
+    pub share: u32,
     /// Ignore the run's checkpoints.
     pub fresh: bool,
 }
