@@ -97,15 +97,19 @@ fn draw(
 
 /// Points of one class of a map, at places in [0, 1].
 pub struct Class {
+    pub label: u16,
     pub name: String,
     pub places: Vec<[f32; 2]>,
 }
 
 /// Side of a map in pixels, and what its names take beside it.
 const MAP: (u32, u32) = (640, 160);
+/// Names that have room there.
+const MOST_NAMES: usize = 33;
 
-/// Draws a map of an embedding: a mark for each image, in its class's colour, and the classes' names beside it. Its axes
-/// mean nothing and are left out. Beyond eight classes colours come again, hollow.
+/// Draws a map of an embedding: a mark for each image, in the colour of its label, and the classes' names beside it. Its
+/// axes mean nothing and are left out. There are eight colours, filled and then hollow; beyond sixteen labels they come
+/// again.
 ///
 /// # Errors
 /// The drawing library's, in its words.
@@ -129,18 +133,28 @@ fn draw_map(
     // Below the title, and a margin of 12 pixels around.
     let room = f64::from(side - 42);
     let at = |share: f32, from: i32| from + (f64::from(share) * room) as i32;
-    for (number, class) in classes.iter().enumerate() {
+    let style = |class: &Class| {
+        let number = usize::from(class.label);
         let colour = COLOURS[number % COLOURS.len()];
         let is_hollow = (number / COLOURS.len()) % 2 == 1;
-        let style = if is_hollow { colour.stroke_width(1) } else { colour.mix(0.7).filled() };
+        if is_hollow { colour.stroke_width(1) } else { colour.mix(0.7).filled() }
+    };
+    for class in classes {
         for place in &class.places {
             // Up is up.
             let point = (at(place[0], 12), at(1.0 - place[1], 30));
-            area.draw(&Circle::new(point, 2, style))?;
+            area.draw(&Circle::new(point, 2, style(class)))?;
         }
-        let y = 30 + 18 * number as i32;
-        area.draw(&Circle::new((side as i32 + 8, y + 7), 4, style))?;
-        area.draw(&Text::new(class.name.clone(), (side as i32 + 18, y), text.clone()))?;
+    }
+    let n_named = if classes.len() <= MOST_NAMES { classes.len() } else { MOST_NAMES - 1 };
+    let (x, y) = (side as i32 + 8, |number: usize| 30 + 18 * number as i32);
+    for (number, class) in classes[..n_named].iter().enumerate() {
+        area.draw(&Circle::new((x, y(number) + 7), 4, style(class)))?;
+        area.draw(&Text::new(class.name.clone(), (x + 10, y(number)), text.clone()))?;
+    }
+    if n_named < classes.len() {
+        let rest = format!("… and {} more", classes.len() - n_named);
+        area.draw(&Text::new(rest, (x + 10, y(n_named)), text))?;
     }
     area.present()?;
     Ok(())
@@ -162,13 +176,18 @@ mod tests {
 
     #[test]
     fn a_map_has_a_mark_for_each_image_and_each_name() {
-        let class =
-            |name: &str, places: &[[f32; 2]]| Class { name: name.into(), places: places.into() };
-        let svg =
-            map("a & b", &[class("cat", &[[0.0, 0.0], [1.0, 1.0]]), class("<ox>", &[[0.5, 0.5]])]);
-        let svg = svg.unwrap();
+        let class = |label, name: &str, places: &[[f32; 2]]| Class {
+            label,
+            name: name.into(),
+            places: places.into(),
+        };
+        let cat = class(0, "cat", &[[0.0, 0.0], [1.0, 1.0]]);
+        let svg = map("a & b", &[cat, class(9, "<ox>", &[[0.5, 0.5]])]).unwrap();
         assert_eq!(svg.matches("<circle").count(), 5);
         assert!(svg.contains("a &amp; b") && svg.contains("&lt;ox&gt;"));
+        let many: Vec<Class> = (0..100).map(|label| class(label, "one of many", &[])).collect();
+        let many = map("many", &many).unwrap();
+        assert!(many.matches("one of many").count() == 32 && many.contains("… and 68 more"));
         // (0, 0) is at the bottom left, (1, 1) at the top right.
         assert!(
             svg.contains("cx=\"12\" cy=\"628\"") && svg.contains("cx=\"610\" cy=\"30\""),

@@ -17,23 +17,33 @@ pub struct Kind {
     /// The first convolution, and its shape with the ImageNet stem at full width. Detectors know no other.
     first: &'static str,
     shape: [usize; 4],
-    /// Layers, where Detectron2 has this backbone too.
+    /// Layers, where Detectron2 has this backbone too: a ResNet.
     pub depth: Option<u32>,
+    /// Channels of the features.
+    pub channels: u32,
 }
 
 impl Kind {
     /// None where neither torchvision nor Detectron2 has such a network.
     pub fn of(backbone: Backbone) -> Option<Kind> {
-        let resnet =
-            |depth| Kind { first: "conv1.weight", shape: [64, 3, 7, 7], depth: Some(depth) };
-        let plain =
-            |side| Kind { first: "features.0.weight", shape: [64, 3, side, side], depth: None };
+        let resnet = |depth, channels| Kind {
+            first: "conv1.weight",
+            shape: [64, 3, 7, 7],
+            depth: Some(depth),
+            channels,
+        };
+        let plain = |side, channels| Kind {
+            first: "features.0.weight",
+            shape: [64, 3, side, side],
+            depth: None,
+            channels,
+        };
         match backbone {
-            Backbone::Resnet18 => Some(resnet(18)),
-            Backbone::Resnet34 => Some(resnet(34)),
-            Backbone::Resnet50 => Some(resnet(50)),
-            Backbone::Alexnet => Some(plain(11)),
-            Backbone::Vgg16 | Backbone::Vgg16Bn => Some(plain(3)),
+            Backbone::Resnet18 => Some(resnet(18, 512)),
+            Backbone::Resnet34 => Some(resnet(34, 512)),
+            Backbone::Resnet50 => Some(resnet(50, 2048)),
+            Backbone::Alexnet => Some(plain(11, 256)),
+            Backbone::Vgg16 | Backbone::Vgg16Bn => Some(plain(3, 512)),
             Backbone::ResnetSmall => None,
         }
     }

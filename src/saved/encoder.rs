@@ -12,13 +12,17 @@ use super::{Array, Saved, SavedError};
 const EPS: f32 = 1e-5;
 
 /// The encoder of a checkpoint as safetensors, with `notes` in the header. Parameters and batch statistics carry
-/// torchvision's names; batch normalisation after the head, which torchvision has not, is folded into `fc`, so that
-/// `fc`'s output has only to be brought to length 1 to be the embedding.
+/// torchvision's names; batch normalisation after the head, which torchvision has not, is folded into it, so that its
+/// output has only to be brought to length 1 to be the embedding; the header says which layer that is.
 ///
 /// # Errors
 /// The checkpoint lacks a tensor or one is of another shape.
 pub fn encoder(saved: &Saved, notes: HashMap<String, String>) -> Result<Vec<u8>, SavedError> {
-    serialise(&saved.path, &network(saved)?, notes)
+    let mut arrays = network(saved)?;
+    let head = fold(saved, &mut arrays)?;
+    let mut notes = notes;
+    notes.insert("embedding".to_owned(), format!("the output of {head}, scaled to length 1"));
+    serialise(&saved.path, &arrays, notes)
 }
 
 /// Weights and batch statistics of the network alone, under torchvision's names.
@@ -26,7 +30,6 @@ pub(super) fn network(saved: &Saved) -> Result<BTreeMap<String, Array>, SavedErr
     let mut arrays = saved.under("model.")?;
     // Weights of an objective are declared beside those of the network.
     arrays.retain(|name, _| !name.starts_with("objective."));
-    fold(saved, &mut arrays)?;
     Ok(arrays)
 }
 
@@ -36,10 +39,8 @@ pub(super) fn serialise(
     arrays: &BTreeMap<String, Array>,
     notes: HashMap<String, String>,
 ) -> Result<Vec<u8>, SavedError> {
-    let bytes: BTreeMap<&String, Vec<u8>> = arrays
-        .iter()
-        .map(|(name, array)| (name, array.numbers.iter().flat_map(|x| x.to_le_bytes()).collect()))
-        .collect();
+    let bytes: BTreeMap<&String, Vec<u8>> =
+        arrays.iter().map(|(name, array)| (name, array.bytes())).collect();
     let damaged = |why: String| SavedError::Damaged { path: path.to_owned(), why };
     let view = |(name, array): (&String, &Array)| {
         let view = TensorView::new(Dtype::F32, array.shape.clone(), &bytes[name]);
@@ -52,27 +53,35 @@ pub(super) fn serialise(
     safetensors::serialize(views, Some(header)).map_err(|e| damaged(e.to_string()))
 }
 
-/// W ← W/σ and b ← (b − μ)/σ.
-fn fold(saved: &Saved, arrays: &mut BTreeMap<String, Array>) -> Result<(), SavedError> {
-    let statistics =
-        ["head_norm.running_mean", "head_norm.running_var"].map(|name| arrays.remove(name));
-    let [Some(mean), Some(var)] = statistics else { return Ok(()) };
-    let missing = |name: &str| SavedError::Unknown {
+/// Batch normalisation after the head goes into its weights: W ← W/σ and b ← (b − μ)/σ. The head's name.
+fn fold(saved: &Saved, arrays: &mut BTreeMap<String, Array>) -> Result<&'static str, SavedError> {
+    // Of ResNets, and of AlexNet and VGG.
+    let heads = ["fc", "classifier.6"];
+    let missing = |name: String| SavedError::Unknown {
         path: saved.path.clone(),
-        name: name.to_owned(),
+        name,
         known: "those of another network".to_owned(),
     };
+    let head = heads.into_iter().find(|head| arrays.contains_key(&format!("{head}.weight")));
+    let head = head.ok_or_else(|| missing("fc.weight".to_owned()))?;
+    let statistics =
+        ["head_norm.running_mean", "head_norm.running_var"].map(|name| arrays.remove(name));
+    let [Some(mean), Some(var)] = statistics else { return Ok(head) };
     let width = mean.numbers.len().max(1);
-    let weight = arrays.get_mut("fc.weight").ok_or_else(|| missing("fc.weight"))?;
+    let mut part = |part: &str| {
+        let name = format!("{head}.{part}");
+        arrays.remove(&name).map(|array| (name.clone(), array)).ok_or_else(|| missing(name))
+    };
+    let ((of_weight, mut weight), (of_bias, mut bias)) = (part("weight")?, part("bias")?);
     let columns = weight.numbers.len() / width;
     for (row, var) in weight.numbers.chunks_exact_mut(columns.max(1)).zip(&var.numbers) {
         row.iter_mut().for_each(|w| *w /= (var + EPS).sqrt());
     }
-    let bias = arrays.get_mut("fc.bias").ok_or_else(|| missing("fc.bias"))?;
     for ((b, mean), var) in bias.numbers.iter_mut().zip(&mean.numbers).zip(&var.numbers) {
         *b = (*b - mean) / (var + EPS).sqrt();
     }
-    Ok(())
+    arrays.extend([(of_weight, weight), (of_bias, bias)]);
+    Ok(head)
 }
 
 #[cfg(test)]
@@ -84,6 +93,13 @@ mod tests {
 
     #[test]
     fn batch_norm_is_folded_and_nothing_but_the_network_is_in_the_file() {
+        for head in ["fc", "classifier.6"] {
+            folded(head);
+        }
+    }
+
+    fn folded(head: &str) {
+        let (weight, bias) = (format!("{head}.weight"), format!("{head}.bias"));
         let dir = tempfile::tempdir().unwrap();
         let run = checkpoint(
             dir.path(),
@@ -92,8 +108,8 @@ mod tests {
                 ("bank", &[1, 2], &[1.0, 0.0]),
                 ("momentum.fc.bias", &[2], &[9.0, 9.0]),
                 ("model.objective.weight", &[1, 2], &[9.0, 9.0]),
-                ("model.fc.weight", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
-                ("model.fc.bias", &[2], &[1.0, 5.0]),
+                (&format!("model.{weight}"), &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
+                (&format!("model.{bias}"), &[2], &[1.0, 5.0]),
                 ("model.head_norm.running_mean", &[2], &[0.5, 1.0]),
                 ("model.head_norm.running_var", &[2], &[4.0, 0.25]),
             ],
@@ -104,17 +120,19 @@ mod tests {
         let tensors = SafeTensors::deserialize(&file).unwrap();
         let mut names = tensors.names();
         names.sort();
-        assert_eq!(names, ["fc.bias", "fc.weight"]);
+        assert_eq!(names, [&bias, &weight]);
         // For the input (1, 1, 1): fc gives 7 and 20, the normalisation (7 − ½)/2 and (20 − 1)/½.
         let numbers = |name: &str| -> Vec<f32> {
             let bytes = tensors.tensor(name).unwrap().data();
             bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
         };
-        let (w, b) = (numbers("fc.weight"), numbers("fc.bias"));
+        let (w, b) = (numbers(&weight), numbers(&bias));
         let out: Vec<f32> =
             w.chunks_exact(3).zip(&b).map(|(row, b)| row.iter().sum::<f32>() + b).collect();
         assert!((out[0] - 3.25).abs() < 1e-3 && (out[1] - 38.0).abs() < 2e-3, "{out:?}");
         let (_, header) = SafeTensors::read_metadata(&file).unwrap();
-        assert_eq!(header.metadata().as_ref().unwrap()["run"], "x-1");
+        let notes = header.metadata().as_ref().unwrap();
+        assert_eq!(notes["run"], "x-1");
+        assert!(notes["embedding"].starts_with(&format!("the output of {head}, ")));
     }
 }

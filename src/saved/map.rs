@@ -21,10 +21,10 @@ const EXAGGERATED: usize = 150;
 const THETA: f32 = 0.5;
 
 /// Points of a map: more than a screen has room for, mapped in two or three seconds.
-pub const POINTS: usize = 4000;
+pub const MAP_POINTS: usize = 4000;
 
 /// `most` of `n` rows, spread evenly over them; all where there are no more.
-pub fn spread(n: usize, most: usize) -> impl ExactSizeIterator<Item = usize> {
+pub fn spread_over(n: usize, most: usize) -> impl ExactSizeIterator<Item = usize> {
     let most = most.min(n);
     (0..most).map(move |i| i * n / most)
 }

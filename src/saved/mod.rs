@@ -22,7 +22,7 @@ use crate::lab::RunDir;
 
 pub use detection::{Features, Kind};
 pub use encoder::encoder;
-pub use map::{POINTS, map, spread};
+pub use map::{MAP_POINTS, map, spread_over};
 pub use neighbours::{Neighbours, neighbours};
 pub use standing::Standing;
 
@@ -43,6 +43,13 @@ pub enum SavedError {
 pub struct Array {
     pub shape: Vec<usize>,
     pub numbers: Vec<f32>,
+}
+
+impl Array {
+    /// The numbers as files hold them.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.numbers.iter().flat_map(|x| x.to_le_bytes()).collect()
+    }
 }
 
 /// One checkpoint, whole and checked.

@@ -3,79 +3,79 @@
 use std::collections::{BTreeMap, HashMap};
 
 use color_eyre::eyre::Result;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
 
-use super::{File, What};
-use crate::cli::{Context, bad_input};
-use crate::config::RunSpec;
-use crate::data::{self, Dataset};
+use super::File;
+use super::subject::Subject;
+use crate::cli::bad_input;
+use crate::data::Dataset;
 use crate::report::figure::{self, Class};
 use crate::report::table::{Format, Table};
-use crate::saved::{self, Array, POINTS, Saved};
-use crate::store::RunRow;
+use crate::saved::{self, Array, MAP_POINTS};
 
 /// The memory bank, and the images that its rows are of.
-fn rows(context: &Context, run: &RunRow, saved: &Saved) -> Result<(Array, Dataset)> {
-    let bank = saved.bank()?;
-    let spec: RunSpec = serde_json::from_str(run.spec.text())?;
-    let data = data::load(&spec.data, &context.home).map_err(|e| bad_input(e.to_string()))?;
+fn rows<'a>(subject: &'a Subject) -> Result<(Array, &'a Dataset)> {
+    let bank = subject.saved()?.bank()?;
+    let data = subject.data()?.map_err(|why| bad_input(why.to_owned()))?;
     let (found, allowed) = (data.train.len(), bank.shape[0]);
     if found != allowed {
+        let id = &subject.run.id;
         return Err(bad_input(format!(
-            "{}: found {found} training images, allowed: {allowed}, the rows of its memory bank",
-            run.id
+            "{id}: found {found} training images, allowed: {allowed}, the rows of its memory bank"
         )));
     }
     Ok((bank, data))
 }
 
-/// Rows and labels, for Python with safetensors or with NumPy alone.
-pub fn bank(what: What, context: &Context, run: &RunRow, saved: &Saved) -> Result<Vec<File>> {
-    let (bank, data) = rows(context, run, saved)?;
-    let labels: Vec<i64> = data.train.labels.iter().map(|&label| label.into()).collect();
-    let rows: Vec<u8> = bank.numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let label_bytes: Vec<u8> = labels.iter().flat_map(|x| x.to_le_bytes()).collect();
-    if what == What::Npy {
-        return Ok(vec![
-            ("bank.npy".to_owned(), npy("<f4", &bank.shape, rows)),
-            ("labels.npy".to_owned(), npy("<i8", &[labels.len()], label_bytes)),
-        ]);
-    }
-    use safetensors::Dtype;
-    use safetensors::tensor::TensorView;
+/// Labels as 64-bit integers, and how many.
+fn labels(data: &Dataset) -> (Vec<u8>, usize) {
+    let labels = data.train.labels.iter().map(|&label| i64::from(label));
+    (labels.flat_map(i64::to_le_bytes).collect(), data.train.len())
+}
+
+pub fn safetensors(subject: &Subject) -> Result<File> {
+    let (bank, data) = rows(subject)?;
+    let (rows, (labels, n)) = (bank.bytes(), labels(data));
     let views = [
         ("bank", TensorView::new(Dtype::F32, bank.shape.clone(), &rows)?),
-        ("labels", TensorView::new(Dtype::I64, vec![labels.len()], &label_bytes)?),
+        ("labels", TensorView::new(Dtype::I64, vec![n], &labels)?),
     ];
     let classes = HashMap::from([("classes".to_owned(), data.classes.join("\n"))]);
-    Ok(vec![("bank.safetensors".to_owned(), safetensors::serialize(views, Some(classes))?)])
+    Ok(("bank.safetensors".to_owned(), safetensors::serialize(views, Some(classes))?))
+}
+
+pub fn numpy(subject: &Subject) -> Result<Vec<File>> {
+    let (bank, data) = rows(subject)?;
+    let (labels, n) = labels(data);
+    Ok(vec![
+        ("bank.npy".to_owned(), npy("<f4", &bank.shape, bank.bytes())),
+        ("labels.npy".to_owned(), npy("<i8", &[n], labels)),
+    ])
 }
 
 /// A map of the bank, drawn and as a table: where each of some training images lies beside the others.
-pub fn map(context: &Context, run: &RunRow, saved: &Saved) -> Result<Vec<File>> {
-    let (bank, data) = rows(context, run, saved)?;
-    let chosen: Vec<u32> = saved::spread(bank.shape[0], POINTS).map(|row| row as u32).collect();
+pub fn map(subject: &Subject) -> Result<Vec<File>> {
+    let (bank, data) = rows(subject)?;
+    let id = &subject.run.id;
+    let chosen: Vec<u32> =
+        saved::spread_over(bank.shape[0], MAP_POINTS).map(|row| row as u32).collect();
     let places = saved::map(&bank, &chosen).ok_or_else(|| {
-        bad_input(format!(
-            "{}: found rows that are too few or do not differ, allowed: ten or more",
-            run.id
-        ))
+        let found = "found rows that are too few or do not differ, allowed: ten or more";
+        bad_input(format!("{id}: memory bank: {found}"))
     })?;
-    let name = |label: u16| data.classes.get(usize::from(label)).map_or("no label", String::as_str);
     let mut table = Table::new(["image", "class", "x", "y"]);
     let mut classes: BTreeMap<u16, Class> = BTreeMap::new();
     for (&row, place) in chosen.iter().zip(&places) {
         let label = data.train.labels[row as usize];
-        let class = || Class { name: name(label).to_owned(), places: Vec::new() };
+        let name = data.class(label);
+        let class = || Class { label, name: name.to_owned(), places: Vec::new() };
         classes.entry(label).or_insert_with(class).places.push(*place);
-        table.push([
-            row.to_string(),
-            name(label).to_owned(),
-            place[0].to_string(),
-            place[1].to_string(),
-        ]);
+        table.push([&row.to_string(), name, &place[0].to_string(), &place[1].to_string()]);
     }
     let classes: Vec<Class> = classes.into_values().collect();
-    let title = format!("{}, step {}, {} images, t-SNE", run.id, saved.step, chosen.len());
+    let (step, n) = (subject.saved()?.step, chosen.len());
+    let title = format!("{id}, step {step}, {n} images, t-SNE");
     Ok(vec![
         ("map.svg".to_owned(), figure::map(&title, &classes)?.into_bytes()),
         ("map.csv".to_owned(), table.render(Format::Csv).into_bytes()),

@@ -3,31 +3,15 @@
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
-use super::{File, What};
+use super::File;
+use super::subject::Curves;
 use crate::journal::event::Number;
 use crate::report::parquet;
 use crate::report::table::{Format, Table};
 use crate::report::tensorboard::{self, Scalar};
-use crate::store::{CurvePoint, RunRow, Store};
+use crate::store::{CurvePoint, RunRow};
 
-type Curves = [(String, Vec<CurvePoint>)];
-
-/// Every point of every metric of `run`, in one form.
-pub async fn curves(what: What, store: &Store, run: &RunRow) -> Result<File> {
-    let mut curves = Vec::new();
-    for metric in store.metrics(&run.id).await? {
-        let points = store.curve(&run.id, &metric, None).await?;
-        curves.push((metric, points));
-    }
-    Ok(match what {
-        What::Parquet => ("metrics.parquet".to_owned(), parquet::points(&run.id, &curves)?),
-        What::Json => ("metrics.json".to_owned(), format!("{:#}\n", as_json(&curves)).into_bytes()),
-        What::Tensorboard => event_file(run, &curves),
-        _ => ("metrics.csv".to_owned(), csv(&curves).into_bytes()),
-    })
-}
-
-fn csv(curves: &Curves) -> String {
+pub fn csv(curves: &Curves) -> File {
     let mut table = Table::new(["metric", "step", "epoch", "sec", "value"]);
     for (metric, points) in curves {
         for CurvePoint { step, epoch, sec, value } in points {
@@ -35,16 +19,23 @@ fn csv(curves: &Curves) -> String {
             table.push([metric.clone()].into_iter().chain(numbers));
         }
     }
-    table.render(Format::Csv)
+    ("metrics.csv".to_owned(), table.render(Format::Csv).into_bytes())
 }
 
-fn as_json(curves: &Curves) -> Value {
+pub fn parquet(run: &RunRow, curves: &Curves) -> Result<File> {
+    Ok(("metrics.parquet".to_owned(), parquet::points(&run.id, curves)?))
+}
+
+pub fn json(curves: &Curves) -> File {
     let point = |p: &CurvePoint| json!({"step": p.step, "epoch": p.epoch, "sec": p.sec, "value": Number(p.value)});
-    let curves = curves.iter();
-    Value::Object(curves.map(|(name, ps)| (name.clone(), ps.iter().map(point).collect())).collect())
+    let of = |(name, points): &(String, Vec<CurvePoint>)| {
+        (name.clone(), points.iter().map(point).collect())
+    };
+    let all = Value::Object(curves.iter().map(of).collect());
+    ("metrics.json".to_owned(), format!("{all:#}\n").into_bytes())
 }
 
-fn event_file(run: &RunRow, curves: &Curves) -> File {
+pub fn event_file(run: &RunRow, curves: &Curves) -> File {
     let began = run.started_at.unwrap_or(run.queued_at) as f64 / 1e3;
     let scalars = curves.iter().flat_map(|(tag, points)| {
         let scalar =

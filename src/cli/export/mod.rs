@@ -2,6 +2,7 @@
 
 mod bank;
 mod curves;
+mod subject;
 mod weights;
 
 use std::fs;
@@ -10,9 +11,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use color_eyre::eyre::{Result, WrapErr};
 
-use super::{Context, Exit, bad_input, print};
-use crate::saved::Saved;
-use crate::store::{RunRow, Store};
+use self::subject::Subject;
+use super::{Context, Exit, print};
+use crate::store::Store;
 
 /// A name, and what the file holds.
 type File = (String, Vec<u8>);
@@ -49,21 +50,21 @@ pub struct Args {
 enum What {
     /// Weights under torchvision's names, as safetensors.
     Encoder,
-    /// The backbone as torchvision's and Detectron2's detectors load it, and how.
+    /// Backbone for torchvision's and Detectron2's detectors, with instructions.
     Detection,
-    /// The memory bank and its labels, as safetensors.
+    /// Memory bank and labels, as safetensors.
     Bank,
-    /// The same for NumPy.
+    /// Memory bank and labels, for NumPy.
     Npy,
     /// Where images lie beside each other, by t-SNE, as SVG and CSV.
     Map,
-    /// Every point of every metric.
+    /// Every point of every metric, as CSV.
     Csv,
-    /// The same for data frames.
+    /// Every point of every metric, for data frames.
     Parquet,
-    /// The same as JSON.
+    /// Every point of every metric, as JSON.
     Json,
-    /// The same as an event file of TensorBoard.
+    /// Every point of every metric, as an event file of TensorBoard.
     Tensorboard,
 }
 
@@ -72,12 +73,12 @@ impl Args {
         let store = Store::open_readonly(&context.home).await?;
         let mut written = String::new();
         for run in &self.runs {
-            let id = store.resolve(run).await?;
-            let run = store.run(&id).await?;
-            let folder = context.cwd.join(&self.to).join(&id);
+            let run = store.run(&store.resolve(run).await?).await?;
+            let folder = context.cwd.join(&self.to).join(&run.id);
+            let subject = Subject::new(context, &store, run, self.step);
             let mut files = Vec::new();
             for what in &self.what {
-                files.extend(self.files(*what, context, &store, &run).await?);
+                files.extend(files_of(*what, &subject).await?);
             }
             // Nothing is written before everything is at hand.
             fs::create_dir_all(&folder).wrap_err_with(|| folder.display().to_string())?;
@@ -90,27 +91,20 @@ impl Args {
         print(&written)?;
         Ok(Exit::Done)
     }
+}
 
-    async fn files(
-        &self,
-        what: What,
-        context: &Context,
-        store: &Store,
-        run: &RunRow,
-    ) -> Result<Vec<File>> {
-        let saved = || {
-            Saved::open(&context.home.run(&run.id), self.step).map_err(|e| bad_input(e.to_string()))
-        };
-        Ok(match what {
-            What::Encoder => vec![weights::encoder(context, run, &saved()?)?],
-            What::Detection => weights::detection(context, run, &saved()?)?,
-            What::Bank | What::Npy => bank::bank(what, context, run, &saved()?)?,
-            What::Map => bank::map(context, run, &saved()?)?,
-            What::Csv | What::Parquet | What::Json | What::Tensorboard => {
-                vec![curves::curves(what, store, run).await?]
-            }
-        })
-    }
+async fn files_of(what: What, subject: &Subject<'_>) -> Result<Vec<File>> {
+    Ok(match what {
+        What::Encoder => vec![weights::encoder(subject)?],
+        What::Detection => weights::detection(subject)?,
+        What::Bank => vec![bank::safetensors(subject)?],
+        What::Npy => bank::numpy(subject)?,
+        What::Map => bank::map(subject)?,
+        What::Csv => vec![curves::csv(subject.curves().await?)],
+        What::Parquet => vec![curves::parquet(&subject.run, subject.curves().await?)?],
+        What::Json => vec![curves::json(subject.curves().await?)],
+        What::Tensorboard => vec![curves::event_file(&subject.run, subject.curves().await?)],
+    })
 }
 
 /// Written beside its place and renamed, so that nobody reads half a file.

@@ -112,7 +112,7 @@ impl Worker {
             Ok((_, bank)) => {
                 // Of what was searched, so that every point has its neighbours.
                 let searched = queries(&bank);
-                let rows = saved::spread(searched.len(), saved::POINTS);
+                let rows = saved::spread_over(searched.len(), saved::MAP_POINTS);
                 map.rows = rows.map(|at| searched[at] as u32).collect();
                 match saved::map(&bank, &map.rows) {
                     Some(places) => map.places = places,
@@ -173,7 +173,7 @@ impl Worker {
 fn queries(bank: &Array) -> Vec<usize> {
     let (n, dim) = (bank.shape[0], bank.shape[1]);
     let most = (WORK / (n * dim).max(1)).max(1);
-    saved::spread(n, most).collect()
+    saved::spread_over(n, most).collect()
 }
 
 #[cfg(test)]
