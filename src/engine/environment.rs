@@ -33,7 +33,7 @@ pub struct Environment {
 pub const LIBTORCH: &str = "2.11.0";
 
 impl Environment {
-    /// This machine and this build, with `train`'s choices resolved; `share` trainers have the cores to themselves.
+    /// This machine and this build, with `train`'s choices resolved, for one of `share` trainers at work on it.
     pub fn here(train: &TrainSpec, on: Device, share: u32) -> Self {
         let precision = match device::arithmetic(train.precision, on) {
             Arithmetic::Fp32 => Precision::Fp32,

@@ -75,8 +75,9 @@ pub const COSINE_BINS: i64 = 40;
 
 impl Cosines {
     fn of(cosines: &Tensor) -> Self {
-        // Twins, whom rounding may take a little beyond 1, belong to the last bin.
-        let bins = (cosines.to_kind(Kind::Double) + 1.0) * (0.5 * COSINE_BINS as f64);
+        // A diverged run has some that are none. Twins, whom rounding may take a little beyond 1, belong to the last bin.
+        let counted = cosines.masked_select(&cosines.isfinite());
+        let bins = (counted.to_kind(Kind::Double) + 1.0) * (0.5 * COSINE_BINS as f64);
         let bins = bins.floor().clamp(0.0, (COSINE_BINS - 1) as f64).to_kind(Kind::Int64);
         let counts = bins.bincount(None::<&Tensor>, COSINE_BINS).to_device(Device::Cpu);
         let counts = Vec::<i64>::try_from(counts).unwrap_or_default();
@@ -159,6 +160,8 @@ mod tests {
         let mut negative = at(37, 4);
         negative[20] = 8;
         assert_eq!(found.negative.counts, negative);
+        let broken = similarity(&(&eye * f64::NAN), &eye);
+        assert!(broken.positive.mean.is_nan() && broken.negative.counts.iter().all(|&n| n == 0));
         let same = similarity(&eye, &eye);
         assert_eq!((same.recognised, same.positive.counts[39]), (100.0, 4));
     }

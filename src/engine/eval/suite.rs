@@ -320,7 +320,7 @@ impl Subject<'_> {
         ] {
             let mut settings = on_views.clone();
             settings["of"] = json!(of);
-            settings["from"] = json!([-1, 1]);
+            settings["range"] = json!([-1, 1]);
             settings["counts"] = json!(cosines.counts);
             findings.push(plain(name, "cosine", Better::Neither, cosines.mean, settings));
         }

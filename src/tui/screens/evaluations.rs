@@ -1,15 +1,20 @@
 //! What evaluations of a run found, as lines of its sheet.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::store::EvaluationRow;
 use crate::tui::figures;
 
 /// Settings that have a drawing of their own, or are too long for a line.
-const APART: [&str; 5] = ["confusion", "classes", "counts", "from", "held_out"];
+const APART: [&str; 5] = ["confusion", "classes", "counts", "range", "held_out"];
 
-/// A confusion matrix of more classes than this has no room.
-const MOST_CLASSES: usize = 16;
+/// A confusion matrix of more classes than this has no room where sheet and log stand side by side.
+const MOST_CLASSES: usize = 10;
+
+/// Marks of a histogram; several counts go into one.
+const MARKS: usize = 20;
 
 /// Name and text of each line: the newest step first. Single values of k and τ and single classes are left to `show`.
 pub fn lines(rows: &[EvaluationRow]) -> Vec<(String, String)> {
@@ -18,11 +23,18 @@ pub fn lines(rows: &[EvaluationRow]) -> Vec<(String, String)> {
     rows.into_iter().map(line).collect()
 }
 
-/// The newest confusion matrix: classes by row, and what they were found to be, in percent of a class. Nothing where
-/// there is none, or no room for it.
-pub fn confusion(rows: &[EvaluationRow]) -> Vec<(String, String)> {
+/// A confusion matrix under its heading: classes by row, and what they were found to be, in percent of a class.
+pub struct Confusion {
+    pub heading: String,
+    pub lines: Vec<(String, String)>,
+}
+
+/// The newest one; none where there is no room for it.
+pub fn confusion(rows: &[EvaluationRow]) -> Option<Confusion> {
     let newest = rows.iter().filter(|row| row.settings.contains_key("confusion"));
-    newest.max_by_key(|row| row.step).and_then(matrix).unwrap_or_default()
+    let row = newest.max_by_key(|row| row.step)?;
+    let heading = format!("what classes were found to be, in %: {}, step {}", row.metric, row.step);
+    Some(Confusion { heading, lines: matrix(row)? })
 }
 
 fn is_detail(metric: &str) -> bool {
@@ -36,11 +48,12 @@ fn line(row: &EvaluationRow) -> (String, String) {
     let settings: Vec<String> =
         settings.map(|(key, value)| format!("{key}={}", super::run::flat(value))).collect();
     let counts = numbers(row.settings.get("counts"));
-    if counts.is_empty() {
+    let [low, high] = numbers(row.settings.get("range"))[..] else {
         return (name, format!("{value}   {}", settings.join(" ")));
-    }
-    // From −1 to 1; everything below zero is nearly always empty, and zero is where strangers are.
-    (name, format!("{value}   −1 {} 1   {}", figures::strokes(&counts), settings.join(" ")))
+    };
+    let marks = counts.chunks(counts.len().div_ceil(MARKS).max(1)).map(|part| part.iter().sum());
+    let marks = figures::strokes(&marks.collect::<Vec<f64>>());
+    (name, format!("{value}   {low} {marks} {high}   {}", settings.join(" ")))
 }
 
 fn matrix(row: &EvaluationRow) -> Option<Vec<(String, String)>> {
@@ -50,16 +63,22 @@ fn matrix(row: &EvaluationRow) -> Option<Vec<(String, String)>> {
     if MOST_CLASSES < classes.len() {
         return None;
     }
-    let brief = |class: &&str| format!(" {:>3}", class.chars().take(3).collect::<String>());
-    let head = (String::new(), classes.iter().map(brief).collect());
-    let rows = classes.iter().zip(matrix).map(|(class, row)| {
+    let brief = |class: &&str| class.chars().take(3).collect::<String>();
+    let differ = classes.iter().map(brief).collect::<BTreeSet<_>>().len() == classes.len();
+    let (columns, names): (Vec<String>, Vec<String>) = if differ {
+        classes.iter().map(|class| (brief(class), (*class).to_owned())).unzip()
+    } else {
+        classes.iter().enumerate().map(|(i, class)| (i.to_string(), format!("{i} {class}"))).unzip()
+    };
+    let head = (String::new(), columns.iter().map(|name| format!(" {name:>3}")).collect());
+    let rows = names.into_iter().zip(matrix).map(|(name, row)| {
         let row = numbers(Some(row));
         let all: f64 = row.iter().sum();
         let share = |n: &f64| match (100.0 * n / all).round() {
             share if share > 0.0 => format!(" {share:>3}"),
             _ => "   ·".to_owned(),
         };
-        ((*class).to_owned(), row.iter().map(share).collect())
+        (name, row.iter().map(share).collect())
     });
     Some(std::iter::once(head).chain(rows).collect())
 }
@@ -97,11 +116,11 @@ mod tests {
             row("alignment", 10, json!({"n": 4})),
             row("knn_top1/k=5,tau=0.1", 20, json!({})),
             row("knn_top1/selected", 20, matrix),
-            row("cosine/positive", 20, json!({"counts": [0, 1, 8], "from": [-1, 1]})),
+            row("cosine/positive", 20, json!({"counts": [0, 1, 8], "range": [-1, 1]})),
         ];
         let expected = [
             ("knn_top1/selected 20", "0.5000   k=5"),
-            ("cosine/positive 20", "0.5000   −1 ▁▂█ 1   "),
+            ("cosine/positive 20", "0.5000   -1 ▁▂█ 1   "),
             ("alignment 10", "0.5000   n=4"),
         ];
         let owned = |(name, text): (&str, &str)| (name.to_owned(), text.to_owned());
@@ -112,8 +131,20 @@ mod tests {
             ("truck", "   ·  50  50"),
             ("ox", "   ·   ·   ·"),
         ];
-        assert_eq!(confusion(&rows), expected.map(owned));
-        assert_eq!(confusion(&rows[2..3]).len(), 4);
-        assert!(confusion(&rows[3..]).is_empty());
+        let found = confusion(&rows).unwrap();
+        assert_eq!(found.lines, expected.map(owned));
+        assert!(found.heading.ends_with("knn_top1/selected, step 20"), "{}", found.heading);
+        assert!(confusion(&rows[3..]).is_none());
+    }
+
+    #[test]
+    fn marks_are_few_and_classes_that_begin_alike_are_numbered() {
+        let counts: Vec<u32> = (0..40).collect();
+        let of = row("cosine/positive", 20, json!({"counts": counts, "range": [-1, 1]}));
+        let (_, text) = line(&of);
+        assert_eq!(text.matches(|c| ('▁'..='█').contains(&c)).count(), 20, "{text}");
+        let matrix = json!({"confusion": [[1, 0], [0, 1]], "classes": ["n01440764", "n01443537"]});
+        let found = confusion(&[row("knn_top1/selected", 20, matrix)]).unwrap().lines;
+        assert_eq!((found[0].1.as_str(), found[1].0.as_str()), ("   0   1", "0 n01440764"));
     }
 }

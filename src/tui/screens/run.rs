@@ -238,10 +238,9 @@ impl Sheet {
                 self.line(&name, &text);
             }
         }
-        let confusion = evaluations::confusion(&detail.evaluations);
-        if !confusion.is_empty() {
-            self.heading("classes, and what they were found to be, in %");
-            confusion.iter().for_each(|(name, text)| self.line(name, text));
+        if let Some(confusion) = evaluations::confusion(&detail.evaluations) {
+            self.heading(&confusion.heading);
+            confusion.lines.iter().for_each(|(name, text)| self.line(name, text));
         }
         if !detail.warnings.is_empty() {
             self.heading("warnings");
