@@ -13,7 +13,7 @@ fn main() {
     // The link `.libtorch` may be re-pointed at another layout; the real folder is what was linked against.
     let lib = lib.canonicalize().unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
-    // The workbench calls nothing in libtorch, nor do its tests. The linker would still need it there, for C++ templates
+    // The workbench calls nothing in libtorch, nor do the tests of its processes. The linker would still need it there, for C++ templates
     // of torch-sys that it exports because libtorch has them too; not exported, they are dropped.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo:rustc-link-arg-bin=instdisc-lab=-Wl,--exclude-libs,ALL");

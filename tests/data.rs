@@ -81,6 +81,7 @@ fn doctor_looks_at_everything_and_changes_nothing() {
         "cuda",
         "processor",
         "home",
+        "workers",
         "run log",
         "sqlite",
         "disk",

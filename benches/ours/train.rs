@@ -13,7 +13,7 @@ use instdisc_lab::journal::writer::{Writer, system_clock};
 use instdisc_lab::lab::Home;
 use tch::Device;
 
-use crate::Measured;
+use crate::{Measured, given};
 
 const IMAGES: usize = 50_000;
 const SIDE: usize = 32;
@@ -58,9 +58,8 @@ fn rate_of_children(n: u32, threads: u32) -> f64 {
 }
 
 fn measured(precision: Precision, steps: usize) -> Measured {
-    let given = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u32>().ok());
-    let steps = given("BENCH_STEPS").map_or(steps, |steps| steps as usize);
-    let threads = device::threads(given("BENCH_THREADS").unwrap_or(0), 1);
+    let steps = given("BENCH_STEPS", steps);
+    let threads = device::threads(given("BENCH_THREADS", 0) as u32, 1);
     tch::set_num_threads(threads as i32);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize);
     pool.build_global().unwrap();

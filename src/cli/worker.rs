@@ -28,6 +28,9 @@ pub struct Args {
     /// This slot and no other.
     #[arg(long, hide = true, value_parser = parse_slot, conflicts_with = "device")]
     slot: Option<Slot>,
+    /// Workers that were started together with this one, itself among them.
+    #[arg(long, hide = true)]
+    share: Option<u32>,
     /// Leave the session of whoever started it, so that it outlives the terminal.
     #[arg(long, hide = true)]
     detached: bool,
@@ -57,7 +60,7 @@ impl Args {
                 store: store.clone(),
                 slot: slot.clone(),
                 launcher: Box::new(Local::find()?),
-                share: settings.sharing(&slot),
+                share: self.share.unwrap_or_else(|| settings.n_slots()),
                 grace: settings.grace(),
                 clock: system_clock(),
                 say: Box::new(log),

@@ -361,7 +361,7 @@ pub struct TrainSpec {
     pub momentum: f64,
     pub weight_decay: f64,
     pub precision: Precision,
-    /// Threads of the trainer; 0 = one a physical core.
+    /// Threads of the trainer; 0 = one a physical core, shared among the slots.
     pub threads: u32,
     /// Epochs between checkpoints.
     pub checkpoint_every: u32,

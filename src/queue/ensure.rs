@@ -29,24 +29,24 @@ pub enum Duty {
     AdoptOnly,
 }
 
-/// Starts a worker for each of `slots` that is free; says for which.
+/// Starts a worker for each of `slots` that is free; says for which. Trainers on `slots` share the machine's cores.
 pub fn ensure_workers(home: &Home, slots: &[Slot], duty: Duty) -> io::Result<Vec<Slot>> {
     let mut started = Vec::new();
     for slot in slots {
         if slots::is_free(home, slot)? {
-            start(home, slot, duty)?;
+            start(home, slot, slots.len(), duty)?;
             started.push(slot.clone());
         }
     }
     Ok(started)
 }
 
-fn start(home: &Home, slot: &Slot, duty: Duty) -> io::Result<()> {
+fn start(home: &Home, slot: &Slot, share: usize, duty: Duty) -> io::Result<()> {
     std::fs::create_dir_all(home.slots())?;
     let log = OpenOptions::new().create(true).append(true).open(slot.log(home))?;
     let mut command = Command::new(this_program()?);
     command.arg0("instdisc-lab").arg("--home").arg(absolute(home)?);
-    command.args(["worker", DETACHED, "--slot", &slot.to_string()]);
+    command.args(["worker", DETACHED, "--slot", &slot.to_string(), "--share", &share.to_string()]);
     command.arg(match duty {
         Duty::UntilEmpty => "--until-empty",
         Duty::AdoptOnly => "--adopt-only",

@@ -83,11 +83,9 @@ impl Workers {
         }
     }
 
-    /// Trainers that may be at work at once when one is in `slot`: as many as there are slots, or more where somebody
-    /// added a worker by hand.
-    pub fn sharing(&self, slot: &Slot) -> u32 {
-        let slots: u32 = self.slots.values().sum();
-        slots.max(slot.index + 1)
+    /// Slots of all devices.
+    pub fn n_slots(&self) -> u32 {
+        self.slots.values().sum()
     }
 
     pub fn grace(&self) -> Duration {

@@ -83,6 +83,18 @@ pub fn acquire(home: &Home, slot: &Slot, patience: Duration) -> io::Result<Optio
     Ok(Some(Held { slot: slot.clone(), _file: file }))
 }
 
+/// How many slots of this home are worked now.
+pub fn n_held(home: &Home) -> io::Result<usize> {
+    let mut n = 0;
+    for entry in std::fs::read_dir(home.slots())? {
+        let name = entry?.file_name();
+        if let Some(slot) = name.to_str().and_then(Slot::parse) {
+            n += usize::from(is_held(&slot.lock(home))?);
+        }
+    }
+    Ok(n)
+}
+
 /// Whether nobody works this slot.
 pub fn is_free(home: &Home, slot: &Slot) -> io::Result<bool> {
     Ok(!is_held(&slot.lock(home))?)
@@ -111,8 +123,14 @@ mod tests {
         let held = acquire(&home, &slot, Duration::ZERO).unwrap().unwrap();
         assert!(acquire(&home, &slot, Duration::ZERO).unwrap().is_none());
         assert!(!is_free(&home, &slot).unwrap());
-        assert!(is_free(&home, &Slot::new("cpu", 1)).unwrap());
-        drop(held);
+        let second = Slot::new("cpu", 1);
+        assert!(is_free(&home, &second).unwrap());
+        assert_eq!(n_held(&home).unwrap(), 1);
+        std::fs::write(second.log(&home), "no lock").unwrap();
+        let also = acquire(&home, &second, Duration::ZERO).unwrap().unwrap();
+        assert_eq!(n_held(&home).unwrap(), 2);
+        drop((held, also));
+        assert_eq!(n_held(&home).unwrap(), 0);
         assert!(is_free(&home, &slot).unwrap());
     }
 }

@@ -78,7 +78,7 @@ pub struct Worker {
     pub store: Store,
     pub slot: Slot,
     pub launcher: Box<dyn Launcher>,
-    /// Slots of this machine, whose trainers share its cores.
+    /// Workers that are meant to be at work on this machine, whose trainers share its cores: some may not have begun yet.
     pub share: u32,
     /// Between the TERM and the KILL of a cancel.
     pub grace: Duration,
@@ -206,8 +206,10 @@ impl Worker {
         let Claim { id, attempt, fresh } = claim;
         let dir = self.home.run(&id);
         let said = std::fs::metadata(dir.stderr()).map_or(0, |file| file.len());
-        let order =
-            Order { dir, attempt, device: self.slot.device.clone(), share: self.share, fresh };
+        // More of them where somebody added one by hand.
+        let at_work = slots::n_held(&self.home).unwrap_or_default() as u32;
+        let share = self.share.max(at_work);
+        let order = Order { dir, attempt, device: self.slot.device.clone(), share, fresh };
         (self.say)(&format!("{id} starts (attempt {attempt})"));
         match self.launcher.start(&order) {
             Ok(trainer) => {

@@ -236,6 +236,36 @@ fn many_at_one_queue_run_everything_once() {
     assert_eq!(problems(&lab.home()), []);
 }
 
+/// A frozen container, a debugger, a closed lid: whoever stood still for minutes goes on as if nothing had been, and
+/// nobody took his place meanwhile.
+#[test]
+fn who_stands_still_for_minutes_is_not_replaced() {
+    let lab = with_slots(2);
+    let file = lab.experiment("two", &[0.0, 1.0]);
+    let ids = lab.queue(&file, &[]);
+    for id in &ids {
+        lab.wait_for_start(id, 1);
+        lab.wait_for_state(id, State::Running);
+    }
+    for victim in [lab.worker(), lab.starts(&ids[0])[0].pid] {
+        signal(victim, Signal::STOP);
+        std::thread::sleep(Duration::from_secs(either(1, 125)));
+        assert_eq!(lab.queue(&file, &[]), ids, "the same runs, whoever asks");
+        assert!(
+            lab.output(&["worker", "--until-empty"]).status.code() == Some(2),
+            "every slot is worked"
+        );
+        signal(victim, Signal::CONT);
+    }
+    lab.behave("finish");
+    for id in &ids {
+        lab.wait_for_state(id, State::Finished);
+        assert_eq!((lab.starts(id).len(), finishes(&lab, id), lab.run(id).attempt), (1, 1, 1));
+    }
+    wait_for("everybody to leave", || lab.processes().is_empty());
+    assert_eq!(problems(&lab.home()), []);
+}
+
 /// Killed, hung up, stopped: the screen is nobody that a run depends on.
 #[test]
 fn what_becomes_of_the_screen_changes_nothing() {

@@ -93,13 +93,13 @@ fn with_two_threads_a_run_that_was_killed_has_the_unbroken_curve() {
 #[test]
 fn trainers_beside_each_other_share_the_cores() {
     let lab = Lab::new().with_real_trainer();
-    std::fs::write(lab.home().settings(), "[workers]\nslots = { cpu = 2 }\n").unwrap();
-    let file = lab.experiment("real", &[0.0]);
-    lab.ok(&["run", file.to_str().unwrap(), "--set", "train.threads=0"]);
-    let run = lab.runs().remove(0);
+    let file = lab.experiment("real", &[0.0, 1.0]);
+    lab.ok(&["run", file.to_str().unwrap(), "--workers", "2", "--set", "train.threads=0"]);
     let read = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).unwrap();
-    let environment = read(&std::fs::read(lab.dir_of(&run.id).env()).unwrap());
     let mut trainer = std::process::Command::new(env!("CARGO_BIN_EXE_instdisc-train"));
     let cores = read(&trainer.arg("--probe").output().unwrap().stdout)["threads"].as_u64();
-    assert_eq!(environment["threads"].as_u64(), cores.map(|cores| (cores / 2).max(1)));
+    for run in lab.runs() {
+        let environment = read(&std::fs::read(lab.dir_of(&run.id).env()).unwrap());
+        assert_eq!(environment["threads"].as_u64(), cores.map(|cores| (cores / 2).max(1)));
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Finding, disk};
 use crate::lab::Home;
+use crate::queue::Workers;
 use crate::queue::audit::{Grade, audit};
 use crate::store::{Store, StoreError};
 
@@ -11,7 +12,7 @@ use crate::store::{Store, StoreError};
 pub(super) async fn look(home: &Home, thorough: bool) -> Vec<Finding> {
     // What does not exist yet is made in the nearest folder that does.
     let nearest = home.root().ancestors().find(|dir| dir.is_dir()).unwrap_or(Path::new("."));
-    let mut findings = vec![folder(home.root(), nearest)];
+    let mut findings = vec![folder(home.root(), nearest), workers(home)];
     findings.extend(run_log(home, thorough).await);
     findings.extend(write_ahead_log(home));
     findings.extend([sqlite(), disk::look(home, nearest).await]);
@@ -34,6 +35,16 @@ fn folder(root: &Path, nearest: &Path) -> Finding {
             let cure = "choose another with --home or INSTDISC_LAB_HOME";
             Finding::missing(what, format!("{} cannot be written", nearest.display()), cure)
         }
+    }
+}
+
+/// How many trainers work at once, as far as `lab.toml` says.
+fn workers(home: &Home) -> Finding {
+    let what = "workers";
+    match Workers::load(home).map(|workers| workers.n_slots()) {
+        Ok(1) => Finding::ok(what, "one trainer at a time, with every core"),
+        Ok(n) => Finding::ok(what, format!("{n} trainers at once, which share the cores")),
+        Err(why) => Finding::broken(what, why.to_string(), "mend the file or remove it"),
     }
 }
 
@@ -129,7 +140,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let findings = look(&Home::new(dir.path().join("a/b")), true).await;
         assert!(findings[0].found.ends_with("a/b, made by the first run"), "{findings:?}");
-        assert_eq!(findings[1], Finding::ok("run log", "none yet"));
+        assert_eq!(findings[2], Finding::ok("run log", "none yet"));
     }
 
     #[tokio::test]

@@ -446,7 +446,7 @@ pub static KEYS: &[Key] = &[
         default: Default::Int(0),
         unit: "threads",
         applies: &[],
-        help: "threads of the trainer; 0 = one a physical core",
+        help: "threads of the trainer; 0 = one a physical core, shared among the slots",
     },
     Key {
         name: "train.checkpoint_every",
