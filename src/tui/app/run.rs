@@ -91,7 +91,7 @@ impl App {
     fn scroll(&mut self, by: isize) {
         match self.run.panel {
             Panel::Sheet => {
-                let most = screen::sheet_length(self).saturating_sub(3);
+                let most = screen::sheet_end(self);
                 self.run.scroll = self.run.scroll.saturating_add_signed(by).min(most);
             }
             Panel::Log => {

@@ -15,10 +15,13 @@ use crate::tui::figures;
 use crate::tui::inspect::Detail;
 use crate::tui::theme::{self, THEME};
 
-use super::{evaluations, put};
+use super::{evaluations, layout, put};
 
 /// From this width on sheet and log stand side by side.
 const WIDE: u16 = 110;
+
+/// Lines above the sheet.
+const HEAD: u16 = 2;
 
 /// Columns of the names at the left of the sheet.
 const NAMES: u16 = 22;
@@ -42,7 +45,8 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         put(buf, area, area.x + 2, area.y + area.height / 3, "no run is chosen", theme::faint());
         return;
     };
-    let [head, body] = Layout::vertical([Constraint::Length(2), Constraint::Fill(1)]).areas(area);
+    let [head, body] =
+        Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1)]).areas(area);
     draw_head(row, head, buf);
     if area.width >= WIDE {
         let [sheet, log] = panels(body);
@@ -76,9 +80,12 @@ struct Entry {
     heading: bool,
 }
 
-/// Lines that the sheet has.
-pub fn sheet_length(app: &App) -> usize {
-    app.selected().map_or(0, |row| sheet(app, row).len())
+/// How far the sheet can be scrolled: its last line then stands at the bottom of the screen.
+pub fn sheet_end(app: &App) -> usize {
+    let frame = layout::frame(Rect::new(0, 0, app.size.0, app.size.1));
+    let height = frame.map_or(0, |frame| frame.body.height.saturating_sub(HEAD));
+    let length = app.selected().map_or(0, |row| sheet(app, row).len());
+    length.saturating_sub(usize::from(height))
 }
 
 fn sheet(app: &App, row: &RunRow) -> Vec<Entry> {

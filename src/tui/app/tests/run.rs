@@ -49,6 +49,22 @@ fn the_run_screen_shows_one_run_whole() {
 }
 
 #[test]
+fn the_sheet_ends_at_the_bottom_of_the_screen() {
+    let mut lab = tabled(100, 18);
+    lab.keys("5");
+    assert!(lab.screen().contains("more below"));
+    lab.keys("ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d ctrl-d");
+    let end = lab.screen();
+    assert!(!end.contains("more below"), "{end}");
+    // The last line of the sheet is the last above the foot.
+    let last = end.lines().rev().nth(1).unwrap_or_default();
+    assert!(!last.trim().is_empty(), "{end}");
+    // Nothing was scrolled beyond it: one line up is one line up.
+    lab.keys("k");
+    assert!(lab.screen().contains("1 more below"), "{}", lab.screen());
+}
+
+#[test]
 fn the_log_follows_and_is_searched() {
     let mut lab = tabled(80, 24);
     lab.keys("5 l");
