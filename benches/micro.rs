@@ -7,31 +7,18 @@ fn main() {
     divan::main();
 }
 
-/// A line of a trainer's journal at one step, eight metrics.
-fn point(step: u64) -> instdisc_lab::journal::event::Event {
-    use instdisc_lab::journal::event::{Event, Number, Point};
-    let names = [
-        "loss",
-        "loss/instance",
-        "loss/proximal",
-        "lr",
-        "z",
-        "grad_norm",
-        "own_slot",
-        "images_per_second",
-    ];
-    let value = |i: usize| Number(0.1 + (step as f64 * 0.37 + i as f64).sin());
-    let m = names.iter().enumerate().map(|(i, name)| ((*name).to_owned(), value(i))).collect();
-    Event::Point(Point { step, epoch: step as f64 / 391.0, sec: step as f64 * 0.1, m })
-}
+#[path = "ours/lab.rs"]
+#[allow(dead_code, reason = "it makes whole labs for the other benchmarks")]
+mod lab;
 
 mod journal {
     use divan::Bencher;
     use divan::counter::ItemsCount;
-    use instdisc_lab::journal::event::Line;
+    use instdisc_lab::journal::event::{Line, VERSION};
     use instdisc_lab::journal::reader::{Position, Reader};
-    use instdisc_lab::journal::writer::{Writer, system_clock};
     use instdisc_lab::lab::Home;
+
+    use crate::lab;
 
     const LINES: u64 = 10_000;
 
@@ -39,10 +26,14 @@ mod journal {
         let dir = tempfile::tempdir().unwrap();
         let run = Home::new(dir.path()).run("micro-00000000");
         std::fs::create_dir_all(run.path()).unwrap();
-        let writer = Writer::open(&run, 1, system_clock()).unwrap();
-        (1..=LINES).for_each(|step| writer.write(super::point(step)).unwrap());
-        writer.sync().unwrap();
+        // Its start record is a line too.
+        lab::write(&run, 0..LINES - 1);
         (dir, run.journal())
+    }
+
+    fn line() -> Line {
+        let event = lab::point(7, &lab::NAMES);
+        Line { v: VERSION, event, attempt: 1, seq: 7, at: 1_700_000_000_000 }
     }
 
     #[divan::bench]
@@ -60,14 +51,13 @@ mod journal {
 
     #[divan::bench]
     fn parse_a_line(bencher: Bencher) {
-        let line = Line { v: 1, event: super::point(7), attempt: 1, seq: 7, at: 1_700_000_000_000 };
-        let text = serde_json::to_string(&line).unwrap();
+        let text = serde_json::to_string(&line()).unwrap();
         bencher.bench(|| serde_json::from_str::<Line>(divan::black_box(&text)).unwrap());
     }
 
     #[divan::bench]
     fn write_a_line(bencher: Bencher) {
-        let line = Line { v: 1, event: super::point(7), attempt: 1, seq: 7, at: 1_700_000_000_000 };
+        let line = line();
         bencher.bench(|| serde_json::to_vec(divan::black_box(&line)).unwrap());
     }
 }
