@@ -13,38 +13,31 @@ const HEADS: [&str; 3] = ["fc.", "classifier.", "head_norm."];
 
 /// A backbone that detectors are built on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
-    /// The first convolution, and its shape with the ImageNet stem at full width. Detectors know no other.
-    first: &'static str,
-    shape: [usize; 4],
-    /// Layers, where Detectron2 has this backbone too: a ResNet.
-    pub depth: Option<u32>,
-    /// Channels of the features.
-    pub channels: u32,
+pub enum Kind {
+    /// Of so many layers. Detectron2 has it too.
+    Resnet { depth: u32 },
+    /// AlexNet or VGG: one map of features, of `channels`, behind a first convolution of `side` by `side`.
+    Plain { side: usize, channels: u32 },
 }
 
 impl Kind {
     /// None where neither torchvision nor Detectron2 has such a network.
     pub fn of(backbone: Backbone) -> Option<Kind> {
-        let resnet = |depth, channels| Kind {
-            first: "conv1.weight",
-            shape: [64, 3, 7, 7],
-            depth: Some(depth),
-            channels,
-        };
-        let plain = |side, channels| Kind {
-            first: "features.0.weight",
-            shape: [64, 3, side, side],
-            depth: None,
-            channels,
-        };
         match backbone {
-            Backbone::Resnet18 => Some(resnet(18, 512)),
-            Backbone::Resnet34 => Some(resnet(34, 512)),
-            Backbone::Resnet50 => Some(resnet(50, 2048)),
-            Backbone::Alexnet => Some(plain(11, 256)),
-            Backbone::Vgg16 | Backbone::Vgg16Bn => Some(plain(3, 512)),
+            Backbone::Resnet18 => Some(Kind::Resnet { depth: 18 }),
+            Backbone::Resnet34 => Some(Kind::Resnet { depth: 34 }),
+            Backbone::Resnet50 => Some(Kind::Resnet { depth: 50 }),
+            Backbone::Alexnet => Some(Kind::Plain { side: 11, channels: 256 }),
+            Backbone::Vgg16 | Backbone::Vgg16Bn => Some(Kind::Plain { side: 3, channels: 512 }),
             Backbone::ResnetSmall => None,
+        }
+    }
+
+    /// The first convolution, and its shape with the ImageNet stem at full width. Detectors know no other.
+    fn first(self) -> (&'static str, [usize; 4]) {
+        match self {
+            Kind::Resnet { .. } => ("conv1.weight", [64, 3, 7, 7]),
+            Kind::Plain { side, .. } => ("features.0.weight", [64, 3, side, side]),
         }
     }
 }
@@ -61,12 +54,13 @@ impl Features {
     pub fn of(saved: &Saved, kind: Kind) -> Result<Features, SavedError> {
         let mut arrays = network(saved)?;
         arrays.retain(|name, _| !HEADS.iter().any(|head| name.starts_with(head)));
-        let found = arrays.get(kind.first).map(|array| array.shape.as_slice());
-        if found != Some(&kind.shape) {
+        let (first, shape) = kind.first();
+        let found = arrays.get(first).map(|array| array.shape.as_slice());
+        if found != Some(&shape) {
             let found = found.map_or("missing".to_owned(), |shape| format!("{shape:?}"));
             let allowed = "the ImageNet stem at full width, as detectors have it \
                            (model.stem = \"imagenet\", model.width = 1)";
-            return Err(saved.shape(kind.first, found, allowed));
+            return Err(saved.shape(first, found, allowed));
         }
         Ok(Features { path: saved.path.clone(), arrays })
     }

@@ -34,7 +34,7 @@ pub fn detection(subject: &Subject) -> Result<Vec<File>> {
         ("backbone.safetensors".to_owned(), features.torchvision(subject.notes()?)?),
         ("detection.md".to_owned(), instructions(id, &backbone, kind, &scale).into_bytes()),
     ];
-    if let Some(depth) = kind.depth {
+    if let Kind::Resnet { depth } = kind {
         let settings = settings(&format!("{id}, step {}", saved.step), depth, &scale);
         files.push(("detectron2.pkl".to_owned(), features.detectron2()));
         files.push(("detectron2.yaml".to_owned(), settings.into_bytes()));
@@ -94,8 +94,8 @@ fn instructions(id: &str, backbone: &str, kind: Kind, scale: &Scale) -> String {
         Scale::Unknown(_) => String::new(),
     };
     let load = "network.load_state_dict(load_file(\"backbone.safetensors\"))";
-    let _ = match kind.depth {
-        Some(_) => write!(
+    let _ = match kind {
+        Kind::Resnet { .. } => write!(
             text,
             "from torchvision.models.detection import FasterRCNN\n\
              from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor\n\
@@ -104,17 +104,16 @@ fn instructions(id: &str, backbone: &str, kind: Kind, scale: &Scale) -> String {
              backbone = _resnet_fpn_extractor(network, trainable_layers=3)\n\
              detector = FasterRCNN(backbone, num_classes=21{scaled})\n"
         ),
-        None => write!(
+        Kind::Plain { channels, .. } => write!(
             text,
             "from torchvision.models.detection import FasterRCNN\n\
              from torchvision.models.detection.rpn import AnchorGenerator\n\
              from torchvision.ops import MultiScaleRoIAlign\n\n\
              network = {backbone}()\nnetwork.classifier = torch.nn.Identity()\n{load}\n\
-             backbone = network.features\nbackbone.out_channels = {}\n\
+             backbone = network.features\nbackbone.out_channels = {channels}\n\
              anchors = AnchorGenerator(sizes=((32, 64, 128, 256, 512),), aspect_ratios=((0.5, 1.0, 2.0),))\n\
              pool = MultiScaleRoIAlign(featmap_names=[\"0\"], output_size=7, sampling_ratio=2)\n\
              detector = FasterRCNN(backbone, num_classes=21, rpn_anchor_generator=anchors, box_roi_pool=pool{scaled})\n",
-            kind.channels
         ),
     };
     text.push_str("```\n\n");
@@ -124,7 +123,7 @@ fn instructions(id: &str, backbone: &str, kind: Kind, scale: &Scale) -> String {
             "Give it the run's `image_mean` and `image_std`, which are unknown here: {why}\n\n"
         );
     }
-    if kind.depth.is_some() {
+    if matches!(kind, Kind::Resnet { .. }) {
         text.push_str(
             "## Detectron2\n\nName a detector's configuration in `detectron2.yaml`, then, in this folder:\n\n    \
              python /path/to/detectron2/tools/train_net.py --config-file detectron2.yaml MODEL.WEIGHTS $PWD/detectron2.pkl\n\n",
