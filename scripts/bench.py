@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures this program and its peers in turn, several rounds, and says how they compare.
 
-    make bench                            everything; about 15 minutes on two cores
+    make bench                            everything; 15 to 25 minutes on two cores
     scripts/bench.py log_ingest tui_key   some of it
     scripts/bench.py --rounds 5 …         more rounds
 
