@@ -6,7 +6,7 @@
 -- SQLite before 3.51.3, which can lose pages of the write-ahead log.
 
 PRAGMA application_id = 1229734210;  -- 'ILAB'
-PRAGMA user_version = 2;             -- a program that knows less refuses the file; src/store/migrations/ has the way here
+PRAGMA user_version = 3;             -- a program that knows less refuses the file; src/store/migrations/ has the way here
 
 -- An experiment file as it was last queued.
 CREATE TABLE experiment (
@@ -50,7 +50,9 @@ CREATE TABLE run (
   -- How much of events.jsonl is in here: committed with what it says, hence exactly once.
   journal_bytes INTEGER NOT NULL DEFAULT 0,
   journal_lines INTEGER NOT NULL DEFAULT 0,
-  heard_at    INTEGER                                          -- time of the last event in here
+  heard_at    INTEGER,                                         -- time of the last event in here
+  -- NULL: on this machine; else on a cluster, with what was asked of it for this run beyond lab.toml.
+  launch      TEXT CHECK (launch IS NULL OR json_type(launch) = 'object')
 ) STRICT;
 
 CREATE INDEX run_by_fingerprint ON run (fingerprint);
@@ -97,6 +99,10 @@ CREATE TABLE attempt (
   end_state   TEXT CHECK (end_state IN ('finished', 'stopped', 'failed')),
   end_step    INTEGER,
   end_reason  TEXT,
+  -- On a cluster: the node, its job, and how busy the node was when it last said so.
+  host        TEXT,
+  job         TEXT,
+  figures     TEXT CHECK (figures IS NULL OR json_type(figures) = 'object'),
   PRIMARY KEY (run, attempt)
 ) STRICT, WITHOUT ROWID;
 

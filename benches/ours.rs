@@ -11,6 +11,7 @@ use std::process::ExitCode;
 mod ours {
     #[cfg(feature = "engine")]
     pub mod augment;
+    pub mod cluster;
     pub mod growth;
     pub mod lab;
     pub mod logging;
@@ -23,7 +24,7 @@ mod ours {
     pub mod train;
 }
 
-use ours::{growth, logging, program, screens, search};
+use ours::{cluster, growth, logging, program, screens, search};
 
 /// A number with its unit. `scripts/bench.py` says which direction is better.
 struct Measured {
@@ -65,6 +66,7 @@ const MEASURES: &[Measure] = &[
     ("tui_idle", program::idle),
     ("tui_memory", program::memory),
     ("growth", growth::growth),
+    ("cluster_lag", cluster::lag),
 ];
 
 fn main() -> ExitCode {

@@ -12,7 +12,9 @@
 //!
 //! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`filter`] picks runs; [`lab`] knows where things lie on disk.
 //! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
-//! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it.
+//! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it, on this machine
+//! or on a cluster ([`queue::slurm`]).
+//! [`machine`] is what the system tells of processors, memory and GPUs;
 //! [`data`] yields images and labels as bytes; [`search`] finds nearest neighbours over unit rows;
 //! [`saved`] reads what a run left behind without libtorch;
 //! [`engine`] is instance discrimination as algebra and the only room with tensors.
@@ -22,6 +24,7 @@
 //!
 //! - Tensors only under `engine/` and in the trainer; SQL only under `store/`; ratatui only under `tui/`.
 //! - `engine` and `store` never meet; `config` and the event vocabulary do no I/O.
+//! - Slurm's commands are called in `queue/slurm/client.rs` alone; compute nodes never open the run log.
 //! - A run's state changes only through `store::Store::transition`.
 //! - One seed feeds all randomness through [`random`], and the order of samples is a pure function of
 //!   (seed, epoch, position).
@@ -39,6 +42,7 @@ pub mod random;
 pub mod journal;
 pub mod store;
 
+pub mod machine;
 pub mod queue;
 
 pub mod data;

@@ -52,6 +52,8 @@ impl Story {
                 info("knn_top1", "%", Better::Higher),
                 info("lr", "", Better::Neither),
             ],
+            host: None,
+            job: None,
         }));
     }
 

@@ -23,7 +23,7 @@ async fn lived_in(home: &Home) -> (Store, Vec<String>) {
     let experiment =
         instdisc_lab::config::experiment::parse("x.toml", text, &Default::default()).unwrap();
     let plan = Plan::new(experiment, home.root()).unwrap();
-    let queued = desk.enqueue(&plan, Manner::default()).await.unwrap();
+    let queued = desk.enqueue(&plan, &Manner::default()).await.unwrap();
     let ids: Vec<String> = queued.into_iter().map(|run| run.id).collect();
     desk.tag(&ids[0], &["keep".into()], &[]).await.unwrap();
     desk.note(&ids[1], "look again").await.unwrap();
@@ -118,7 +118,8 @@ async fn a_living_trainer_is_found_running_and_left_to_the_next_worker() {
     lock.lock().unwrap();
     rebuild(&home, &clock()).await.unwrap();
     let store = Store::open(&home).await.unwrap();
-    assert_eq!(store.run_in("cpu-0").await.unwrap(), Some((ids[2].clone(), State::Running, 1)));
+    let [hand] = &store.runs_in("cpu-0").await.unwrap()[..] else { panic!("one run") };
+    assert_eq!((&hand.id, hand.state, hand.attempt), (&ids[2], State::Running, 1));
 }
 
 #[tokio::test]

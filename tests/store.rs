@@ -42,6 +42,7 @@ fn submission(name: &str, seeds: std::ops::Range<u64>) -> Submission {
         runs: seeds.map(run).collect(),
         left_out: Default::default(),
         priority: 0,
+        launch: None,
         again: false,
         at: 1000,
         by: "queue".into(),
@@ -72,7 +73,7 @@ async fn a_run_goes_through_its_life() {
     let (id, _dir) = lab.one().await;
     assert_eq!(id, "x-00000000");
     let claim = lab.store.claim("cpu-0", "cpu", 2000).await.unwrap().unwrap();
-    assert_eq!(claim, Claim { id: id.clone(), attempt: 1, fresh: false });
+    assert_eq!(claim, Claim { id: id.clone(), attempt: 1, fresh: false, launch: None });
     assert_eq!(lab.store.claim("cpu-1", "cpu", 2000).await.unwrap(), None);
     lab.store.transition(&id, State::Starting, State::Running, change(3000)).await.unwrap();
     let run = lab.store.run(&id).await.unwrap();
@@ -139,13 +140,13 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let path = lab.store.path().to_path_buf();
     lab.store.close().await;
     let mut newer = raw(&path).await;
-    sqlx::query("PRAGMA user_version = 3").execute(&mut newer).await.unwrap();
+    sqlx::query("PRAGMA user_version = 4").execute(&mut newer).await.unwrap();
     newer.close().await.unwrap();
     let before = std::fs::read(&path).unwrap();
     for said in
         [refused(Store::open(&lab.home).await), refused(Store::open_readonly(&lab.home).await)]
     {
-        assert!(said.ends_with("(schema 3, this one knows 2): update instdisc-lab"), "{said}");
+        assert!(said.ends_with("(schema 4, this one knows 3): update instdisc-lab"), "{said}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -361,9 +362,10 @@ async fn a_worker_finds_the_process_of_another() {
     let process = Identity::current().unwrap();
     lab.store.spawned(&id, claim.attempt, &process).await.unwrap();
     assert_eq!(lab.store.attempts(&id).await.unwrap()[0].process, Some(process.clone()));
-    assert_eq!(lab.store.run_in("cpu-0").await.unwrap(), Some((id.clone(), State::Starting, 1)));
+    let [hand] = &lab.store.runs_in("cpu-0").await.unwrap()[..] else { panic!("one run") };
+    assert_eq!((&hand.id, hand.state, hand.attempt), (&id, State::Starting, 1));
     lab.store.adopt(&id, claim.attempt, "cpu-1").await.unwrap();
-    assert_eq!(lab.store.run_in("cpu-0").await.unwrap(), None);
+    assert_eq!(lab.store.runs_in("cpu-0").await.unwrap(), []);
     assert!(refused(lab.store.spawned(&id, 7, &process).await).contains("no longer 7"));
     let worker = WorkerRow {
         slot: "cpu-1".into(),

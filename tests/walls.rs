@@ -54,6 +54,16 @@ fn sql_lives_in_the_store() {
 }
 
 #[test]
+fn slurm_is_spoken_to_in_one_place() {
+    let client = |name: &str| name == "queue/slurm/client.rs";
+    for command in
+        ["\"sbatch\"", "\"squeue\"", "\"scancel\"", "\"sacct\"", "\"scontrol\"", "\"sinfo\""]
+    {
+        assert_eq!(trespassers(command, client), Vec::<String>::new(), "{command}");
+    }
+}
+
+#[test]
 fn ratatui_lives_in_the_tui() {
     assert_eq!(trespassers("ratatui::", |name| name.starts_with("tui/")), Vec::<String>::new());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use instdisc_lab::journal::event::{Better, Event, MetricInfo, Number, Point, Start};
 use instdisc_lab::journal::writer::{Writer, system_clock};
 use instdisc_lab::lab::{Home, RunDir};
-use instdisc_lab::store::{NewRun, Store, StoreError, Submission, catch_up};
+use instdisc_lab::store::{Launch, NewRun, Store, StoreError, Submission, catch_up};
 use serde_json::json;
 
 /// What a run writes at one step.
@@ -22,6 +22,16 @@ pub const NAMES: [&str; 8] = [
 
 /// Queues `n` runs that differ in λ and seed; their ids.
 pub async fn enqueue(store: &Store, home: &Home, n: u64) -> Vec<String> {
+    enqueue_for(store, home, n, None).await
+}
+
+/// As [`enqueue`], for a cluster where `launch` says so.
+pub async fn enqueue_for(
+    store: &Store,
+    home: &Home,
+    n: u64,
+    launch: Option<Launch>,
+) -> Vec<String> {
     let run = |i: u64| NewRun {
         fingerprint: format!("{i:08x}"),
         spec: json!({
@@ -49,6 +59,7 @@ pub async fn enqueue(store: &Store, home: &Home, n: u64) -> Vec<String> {
         runs: (0..n).map(run).collect(),
         left_out: Default::default(),
         priority: 0,
+        launch,
         again: false,
         at: 0,
         by: "bench".into(),
@@ -118,6 +129,8 @@ pub fn start(steps: u64) -> Event {
         steps,
         epochs: 200,
         resume: "exact".into(),
+        host: None,
+        job: None,
         metrics: NAMES.iter().map(info).collect(),
     })
 }

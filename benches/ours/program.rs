@@ -12,7 +12,7 @@ use super::lab;
 use super::screens::{median, resident};
 use crate::{Measured, given};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_instdisc-lab");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_instdisc-lab");
 
 /// Milliseconds from the start of the process to the frame that shows the runs of a lab of 1,000.
 pub fn startup() -> Measured {
@@ -67,17 +67,17 @@ fn a_lab(runs: u64) -> tempfile::TempDir {
 }
 
 /// The open screens; killed when dropped.
-struct Screen {
+pub struct Screen {
     child: Box<dyn Child + Send + Sync>,
     _output: Box<dyn Read + Send>,
     _keys: Box<dyn Write + Send>,
     _terminal: Box<dyn portable_pty::MasterPty + Send>,
     /// From the start of the process to the first run on screen.
-    spent: Duration,
+    pub spent: Duration,
 }
 
 impl Screen {
-    fn open(home: &Path) -> Self {
+    pub fn open(home: &Path) -> Self {
         let size = PtySize { rows: 60, cols: 200, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(PROGRAM);
@@ -116,7 +116,7 @@ impl Drop for Screen {
 }
 
 /// User and system time of a process so far.
-fn cpu_seconds(process: u32) -> f64 {
+pub fn cpu_seconds(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     // Fields 14 and 15 of proc(5); two stand before the closing parenthesis. Ticks are hundredths of a second.

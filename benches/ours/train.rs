@@ -32,7 +32,7 @@ pub fn fp32() -> Measured {
 
 /// How much faster one trainer with all cores goes through a queue than one trainer a core: above 1, one is better.
 pub fn grid() -> Measured {
-    let cores = device::cores();
+    let cores = instdisc_lab::machine::cores();
     let alone = rate_of_children(1, cores);
     let beside = rate_of_children(cores, 1);
     eprintln!("1 trainer of {cores} threads: {alone:.1} images/s");
@@ -59,7 +59,7 @@ fn rate_of_children(n: u32, threads: u32) -> f64 {
 
 fn measured(precision: Precision, steps: usize) -> Measured {
     let steps = given("BENCH_STEPS", steps);
-    let threads = device::threads(given("BENCH_THREADS", 0) as u32, 1);
+    let threads = device::threads(given("BENCH_THREADS", 0) as u32, device::Share::ALL);
     tch::set_num_threads(threads as i32);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads as usize);
     pool.build_global().unwrap();

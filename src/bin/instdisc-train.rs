@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use instdisc_lab::config::evaluation::Evaluation;
 use instdisc_lab::config::spec::DatasetKind;
-use instdisc_lab::engine::attempt::{self, Attempt};
+use instdisc_lab::engine::attempt::{self, Attempt, Node};
+use instdisc_lab::engine::device::Share;
 use instdisc_lab::engine::environment::LIBTORCH;
 use instdisc_lab::engine::{device, evaluate, train::Outcome};
 use instdisc_lab::journal::writer::system_clock;
 use instdisc_lab::lab::RunDir;
+use instdisc_lab::machine;
 
 /// Stopped at a checkpoint on request (EX_TEMPFAIL: start again and it goes on).
 const STOPPED: u8 = 75;
@@ -40,6 +42,15 @@ struct Args {
     /// Trainers that share this machine's cores: without `train.threads` each takes its part of them.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     share: u32,
+    /// Cores that this trainer may use, where a scheduler gave it fewer than there are.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cores: Option<u32>,
+    /// On a cluster: the node's name. Its figures then come with the journal.
+    #[arg(long, value_name = "NAME", requires = "job")]
+    node: Option<String>,
+    /// On a cluster: the scheduler's name for the job.
+    #[arg(long, value_name = "ID", requires = "node")]
+    job: Option<String>,
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]
     fresh: bool,
@@ -90,7 +101,8 @@ fn main() -> ExitCode {
         dir: RunDir::new(run_dir),
         number,
         device: args.device,
-        share: args.share,
+        share: Share { trainers: args.share, cores: args.cores },
+        node: args.node.zip(args.job).map(|(name, job)| Node { name, job }),
         fresh: args.fresh,
         clock: system_clock(),
         stop: &|| stop.load(Ordering::Relaxed),
@@ -137,7 +149,7 @@ fn probe() -> ExitCode {
         "cuda": cuda,
         "cuda_devices": if cuda { tch::Cuda::device_count() } else { 0 },
         "bf16": device::has_bf16(),
-        "threads": device::cores(),
+        "threads": machine::cores(),
     });
     println!("{found}");
     ExitCode::SUCCESS

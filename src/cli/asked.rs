@@ -6,8 +6,13 @@ use color_eyre::eyre::Result;
 
 use super::{Context, bad_input};
 use crate::config::{Invalid, Overrides, experiment};
+use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
-use crate::queue::{Plan, Slot, Workers};
+use crate::queue::slurm::client::Trouble;
+use crate::queue::slurm::settings::PREFIX;
+use crate::queue::slurm::{self, array};
+use crate::queue::{Plan, Slot, Where, Workers};
+use crate::store::Launch;
 
 /// Which runs.
 #[derive(Debug, clap::Args)]
@@ -29,18 +34,23 @@ pub struct Asked {
 /// Who works.
 #[derive(Debug, clap::Args)]
 pub struct Hands {
-    /// Trainers at once on the device; else what `lab.toml` says, else 1.
+    /// Trainers at once on the device; else what `lab.toml` says, else one a core that has memory for it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     workers: Option<u32>,
     /// `cpu`, `cuda:0`, …; else what `lab.toml` says, else `cpu`.
     #[arg(long, value_name = "D", value_parser = check_device)]
     device: Option<String>,
+    /// On this machine, or on the Slurm cluster that it is a login node of; else what `lab.toml` says. What is asked of the
+    /// cluster stands there under `[slurm]`, and for these runs in `--set slurm.partition=…`.
+    #[arg(long, value_enum, value_name = "L", conflicts_with_all = ["workers", "device"])]
+    launcher: Option<Where>,
 }
 
 impl Asked {
     /// Every file's runs. What is wrong in any of the files is said at once.
     pub fn plans(&self, context: &Context) -> Result<Vec<Plan>> {
-        let (size, set, grid) = (self.size.clone(), self.set.clone(), self.grid.clone());
+        let set = self.set.iter().filter(|set| !set.starts_with(PREFIX)).cloned().collect();
+        let (size, grid) = (self.size.clone(), self.grid.clone());
         let overrides = Overrides { size, set, grid };
         let mut plans = Vec::new();
         let mut problems = Vec::new();
@@ -57,11 +67,67 @@ impl Asked {
         }
         if problems.is_empty() { Ok(plans) } else { Err(Invalid(problems).into()) }
     }
+
+    /// What is asked of a cluster for these runs: `--set slurm.KEY=VALUE`.
+    fn launch(&self) -> Result<Launch> {
+        let mut launch = Launch::new();
+        for set in self.set.iter().filter_map(|set| set.strip_prefix(PREFIX)) {
+            let (key, value) = set
+                .split_once('=')
+                .ok_or_else(|| bad_input(format!("--set {PREFIX}{set}: allowed: KEY=VALUE")))?;
+            launch.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(launch)
+    }
+}
+
+/// Where the runs go, with whom to work on those of this machine.
+pub struct Place {
+    pub slots: Vec<Slot>,
+    /// Of a cluster's: what is asked of it.
+    pub launch: Option<Launch>,
 }
 
 impl Hands {
-    pub fn slots(&self, context: &Context) -> Result<Vec<Slot>> {
+    /// # Errors
+    /// What the settings have wrong, and why the cluster would not take such runs.
+    pub fn place(&self, context: &Context, asked: &Asked) -> Result<Place> {
         let workers = Workers::load(&context.home)?;
-        Ok(workers.chosen(self.device.as_deref(), self.workers))
+        let slots = workers.chosen(self.device.as_deref(), self.workers);
+        let launch = asked.launch()?;
+        // Who names workers or a device means this machine.
+        let here = self.device.is_some() || self.workers.is_some();
+        let default = if here { Where::Local } else { workers.launcher };
+        match self.launcher.unwrap_or(default) {
+            Where::Local => match launch.keys().next() {
+                None => Ok(Place { slots, launch: None }),
+                Some(key) => {
+                    Err(bad_input(format!("--set {PREFIX}{key}: allowed with --launcher slurm")))
+                }
+            },
+            Where::Slurm => {
+                let lab = slurm::Settings::load(&context.home)?;
+                lab.with(&launch).map_err(bad_input)?;
+                Ok(Place { slots: vec![Slot::cluster()], launch: Some(launch) })
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Asks the cluster whether it would take such runs, before anything is queued for it.
+    pub fn rehearse(&self, context: &Context) -> Result<()> {
+        let Some(launch) = &self.launch else { return Ok(()) };
+        let settings = slurm::Settings::load(&context.home)?.with(launch).map_err(bad_input)?;
+        let local = Local::find()?;
+        match array::rehearse(&context.home, &settings, local.trainer()) {
+            Err(Trouble::Unreachable(why)) => {
+                eprintln!(
+                    "The scheduler gives no answer now ({why}); the runs wait until it does."
+                );
+                Ok(())
+            }
+            answer => Ok(answer.map_err(|why| bad_input(why.to_string()))?),
+        }
     }
 }

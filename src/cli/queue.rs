@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::asked::{Asked, Hands};
 use super::{Context, Exit, FormatArg, print};
-use crate::queue::{Duty, Fate, Manner, Plan, Queued, ensure_workers};
+use crate::queue::slurm::{array, client};
+use crate::queue::{Fate, Manner, Plan, Queued};
 use crate::report::table::Table;
 use crate::store::{Store, StoreError};
 
@@ -40,16 +41,21 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
-        let slots = self.hands.slots(context)?;
+        let place = self.hands.place(context, &self.asked)?;
         if self.dry_run {
             print(&self.preview(context, &plans).await?.render(self.format.format))?;
+            if place.launch.is_some() {
+                eprintln!("{}", arrays(plans.iter().map(|plan| plan.runs.len()).sum()));
+            }
             return Ok(Exit::Done);
         }
+        place.rehearse(context)?;
         let desk = context.desk("queue").await?;
-        let manner = Manner { priority: self.priority, again: self.again };
+        let launch = place.launch.clone();
+        let manner = Manner { priority: self.priority, again: self.again, launch };
         let mut queued = Vec::new();
         for plan in &plans {
-            queued.extend(desk.enqueue(plan, manner).await?);
+            queued.extend(desk.enqueue(plan, &manner).await?);
         }
         let mut ids: Vec<&str> = queued.iter().map(|queued| queued.id.as_str()).collect();
         let mut seen = BTreeSet::new();
@@ -57,7 +63,7 @@ impl Args {
         print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
         eprintln!("{}", summary(&queued));
         if !self.no_start {
-            for slot in ensure_workers(&desk.home, &slots, Duty::UntilEmpty)? {
+            for slot in desk.staff(&place.slots).await? {
                 eprintln!("A worker for {slot} starts.");
             }
         }
@@ -100,6 +106,20 @@ impl Args {
             }
         }
         Ok(table)
+    }
+}
+
+/// `Slurm would get 2 arrays, of 1001 and 199 runs.`
+fn arrays(runs: usize) -> String {
+    // Its own default, where it cannot be asked.
+    let most = client::most_elements().unwrap_or(1001);
+    match array::split(runs, most).as_slice() {
+        [one] => format!("Slurm would get one array, of {one} runs."),
+        many => {
+            let sizes: Vec<String> = many.iter().map(usize::to_string).collect();
+            let words = format!("{} arrays, of {} runs", many.len(), sizes.join(" and "));
+            format!("Slurm would get {words}: it takes {most} in one.")
+        }
     }
 }
 

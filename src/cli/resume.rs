@@ -21,7 +21,7 @@ impl Args {
         let desk = context.desk("resume").await?;
         let exit = ask_each(&desk, &self.runs, async |desk, id| desk.resume(id).await).await?;
         if !self.no_start {
-            start_workers(context, &desk)?;
+            start_workers(context, &desk).await?;
         }
         Ok(exit)
     }

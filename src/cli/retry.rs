@@ -26,7 +26,7 @@ impl Args {
         let ask = async |desk: &Desk, id: &str| desk.retry(id, self.fresh).await;
         let exit = ask_each(&desk, &self.runs, ask).await?;
         if !self.no_start {
-            start_workers(context, &desk)?;
+            start_workers(context, &desk).await?;
         }
         Ok(exit)
     }

@@ -34,19 +34,20 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
-        let slots = self.hands.slots(context)?;
+        let place = self.hands.place(context, &self.asked)?;
+        place.rehearse(context)?;
         let desk = context.desk("run").await?;
-        let manner = Manner { priority: 0, again: self.again };
+        let manner = Manner { priority: 0, again: self.again, launch: place.launch };
         let mut queued = Vec::new();
         for plan in &plans {
-            queued.extend(desk.enqueue(plan, manner).await?);
+            queued.extend(desk.enqueue(plan, &manner).await?);
         }
         eprintln!("{}", summary(&queued));
         let mut ids: Vec<String> = queued.into_iter().map(|queued| queued.id).collect();
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(id.clone()));
 
-        let Watched { runs, interrupted } = watch(&desk, &slots, &ids).await?;
+        let Watched { runs, interrupted } = watch(&desk, &place.slots, &ids).await?;
         if interrupted {
             let paused: Vec<&str> =
                 in_state(&runs, State::Paused).map(|run| run.id.as_str()).collect();

@@ -97,6 +97,11 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
     line("note", run.note.clone());
     line("attempt", run.attempt.to_string());
     line("device", run.device.clone().unwrap_or_default());
+    let attempts = store.attempts(&run.id).await?;
+    if let Some((host, job)) = attempts.last().and_then(|it| it.host.as_ref().zip(it.job.as_ref()))
+    {
+        line("node", format!("{host}, job {job}"));
+    }
     line("epoch", format!("{} of {}", progress.epoch, progress.epochs));
     line("step", format!("{} of {}", progress.step, progress.steps));
     line("active", format!("{:.1} s", progress.sec));

@@ -3,7 +3,7 @@
 use color_eyre::eyre::Result;
 
 use super::{Context, Exit, bad_input};
-use crate::queue::{Answer, Desk, Duty, QueueError, Workers, ensure_workers};
+use crate::queue::{Answer, Desk, QueueError, Workers};
 
 /// RUN…
 #[derive(Debug, clap::Args)]
@@ -43,9 +43,9 @@ pub async fn ask_named(
 }
 
 /// Somebody has to take up what was put back into the queue.
-pub fn start_workers(context: &Context, desk: &Desk) -> Result<()> {
+pub async fn start_workers(context: &Context, desk: &Desk) -> Result<()> {
     let slots = Workers::load(&context.home)?.chosen(None, None);
-    for slot in ensure_workers(&desk.home, &slots, Duty::UntilEmpty)? {
+    for slot in desk.staff(&slots).await? {
         eprintln!("A worker for {slot} starts.");
     }
     Ok(())

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::bad_input;
 use super::progress::Display;
-use crate::queue::{Desk, Duty, Slot, ensure_workers, is_lost_for_good};
+use crate::queue::{Desk, Slot, is_lost_for_good};
 use crate::store::{RunId, RunRow, State};
 
 /// Between two looks at the run log.
@@ -102,7 +102,7 @@ impl Care {
         }
         self.last = Some(Instant::now());
         if runs.iter().any(|run| run.state == State::Queued) {
-            self.start_workers(desk, slots, runs)?;
+            self.start_workers(desk, slots, runs).await?;
         }
         for run in runs.iter().filter(|run| run.state.is_active()) {
             desk.attended(&run.id).await?;
@@ -110,13 +110,13 @@ impl Care {
         Ok(())
     }
 
-    fn start_workers(&mut self, desk: &Desk, slots: &[Slot], runs: &[RunRow]) -> Result<()> {
+    async fn start_workers(&mut self, desk: &Desk, slots: &[Slot], runs: &[RunRow]) -> Result<()> {
         let standing: Vec<_> =
             runs.iter().map(|run| (run.state, run.attempt, run.progress.step)).collect();
         if standing != self.standing {
             (self.starts, self.standing) = (0, standing);
         }
-        let started = ensure_workers(&desk.home, slots, Duty::UntilEmpty)?;
+        let started = desk.staff(slots).await?;
         let Some(slot) = started.first() else { return Ok(()) };
         self.starts += 1;
         if MOST_STARTS < self.starts {

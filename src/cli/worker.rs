@@ -5,11 +5,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, Exit, bad_input};
 use crate::journal::writer::system_clock;
+use crate::lab::Home;
+use crate::queue::launcher::Launcher;
 use crate::queue::launcher::family::adopt_orphans;
 use crate::queue::launcher::local::Local;
-use crate::queue::slots::check_device;
+use crate::queue::launcher::slurm::Slurm;
+use crate::queue::slots::{SLURM, check_device};
 use crate::queue::worker::{Left, Stay, Worker};
-use crate::queue::{Slot, Workers};
+use crate::queue::{Slot, Where, Workers, slurm};
 use crate::store::Store;
 
 /// Work the queue in the foreground. Ended with Ctrl-C it leaves its trainer at work, for the next worker to adopt.
@@ -19,6 +22,9 @@ pub struct Args {
     /// `cpu`, `cuda:0`, …; its first free slot is taken.
     #[arg(long, value_name = "D", value_parser = check_device)]
     device: Option<String>,
+    /// `slurm`: hand what is queued for a cluster to it.
+    #[arg(long, value_enum, conflicts_with = "device")]
+    launcher: Option<Where>,
     /// Leave once the queue is empty.
     #[arg(long)]
     until_empty: bool,
@@ -26,7 +32,7 @@ pub struct Args {
     #[arg(long, hide = true, conflicts_with = "until_empty")]
     adopt_only: bool,
     /// This slot and no other.
-    #[arg(long, hide = true, value_parser = parse_slot, conflicts_with = "device")]
+    #[arg(long, hide = true, value_parser = parse_slot, conflicts_with_all = ["device", "launcher"])]
     slot: Option<Slot>,
     /// Workers that were started together with this one, itself among them.
     #[arg(long, hide = true)]
@@ -59,8 +65,8 @@ impl Args {
                 home: context.home.clone(),
                 store: store.clone(),
                 slot: slot.clone(),
-                launcher: Box::new(Local::find()?),
-                share: self.share.unwrap_or_else(|| settings.n_slots()),
+                launcher: launcher(&context.home, &slot)?,
+                share: self.share.unwrap_or(1),
                 grace: settings.grace(),
                 clock: system_clock(),
                 say: Box::new(log),
@@ -88,11 +94,21 @@ impl Args {
     }
 
     fn slots(&self, settings: &Workers) -> Vec<Slot> {
-        match &self.slot {
-            Some(slot) => vec![slot.clone()],
-            None => settings.chosen(self.device.as_deref(), None),
+        match (&self.slot, self.launcher) {
+            (Some(slot), _) => vec![slot.clone()],
+            (None, Some(Where::Slurm)) => vec![Slot::cluster()],
+            _ => settings.chosen(self.device.as_deref(), None),
         }
     }
+}
+
+fn launcher(home: &Home, slot: &Slot) -> Result<Box<dyn Launcher>> {
+    let local = Local::find()?;
+    if slot.device != SLURM {
+        return Ok(Box::new(local));
+    }
+    let settings = slurm::Settings::load(home)?;
+    Ok(Box::new(Slurm::new(home.clone(), local.trainer().to_owned(), settings)?))
 }
 
 /// One line, with the time: a detached worker's standard error is a log.

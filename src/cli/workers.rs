@@ -6,7 +6,7 @@ use color_eyre::eyre::Result;
 use super::{Context, Exit, FormatArg, print};
 use crate::queue::{Slot, slots};
 use crate::report::table::Table;
-use crate::store::{Store, StoreError};
+use crate::store::{InHand, Store, StoreError};
 
 /// List the workers, or ask them to leave after their current run.
 #[derive(Debug, clap::Args)]
@@ -34,26 +34,34 @@ impl Args {
             Err(why) => return Err(why.into()),
         };
         for worker in store.workers().await? {
-            let run = store.run_in(&worker.slot).await?.map(|(id, ..)| id);
+            let runs = store.runs_in(&worker.slot).await?;
             let slot = Slot::parse(&worker.slot);
             let gone =
                 slot.is_none_or(|slot| slots::is_free(&context.home, &slot).unwrap_or(false));
-            let state = match (gone, worker.draining, &run) {
+            let state = match (gone, worker.draining, runs.is_empty()) {
                 (true, ..) => "gone",
                 (_, true, _) => "draining",
-                (_, _, Some(_)) => "working",
+                (_, _, false) => "working",
                 _ => "idle",
             };
             let since = DateTime::from_timestamp_millis(worker.since).unwrap_or_default();
             table.push([
                 worker.slot,
                 state.to_owned(),
-                run.unwrap_or_default(),
+                in_hand(&runs),
                 worker.process.pid.to_string(),
                 since.with_timezone(&Local).format("%F %T").to_string(),
             ]);
         }
         print(&table.render(self.format.format))?;
         Ok(Exit::Done)
+    }
+}
+
+fn in_hand(runs: &[InHand]) -> String {
+    match runs {
+        [] => String::new(),
+        [run] => run.id.clone(),
+        many => format!("{} runs", many.len()),
     }
 }

@@ -6,10 +6,11 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::checkpoint::{self, Loaded};
-use super::device::{self, DeviceError};
+use super::device::{self, DeviceError, Share};
 use super::environment::Environment;
 use super::examine::{self, ExamineError, Examinee};
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
@@ -20,9 +21,13 @@ use crate::journal::event::{End, EndState, Event, Start, Warn};
 use crate::journal::process::Identity;
 use crate::journal::writer::{Clock, WriteError, Writer};
 use crate::lab::{Home, RunDir};
+use crate::machine::Watch;
 
 /// Probes take the lock shared for an instant; a holder that stays is another trainer.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two times that a node's figures are told.
+const FIGURES: Duration = Duration::from_secs(10);
 
 /// How to make the attempt.
 pub struct Attempt<'a> {
@@ -30,13 +35,22 @@ pub struct Attempt<'a> {
     pub number: u32,
     /// `cpu` or `cuda:<i>`.
     pub device: String,
-    /// Trainers that share this machine's cores.
-    pub share: u32,
+    pub share: Share,
+    /// On a cluster.
+    pub node: Option<Node>,
     /// Ignore checkpoints and start from the beginning.
     pub fresh: bool,
     pub clock: Clock,
     /// Whether somebody asked for a checkpoint and an end.
     pub stop: &'a dyn Fn() -> bool,
+}
+
+/// Where on a cluster an attempt is made.
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub name: String,
+    /// The scheduler's name for its job.
+    pub job: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -107,8 +121,14 @@ impl Events for &Writer {
 pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
     let _lock = lock(&attempt.dir)?;
     let journal = Writer::open(&attempt.dir, attempt.number, attempt.clock.clone())?;
-    let result = catch_unwind(AssertUnwindSafe(|| train(attempt, &journal)))
-        .unwrap_or_else(|panic| Err(AttemptError::Panic(message(&*panic))));
+    let train = || {
+        catch_unwind(AssertUnwindSafe(|| train(attempt, &journal)))
+            .unwrap_or_else(|panic| Err(AttemptError::Panic(message(&*panic))))
+    };
+    let result = match &attempt.node {
+        Some(_) => with_figures(&attempt.device, &journal, train),
+        None => train(),
+    };
     let (state, step, reason) = match &result {
         Ok(Outcome::Finished { step }) => (EndState::Finished, *step, "trained to the end".into()),
         Ok(Outcome::Stopped { step }) => (EndState::Stopped, *step, "asked to stop".into()),
@@ -116,6 +136,28 @@ pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
     };
     journal.finish(End { state, step, reason })?;
     result
+}
+
+/// Does `work` while a thread beside it tells the journal how busy the node is: nobody elsewhere can see that.
+fn with_figures<T>(device: &str, journal: &Writer, work: impl FnOnce() -> T) -> T {
+    let gpu = device.strip_prefix("cuda:").and_then(|index| index.parse().ok());
+    let (done, over) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut watch = Watch::default();
+            watch.look(None);
+            while over.recv_timeout(FIGURES) == Err(RecvTimeoutError::Timeout) {
+                // A journal that takes no more is for the training to notice.
+                let told = watch.look(gpu).map(Event::Figures).map(|event| journal.write(event));
+                if told.is_some_and(|told| told.is_err()) {
+                    return;
+                }
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptError> {
@@ -170,6 +212,8 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         epochs: spec.train.epochs,
         resume: environment.resume_promise(&here).to_owned(),
         metrics: trainer.metrics(),
+        host: attempt.node.as_ref().map(|node| node.name.clone()),
+        job: attempt.node.as_ref().map(|node| node.job.clone()),
     }))?;
     for warning in warnings(&data, damaged, resumed_step) {
         journal.write(Event::Warn(warning))?;

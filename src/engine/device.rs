@@ -88,15 +88,24 @@ pub fn has_bf16() -> bool {
     false
 }
 
-/// `threads` where given, else the part of this machine's cores that falls to each of `share` trainers.
-pub fn threads(threads: u32, share: u32) -> u32 {
-    if 0 < threads { threads } else { (cores() / share.max(1)).max(1) }
+/// What a trainer may take of its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Trainers that share the cores, this one among them.
+    pub trainers: u32,
+    /// What a scheduler gave it, where that is less than the machine has.
+    pub cores: Option<u32>,
 }
 
-/// Physical ones that this process may use: two threads on one core only share its vector units.
-pub fn cores() -> u32 {
-    let available = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-    physical_cores().map_or(available, |cores| cores.min(available)).max(1)
+impl Share {
+    /// The whole machine.
+    pub const ALL: Share = Share { trainers: 1, cores: None };
+}
+
+/// `threads` where given, else the part of this machine's cores that falls to a trainer.
+pub fn threads(threads: u32, share: Share) -> u32 {
+    let given = crate::machine::cores().min(share.cores.unwrap_or(u32::MAX));
+    if 0 < threads { threads } else { (given / share.trainers.max(1)).max(1) }
 }
 
 /// Lets libtorch and our own loops use `threads` threads, to be called before the first computation.
@@ -116,18 +125,4 @@ pub fn pin_threads(threads: u32) {
     tch::set_num_threads(threads as i32);
     // Already built means a second attempt in this process, as tests make it: the pool then stays as it is.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
-}
-
-/// Distinct (package, core) pairs in `/proc/cpuinfo`.
-fn physical_cores() -> Option<u32> {
-    let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let field = |block: &str, key: &str| {
-        let line = block.lines().find(|line| line.starts_with(key))?;
-        line.split(':').nth(1).map(|value| value.trim().to_owned())
-    };
-    let cores: std::collections::BTreeSet<_> = text
-        .split("\n\n")
-        .filter_map(|block| Some((field(block, "physical id")?, field(block, "core id")?)))
-        .collect();
-    (!cores.is_empty()).then_some(cores.len() as u32)
 }

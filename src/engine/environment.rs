@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use super::checkpoint::write_and_rename;
-use super::device;
+use super::device::{self, Share};
 use super::models::Arithmetic;
 use crate::config::spec::{Precision, TrainSpec};
 
@@ -33,8 +33,8 @@ pub struct Environment {
 pub const LIBTORCH: &str = "2.11.0";
 
 impl Environment {
-    /// This machine and this build, with `train`'s choices resolved, for one of `share` trainers at work on it.
-    pub fn here(train: &TrainSpec, on: Device, share: u32) -> Self {
+    /// This machine and this build, with `train`'s choices resolved, for a trainer with this share of it.
+    pub fn here(train: &TrainSpec, on: Device, share: Share) -> Self {
         let precision = match device::arithmetic(train.precision, on) {
             Arithmetic::Fp32 => Precision::Fp32,
             Arithmetic::Bf16 => Precision::Bf16,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::attempt::{AttemptError, home_of, lock, read_spec};
 use super::checkpoint::{self, Loaded};
-use super::device;
+use super::device::{self, Share};
 use super::environment::Environment;
 use super::examine::{ExamineError, Examinee, check};
 use crate::config::evaluation::Evaluation;
@@ -63,7 +63,7 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let _lock = lock(&request.dir)?;
     let spec = read_spec(&request.dir)?;
     let device = device::parse(&request.device).map_err(AttemptError::from)?;
-    let here = Environment::here(&spec.train, device, 1);
+    let here = Environment::here(&spec.train, device, Share::ALL);
     let environment = Environment::read(&request.dir.env()).unwrap_or(here);
     device::pin_threads(environment.threads);
     let loaded = find(request)?;

@@ -45,6 +45,7 @@ fn run() -> RunRow {
         started_at: None,
         ended_at: None,
         reason: Some("loss is NaN at step 10".into()),
+        launch: None,
         note: "Redo with a smaller τ".into(),
         priority: 0,
         pinned: false,

@@ -16,6 +16,10 @@ pub enum Cause {
     Signal,
     /// The machine stopped under it.
     Machine,
+    /// A cluster gave the run less time than it needed.
+    TimeLimit,
+    /// A cluster would not have it, or ended it by itself.
+    Cluster,
     /// The trainer ended without a word.
     Crash,
     /// The journal was cut or replaced.
@@ -23,13 +27,15 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub const ALL: [Cause; 8] = [
+    pub const ALL: [Cause; 10] = [
         Cause::DiskFull,
         Cause::OutOfMemory,
         Cause::NotFinite,
         Cause::Data,
         Cause::Signal,
         Cause::Machine,
+        Cause::TimeLimit,
+        Cause::Cluster,
         Cause::Crash,
         Cause::DamagedJournal,
     ];
@@ -42,6 +48,8 @@ impl Cause {
             Cause::Data => "data",
             Cause::Signal => "signal",
             Cause::Machine => "machine",
+            Cause::TimeLimit => "time limit",
+            Cause::Cluster => "cluster",
             Cause::Crash => "crash",
             Cause::DamagedJournal => "damaged journal",
         }
@@ -67,6 +75,12 @@ impl Cause {
                 "`retry`: it goes on from its last checkpoint; find out who kills it if it happens again"
             }
             Cause::Machine => "`retry`: it goes on from its last checkpoint",
+            Cause::TimeLimit => {
+                "give it more time (slurm.time) or more of it for the last checkpoint (slurm.notice), then `retry`"
+            }
+            Cause::Cluster => {
+                "mend what Slurm names under [slurm] in lab.toml or with --set slurm.…, then `queue` the file again or `retry`"
+            }
             Cause::Crash => {
                 "`logs` shows its last words, `doctor` what is missing on this machine; then `retry`"
             }

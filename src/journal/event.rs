@@ -70,6 +70,7 @@ pub enum Event {
     Eval(Eval),
     Warn(Warn),
     Declare(Declare),
+    Figures(Figures),
     End(End),
     /// An event of a later version.
     #[serde(other)]
@@ -95,6 +96,11 @@ pub struct Start {
     pub epochs: u32,
     /// `exact` or `best effort`: what a resume of this run promises.
     pub resume: String,
+    /// On a cluster: the node's name and the scheduler's name for the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// Which metrics may come, with unit and direction.
     pub metrics: Vec<MetricInfo>,
 }
@@ -156,6 +162,28 @@ pub struct Warn {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Declare {
     pub metrics: Vec<MetricInfo>,
+}
+
+/// How busy a node of a cluster is, as nobody elsewhere can see: told now and then while its run trains. Sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Logical processors of the node, and how many of them were busy since the last time.
+    pub cores: u32,
+    pub busy: f64,
+    pub memory_total: u64,
+    pub memory_used: u64,
+    /// The GPU that the run trains on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<GpuFigures>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GpuFigures {
+    pub name: String,
+    /// Share of the time, in [0, 1]; absent where the driver does not tell.
+    pub busy: Option<f64>,
+    pub memory_total: u64,
+    pub memory_used: u64,
 }
 
 /// How an attempt ended.

@@ -1,74 +1,79 @@
 //! Attending to one trainer: its journal goes into the run log, requests go to it, and its end is settled.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::launcher::{Ask, Ending, Trainer};
 use super::settle::{MOST_LOSSES, Verdict, judge};
-use super::slots::Slot;
-use super::worker::{POLL, Worker, WorkerError};
+use super::slots::{SLURM, Slot};
+use super::worker::{Worker, WorkerError};
 use crate::journal::cause::Cause;
 use crate::lab::RunDir;
-use crate::store::{Change, Request, RunId, State, StateChange, Store, StoreError, catch_up};
-
-/// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. The trainer goes on, and its
-/// journal keeps what we miss meanwhile.
-pub(super) const TROUBLED: Duration = Duration::from_secs(2);
+use crate::store::{
+    Change, Request, Requested, RunId, State, StateChange, Store, StoreError, catch_up,
+};
 
 /// One attempt at a run, in the hands of this worker.
 pub(super) struct Attempt {
     pub id: RunId,
     pub number: u32,
+    /// As this worker knows it, who alone changes it while the run is active.
+    pub state: State,
     /// How long `stderr.log` was before it started.
     pub said: u64,
-    started: bool,
     /// What is wrong with its journal: it cannot be believed any more, however the trainer ends.
     damage: Option<String>,
     /// What was passed on to the trainer, and when.
     relayed: Option<(Request, Instant)>,
+    /// What was last said beside its state.
+    standing: Option<String>,
 }
 
 impl Attempt {
-    pub(super) fn new(id: RunId, number: u32, said: u64) -> Self {
-        Self { id, number, said, started: false, damage: None, relayed: None }
+    pub(super) fn new(id: RunId, number: u32, state: State, said: u64) -> Self {
+        Self { id, number, state, said, damage: None, relayed: None, standing: None }
     }
 }
 
+/// An attempt with its trainer.
+pub(super) struct InHand {
+    pub attempt: Attempt,
+    pub trainer: Box<dyn Trainer>,
+    /// The last trouble with it that was told.
+    pub said: String,
+}
+
 impl Worker {
-    /// Until the trainer has ended and the run is settled.
-    pub(super) async fn attend(
+    /// One look; true once the run is settled.
+    pub(super) async fn look_after(
         &self,
-        mut attempt: Attempt,
-        mut trainer: Box<dyn Trainer>,
-    ) -> Result<(), WorkerError> {
-        let mut said = String::new();
-        loop {
-            match self.look_after(&mut attempt, trainer.as_mut()).await {
-                Ok(Some(())) => return Ok(()),
-                Ok(None) => tokio::time::sleep(POLL).await,
-                Err(trouble) if trouble.may_pass() => {
-                    self.say_once(&mut said, format!("{}: {trouble}", attempt.id));
-                    tokio::time::sleep(TROUBLED).await;
-                }
-                Err(fault) => return Err(fault),
-            }
+        hand: &mut InHand,
+        asked: &[Requested],
+    ) -> Result<bool, WorkerError> {
+        let InHand { attempt, trainer, .. } = hand;
+        // Before the journal is read: whatever the trainer had to say, it said before it ended.
+        let before = attempt.number;
+        let ending = followed(&attempt.id, trainer.ending(before))?;
+        self.hear(attempt).await?;
+        if attempt.number != before {
+            return Ok(false);
         }
+        if let Some(asked) = asked.iter().find(|asked| asked.id == attempt.id) {
+            self.relay(attempt, asked, trainer.as_mut()).await?;
+        }
+        let Some(ending) = ending else { return Ok(false) };
+        self.settle(attempt, ending, Some(trainer.as_mut())).await?;
+        Ok(true)
     }
 
-    /// One look; something once the run is settled.
-    async fn look_after(
-        &self,
-        attempt: &mut Attempt,
-        trainer: &mut dyn Trainer,
-    ) -> Result<Option<()>, WorkerError> {
-        // Before the journal is read: whatever the trainer had to say, it said before it ended.
-        let ending = followed(&attempt.id, trainer.ending())?;
-        self.hear(attempt).await?;
-        self.relay(attempt, trainer).await?;
-        match ending {
-            None => Ok(None),
-            Some(ending) => self.settle(attempt, ending).await.map(Some),
+    /// What is to be said of it now, beside its state, if that is news.
+    pub(super) fn news(&self, hand: &mut InHand) -> Option<(RunId, u32, Option<String>)> {
+        let standing = self.launcher.trouble().or_else(|| hand.trainer.standing());
+        if standing == hand.attempt.standing {
+            return None;
         }
+        hand.attempt.standing.clone_from(&standing);
+        Some((hand.attempt.id.clone(), hand.attempt.number, standing))
     }
 
     /// Follows the journal. One that was cut or replaced is this run's trouble alone: the queue goes on, and the run
@@ -89,18 +94,21 @@ impl Worker {
 
     /// Ingests what the journal has to say since the last look.
     async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
-        let id = &attempt.id;
-        let news = catch_up(&self.store, id, &self.home.run(id)).await?;
-        let number = attempt.number;
-        if !attempt.started {
-            // Its `start` may have been read by a worker that died before it could act on it.
-            let known = self.store.attempts(id).await?;
-            attempt.started = known.iter().any(|a| a.attempt == number && a.started_at.is_some());
+        let id = attempt.id.clone();
+        let news = catch_up(&self.store, &id, &self.home.run(&id)).await?;
+        if news.start.is_none() && attempt.state != State::Starting {
+            return Ok(());
         }
-        let starts = news.start.is_some_and(|(its, ..)| its == number) || attempt.started;
-        if starts && self.state_of(attempt).await? == State::Starting {
+        // Its `start` may have been read by somebody who could not act on it.
+        let Some(started) = self.store.last_start(&id).await? else { return Ok(()) };
+        if attempt.number < started && self.slot.device == SLURM {
+            // A cluster started it anew, and that start was quicker than the scheduler's word.
+            self.follow_on(attempt, Ending::Requeued, started).await?;
+        }
+        if started == attempt.number && attempt.state == State::Starting {
             let change = self.change(None);
-            self.store.settle(id, number, State::Starting, State::Running, change).await?;
+            self.store.settle(&id, started, State::Starting, State::Running, change).await?;
+            (attempt.state, attempt.standing) = (State::Running, None);
             (self.say)(&format!("{id} runs"));
         }
         Ok(())
@@ -110,9 +118,11 @@ impl Worker {
     async fn relay(
         &self,
         attempt: &mut Attempt,
+        asked: &Requested,
         trainer: &mut dyn Trainer,
     ) -> Result<(), WorkerError> {
-        let Some(request) = self.note_request(attempt).await? else { return Ok(()) };
+        let request = asked.request;
+        self.note_request(attempt, asked).await?;
         let id = &attempt.id;
         let since = match attempt.relayed {
             Some((before, since)) if before == request => since,
@@ -136,66 +146,135 @@ impl Worker {
     /// What is asked of the run, whose state says so from now on.
     pub(super) async fn note_request(
         &self,
-        attempt: &Attempt,
-    ) -> Result<Option<Request>, WorkerError> {
-        let Some(asked) = self.store.request_of(&attempt.id).await? else { return Ok(None) };
-        let state = self.state_of(attempt).await?;
+        attempt: &mut Attempt,
+        asked: &Requested,
+    ) -> Result<(), WorkerError> {
+        let state = attempt.state;
         if matches!(state, State::Starting | State::Running) {
             let reason = Some(format!("{} was asked for", asked.request.as_str()));
-            let change = Change { at: (self.clock)(), reason, by: asked.by };
+            let change = Change { at: (self.clock)(), reason, by: asked.by.clone() };
             let (id, number) = (&attempt.id, attempt.number);
             self.store.settle(id, number, state, State::Stopping, change).await?;
+            attempt.state = State::Stopping;
         }
-        Ok(Some(asked.request))
+        Ok(())
     }
 
-    /// Cheaper than a whole row, several times a second.
-    async fn state_of(&self, attempt: &Attempt) -> Result<State, WorkerError> {
-        match self.store.run_in(&self.slot.to_string()).await? {
-            Some((id, state, _)) if id == attempt.id => Ok(state),
-            _ => Ok(self.store.run(&attempt.id).await?.state),
-        }
-    }
-
-    /// Gives an ended run the state it earned; a lost one goes back into the queue, unless it was lost too often.
+    /// Gives an ended run the state it earned; a lost one goes back into the queue, unless it was lost too often. One
+    /// that its cluster starts anew stays with its slot.
     pub(super) async fn settle(
         &self,
         attempt: &Attempt,
         ending: Ending,
+        trainer: Option<&mut (dyn Trainer + '_)>,
     ) -> Result<(), WorkerError> {
-        let Attempt { id, number, .. } = attempt;
-        let state = self.state_of(attempt).await?;
-        let end = self.store.attempts(id).await?.into_iter().find(|a| a.attempt == *number);
-        let end = end.and_then(|attempt| attempt.ending);
+        let Attempt { id, number, state, .. } = attempt;
+        let verdict = self.verdict(attempt, ending).await?;
+        let steps = self.steps(attempt, &verdict).await?;
+        let goes_on = steps.last().is_some_and(|(state, _)| *state == State::Queued);
+        if ending == Ending::Requeued {
+            if goes_on {
+                return self.anew(attempt, steps, number + 1).await;
+            }
+            // The cluster does not know that it has ended for good.
+            if let Some(trainer) = trainer {
+                followed(id, trainer.ask(Ask::Kill))?;
+            }
+        }
+        self.store.settle_through(id, *number, *state, &steps).await?;
+        Ok(())
+    }
+
+    /// Follows a run whose cluster has started it anew, as attempt `next`.
+    async fn follow_on(
+        &self,
+        attempt: &mut Attempt,
+        ending: Ending,
+        next: u32,
+    ) -> Result<(), WorkerError> {
+        let verdict = self.verdict(attempt, ending).await?;
+        let steps = self.steps(attempt, &verdict).await?;
+        if steps.last().is_some_and(|(state, _)| *state == State::Queued) {
+            self.anew(attempt, steps, next).await?;
+            let said = std::fs::metadata(self.home.run(&attempt.id).stderr());
+            let said = said.map_or(0, |file| file.len());
+            *attempt = Attempt::new(attempt.id.clone(), next, State::Starting, said);
+        }
+        Ok(())
+    }
+
+    /// `steps` into the queue, and on into the hands of this worker's slot.
+    async fn anew(
+        &self,
+        attempt: &Attempt,
+        mut steps: Vec<(State, Change)>,
+        next: u32,
+    ) -> Result<(), WorkerError> {
+        let Attempt { id, number, state, .. } = attempt;
+        (self.say)(&format!("{id} is started anew by the cluster (attempt {next})"));
+        steps.push((State::Starting, self.change(Some("started anew by the cluster".into()))));
+        let slot = self.slot.to_string();
+        Ok(self.store.begin_anew(id, *number, *state, &steps, next, &slot).await?)
+    }
+
+    async fn verdict(&self, attempt: &Attempt, ending: Ending) -> Result<Verdict, WorkerError> {
+        let Attempt { id, number, state, .. } = attempt;
+        if let Some(damage) = &attempt.damage {
+            return Ok(Verdict { state: State::Failed, reason: Some(damage.clone()) });
+        }
+        let end = self.store.ending(id, *number).await?;
         // A request that came after the last look is not noted in the state: it found nobody to stop.
         let wanted = match state {
             State::Stopping => self.store.request_of(id).await?.map(|asked| asked.request),
             _ => None,
         };
         let words = last_words(&self.home.run(id), attempt.said);
-        let Verdict { state: next, reason } = match &attempt.damage {
-            Some(damage) => Verdict { state: State::Failed, reason: Some(damage.clone()) },
-            None => {
-                // A disk that is full takes neither the end record nor the trainer's last words.
-                let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
-                let full = mute && is_full(&self.home.run(id));
-                let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
-                judge(ending, end.as_ref(), wanted, words.as_deref())
-            }
-        };
-        let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-        (self.say)(&format!("{id} is {next}{why}"));
-        let mut steps = vec![(next, self.change(reason))];
-        if next == State::Lost {
-            steps.extend(self.another_chance(id).await?);
-        }
-        self.store.settle_through(id, *number, state, &steps).await?;
-        Ok(())
+        // A disk that is full takes neither the end record nor the trainer's last words.
+        let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
+        let full = mute && is_full(&self.home.run(id));
+        let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
+        Ok(judge(ending, end.as_ref(), wanted, words.as_deref()))
     }
 
-    /// The way back into the queue for a run that is being lost, unless it was lost too often. One change with the loss
-    /// itself: a worker that died between the two would leave a run that nobody comes back to.
-    async fn another_chance(&self, id: &str) -> Result<Option<(State, Change)>, WorkerError> {
+    /// The way of a run that has ended: to its verdict, and on into the queue where it is to go on. One change, as a worker
+    /// that died between two would leave a run that nobody comes back to.
+    async fn steps(
+        &self,
+        attempt: &Attempt,
+        verdict: &Verdict,
+    ) -> Result<Vec<(State, Change)>, WorkerError> {
+        let Verdict { state: next, reason } = verdict;
+        let id = &attempt.id;
+        let why = reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        (self.say)(&format!("{id} is {next}{why}"));
+        let mut steps = Vec::new();
+        let wished = attempt.state == State::Stopping;
+        // What nobody here asked for comes to the same end by the same way.
+        if !wished && matches!(next, State::Paused | State::Cancelled) {
+            steps.push((State::Stopping, self.change(reason.clone())));
+        }
+        steps.push((*next, self.change(reason.clone())));
+        match next {
+            State::Lost => steps.extend(self.another_chance(id, reason.as_deref()).await?),
+            State::Paused if !wished => {
+                let reason = "goes on from its checkpoint".to_owned();
+                steps.push((State::Queued, self.change(Some(reason))));
+            }
+            _ => {}
+        }
+        Ok(steps)
+    }
+
+    /// The way back into the queue for a run that is being lost, unless it was lost too often.
+    async fn another_chance(
+        &self,
+        id: &str,
+        reason: Option<&str>,
+    ) -> Result<Option<(State, Change)>, WorkerError> {
+        if reason.and_then(Cause::of) == Some(Cause::Machine) {
+            let reason = "goes on from its last checkpoint".to_owned();
+            return Ok(Some((State::Queued, self.change(Some(reason)))));
+        }
         let losses = 1 + losses(&self.store.history(id).await?);
         if MOST_LOSSES < losses {
             return Ok(None);
@@ -217,12 +296,17 @@ pub async fn is_lost_for_good(store: &Store, id: &str) -> Result<bool, StoreErro
     Ok(MOST_LOSSES < losses(&store.history(id).await?))
 }
 
-/// How often a run was lost since a person last put it into the queue; workers sign with their slot.
+/// How often a run was lost since a person last put it into the queue; workers sign with their slot. What befell its
+/// machine is not held against it.
 fn losses(history: &[StateChange]) -> u32 {
     let by_worker =
         |change: &&StateChange| change.to != State::Queued || Slot::parse(&change.by).is_some();
     let since = history.iter().rev().take_while(by_worker);
-    since.filter(|change| change.to == State::Lost).count().try_into().unwrap_or(u32::MAX)
+    let own = |change: &&StateChange| {
+        let cause = change.reason.as_deref().and_then(Cause::of);
+        change.to == State::Lost && cause != Some(Cause::Machine)
+    };
+    since.filter(own).count().try_into().unwrap_or(u32::MAX)
 }
 
 const FULL: &str = "the trainer could write neither its journal nor an error";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ensure::{Duty, ensure_workers};
 use super::settings::SettingsError;
-use super::slots::Slot;
+use super::slots::{SLURM, Slot};
 use crate::config::Invalid;
 use crate::journal::writer::{Clock, system_clock};
 use crate::lab::Home;
@@ -70,6 +70,32 @@ impl Desk {
 
     pub(super) fn change(&self, reason: Option<String>) -> Change {
         Change { at: self.now(), reason, by: self.by.clone() }
+    }
+
+    /// Starts workers where there are none: for what waits in the queue, on `local` slots for runs of this machine and on the
+    /// cluster's for its own, and for what a dead worker left at work. No more than there are runs, so that few runs get
+    /// more cores each. Says for which slots.
+    pub async fn staff(&self, local: &[Slot]) -> Result<Vec<Slot>, QueueError> {
+        let demand = self.store.demand().await?;
+        let mut wanted: Vec<Slot> =
+            demand.at_work.iter().filter_map(|slot| Slot::parse(slot)).collect();
+        let mut waiting = demand.waiting_here;
+        for slot in local {
+            if 0 < waiting && !wanted.contains(slot) {
+                wanted.push(slot.clone());
+                waiting -= 1;
+            }
+        }
+        let (cluster, here): (Vec<Slot>, Vec<Slot>) =
+            wanted.into_iter().partition(|slot| slot.device == SLURM);
+        let ensure = |slots: &[Slot]| {
+            ensure_workers(&self.home, slots, Duty::UntilEmpty).map_err(QueueError::Worker)
+        };
+        let mut started = ensure(&here)?;
+        if !cluster.is_empty() || 0 < demand.waiting_elsewhere {
+            started.extend(ensure(&[Slot::cluster()])?);
+        }
+        Ok(started)
     }
 
     /// Makes sure that somebody looks after an active run, so that a request reaches it.

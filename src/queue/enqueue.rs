@@ -14,7 +14,7 @@ use super::meta::{Membership, Meta, sync_parent};
 use crate::config::{Experiment, Invalid, fingerprint};
 use crate::grid::{self, Planned};
 use crate::lab::RunDir;
-use crate::store::{NewRun, Outcome, RunId, State, Submission};
+use crate::store::{Launch, NewRun, Outcome, RunId, State, Submission};
 
 /// An experiment with the runs it asks for.
 #[derive(Clone, Debug)]
@@ -26,10 +26,12 @@ pub struct Plan {
 }
 
 /// How to queue.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Manner {
     /// Higher goes first.
     pub priority: i64,
+    /// What is asked of a cluster; absent for runs of this machine.
+    pub launch: Option<Launch>,
     /// Run it once more, whatever is there.
     pub again: bool,
 }
@@ -80,7 +82,7 @@ impl Plan {
 
 impl Desk {
     /// Queues the runs of `plan`, in its order, but for those left out. All of them or none.
-    pub async fn enqueue(&self, plan: &Plan, manner: Manner) -> Result<Vec<Queued>, QueueError> {
+    pub async fn enqueue(&self, plan: &Plan, manner: &Manner) -> Result<Vec<Queued>, QueueError> {
         let runs = self.home.runs();
         std::fs::create_dir_all(&runs).map_err(file_error(&runs))?;
         let mut submission = self.submission(plan, manner)?;
@@ -93,13 +95,19 @@ impl Desk {
                 let place = plan.runs.iter().position(|run| run.fingerprint == new.fingerprint);
                 ordinal = place.unwrap_or(ordinal);
                 let membership = plan.membership(&plan.runs[ordinal], ordinal);
-                if let Outcome::Reused(_) = outcome {
-                    return self.edit(id, |meta| meta.join(membership));
+                if let Outcome::Reused(state) = outcome {
+                    return self.edit(id, |meta| {
+                        meta.join(membership);
+                        if state.may_move() {
+                            meta.launch.clone_from(&manner.launch);
+                        }
+                    });
                 }
                 let meta = Meta {
                     experiments: vec![membership],
                     priority: manner.priority,
                     queued_at: submission.at,
+                    launch: manner.launch.clone(),
                     ..Meta::default()
                 };
                 make_directory(&self.home.run(id), new, &submission.text, &meta)
@@ -128,7 +136,7 @@ impl Desk {
         }
     }
 
-    fn submission(&self, plan: &Plan, manner: Manner) -> Result<Submission, QueueError> {
+    fn submission(&self, plan: &Plan, manner: &Manner) -> Result<Submission, QueueError> {
         let experiment = &plan.experiment;
         let new = |run: &Planned| -> Result<NewRun, QueueError> {
             let spec = serde_json::to_value(&run.spec).map_err(io::Error::from);
@@ -148,6 +156,7 @@ impl Desk {
             runs: plan.runs.iter().map(new).collect::<Result<_, _>>()?,
             left_out: plan.left_out.clone(),
             priority: manner.priority,
+            launch: manner.launch.clone(),
             again: manner.again,
             at: self.now(),
             by: self.by.clone(),

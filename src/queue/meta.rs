@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lab::RunDir;
 pub use crate::store::Membership;
-use crate::store::Wish;
+use crate::store::{Launch, Wish};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -26,6 +26,9 @@ pub struct Meta {
     pub archived: bool,
     /// Milliseconds since 1970, UTC.
     pub queued_at: i64,
+    /// What was asked of a cluster; absent for a run of this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
     /// Absent until somebody wants something after the first queueing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wish: Option<Wish>,

@@ -31,12 +31,15 @@ pub mod meta;
 mod settings;
 pub mod slots;
 
+// Elsewhere.
+pub mod slurm;
+
 pub use attend::is_lost_for_good;
 pub use desk::{Answer, Desk, QueueError};
 pub use enqueue::{Fate, Manner, Plan, Queued};
 pub use ensure::{Duty, ensure_workers};
 pub use rebuild::{Rebuilt, rebuild};
-pub use settings::{SettingsError, Workers};
+pub use settings::{SettingsError, Where, Workers};
 pub use slots::Slot;
 
 /// This program, also when its file has been replaced since it was started: the kernel keeps the one that runs.

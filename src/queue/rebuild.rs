@@ -10,6 +10,7 @@ use super::leftovers;
 use super::locks::is_held;
 use super::meta::Meta;
 use super::slots::{Slot, is_free};
+use super::slurm::trace::Trace;
 use crate::config::{RunSpec, fingerprint};
 use crate::journal::event::Event;
 use crate::journal::reader::{Position, ReadError, Reader};
@@ -222,7 +223,12 @@ pub(super) fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
     let dir = home.run(&id);
     let spec: RunSpec = serde_json::from_slice(&fs::read(dir.spec())?)?;
     let meta = Meta::read(&dir)?;
-    let slot = if is_held(&dir.lock())? { Some(slot(&dir)?.to_string()) } else { None };
+    let slot = match &meta.launch {
+        // A lock on a node may not be seen from here. The scheduler is asked by the slot's next worker.
+        Some(_) => Trace(&dir).is_open().then(|| Slot::cluster().to_string()),
+        None if is_held(&dir.lock())? => Some(slot(&dir)?.to_string()),
+        None => None,
+    };
     Ok(Restored {
         id,
         fingerprint: fingerprint(&spec),
@@ -234,6 +240,7 @@ pub(super) fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
         pinned: meta.pinned,
         archived: meta.archived,
         queued_at: meta.queued_at,
+        launch: meta.launch,
         wish: meta.wish,
         slot,
     })

@@ -1,35 +1,37 @@
 //! What a worker does first: takes over what the slot's last worker left behind.
 
-use super::attend::{Attempt, followed};
-use super::launcher::Ending;
+use super::attend::{Attempt, InHand, followed};
+use super::launcher::Found;
 use super::worker::{Worker, WorkerError};
-use crate::journal::process::boot_id;
+use crate::store;
 
 impl Worker {
-    /// A trainer that still lives is adopted and attended to; a run without one is settled by what its journal says.
+    /// Trainers of this slot that nobody has in hand are adopted; a run without one is settled by what its journal says.
     ///
     /// Between a claim and the start of a trainer there is none yet, so a worker that died there leaves a run that is
     /// lost, and goes back into the queue as such.
-    pub(super) async fn recover(&self) -> Result<(), WorkerError> {
-        let slot = self.slot.to_string();
-        while let Some((id, _, number)) = self.store.run_in(&slot).await? {
-            let mut attempt = Attempt::new(id.clone(), number, 0);
+    pub(super) async fn recover(&self, hands: &mut Vec<InHand>) -> Result<(), WorkerError> {
+        for store::InHand { id, state, attempt: number, .. } in
+            self.store.runs_in(&self.slot.to_string()).await?
+        {
+            if hands.iter().any(|hand| hand.attempt.id == id) {
+                continue;
+            }
             let known = self.store.attempts(&id).await?.into_iter().find(|it| it.attempt == number);
-            let known = known.and_then(|it| it.process);
-            let restarted =
-                known.as_ref().is_some_and(|it| boot_id().is_ok_and(|now| now != it.boot_id));
-            let adopted = self.launcher.adopt(&self.home.run(&id), known.as_ref());
-            let adopted = followed(&id, adopted)?;
-            match adopted {
-                Some(trainer) => {
-                    (self.say)(&format!("{id} is at work already: adopted"));
-                    self.attend(attempt, trainer).await?;
+            let process = known.and_then(|it| it.process);
+            let found = self.launcher.adopt(&self.home.run(&id), number, process.as_ref());
+            let mut attempt = Attempt::new(id, number, state, 0);
+            match followed(&attempt.id, found)? {
+                Found::AtWork(trainer) => {
+                    (self.say)(&format!("{} is at work already: adopted", attempt.id));
+                    hands.push(InHand { attempt, trainer, said: String::new() });
                 }
-                None => {
+                Found::Ended(ending) => {
                     self.hear(&mut attempt).await?;
-                    self.note_request(&attempt).await?;
-                    let ending = if restarted { Ending::Restarted } else { Ending::Unseen };
-                    self.settle(&attempt, ending).await?;
+                    if let Some(asked) = self.store.request_of(&attempt.id).await? {
+                        self.note_request(&mut attempt, &asked).await?;
+                    }
+                    self.settle(&attempt, ending, None).await?;
                 }
             }
         }

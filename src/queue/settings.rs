@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::slots::{Slot, check_device};
 use crate::lab::Home;
+use crate::machine;
 
 /// `[workers]`, with every key optional.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -17,12 +18,40 @@ pub struct Workers {
     pub slots: BTreeMap<String, u32>,
     /// Seconds between the TERM and the KILL of a cancel, ≥ 0.
     pub grace: f64,
+    /// Where what is queued runs, unless that is said.
+    pub launcher: Where,
+}
+
+/// Memory that a trainer is given room for: ResNet-18 on CIFAR-10 takes half of it.
+const ROOM: u64 = 3 << 30;
+
+/// Trainers at once on a machine: each with one core, they get through a grid faster than one after the other with all
+/// of them (RESULTS.md, grid_workers), as long as there is memory for each. Where fewer runs wait, fewer are started, and
+/// each gets more cores.
+fn one_a_core(cores: u32, memory: Option<u64>) -> u32 {
+    let room = memory.map_or(1, |bytes| u32::try_from(bytes / ROOM).unwrap_or(u32::MAX));
+    cores.min(room).clamp(1, MOST)
+}
+
+/// More trainers than this only on request: each reads its own copy of the data.
+const MOST: u32 = 64;
+
+/// Who starts a run's trainer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Where {
+    /// This machine.
+    #[default]
+    Local,
+    /// The Slurm cluster that this machine is a login node of.
+    Slurm,
 }
 
 impl Default for Workers {
     fn default() -> Self {
-        // One: a trainer already uses every core.
-        Self { slots: BTreeMap::from([("cpu".to_owned(), 1)]), grace: 10.0 }
+        let slots =
+            BTreeMap::from([("cpu".to_owned(), one_a_core(machine::cores(), machine::memory()))]);
+        Self { slots, grace: 10.0, launcher: Where::Local }
     }
 }
 
@@ -41,16 +70,22 @@ pub enum SettingsError {
     Invalid { path: String, problem: String },
 }
 
+/// A part of the home's `lab.toml`, or what stands where there is no such file.
+pub(super) fn load<T: Default>(
+    home: &Home,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, SettingsError> {
+    let path = home.settings().display().to_string();
+    match std::fs::read_to_string(home.settings()) {
+        Ok(text) => parse(&text).map_err(|problem| SettingsError::Invalid { path, problem }),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(T::default()),
+        Err(why) => Err(SettingsError::Read { path, why }),
+    }
+}
+
 impl Workers {
     pub fn load(home: &Home) -> Result<Self, SettingsError> {
-        let path = home.settings().display().to_string();
-        match std::fs::read_to_string(home.settings()) {
-            Ok(text) => {
-                Self::parse(&text).map_err(|problem| SettingsError::Invalid { path, problem })
-            }
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(why) => Err(SettingsError::Read { path, why }),
-        }
+        load(home, Self::parse)
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -98,10 +133,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_file_is_one_slot_on_the_cpu() {
+    fn without_a_word_there_is_a_trainer_for_each_core_that_has_memory() {
+        let gib = |n: u64| Some(n << 30);
+        assert_eq!(one_a_core(2, gib(24)), 2);
+        assert_eq!(one_a_core(16, gib(24)), 8);
+        assert_eq!(one_a_core(8, gib(2)), 1, "one has to fit");
+        assert_eq!(one_a_core(8, None), 1, "nobody knows what fits");
+        assert_eq!(one_a_core(256, gib(2048)), 64);
         let workers = Workers::parse("[store]\npath = \"x\"").unwrap();
         assert_eq!(workers, Workers::default());
-        assert_eq!(workers.chosen(None, None), [Slot::new("cpu", 0)]);
+        assert_eq!(workers.chosen(None, None)[0], Slot::new("cpu", 0));
         assert_eq!(workers.chosen(Some("cuda:1"), None), [Slot::new("cuda:1", 0)]);
         assert_eq!(workers.chosen(None, Some(2)), [Slot::new("cpu", 0), Slot::new("cpu", 1)]);
     }

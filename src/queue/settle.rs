@@ -16,7 +16,7 @@ pub const MOST_LOSSES: u32 = 3;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// `Finished`, `Failed`, `Paused`, `Cancelled` or `Lost`.
+    /// `Finished`, `Failed`, `Paused`, `Cancelled` or `Lost`; `Paused` without anybody's wish means that it goes on.
     pub state: State,
     pub reason: Option<String>,
 }
@@ -38,6 +38,15 @@ pub fn judge(
         (Some((EndState::Finished, _)), _) => verdict(State::Finished, None),
         (Some((EndState::Failed, why)), _) => verdict(State::Failed, Some(why.clone())),
         (Some((EndState::Stopped, _)), Some(state)) => verdict(state, None),
+        // A cluster needs no reason of ours: it goes on elsewhere, or later.
+        (Some((EndState::Stopped, _)), None)
+            if matches!(ending, Ending::Requeued | Ending::TimeLimit | Ending::NodeLost) =>
+        {
+            verdict(State::Paused, Some("stopped at a checkpoint for the cluster".into()))
+        }
+        (Some((EndState::Stopped, _)) | None, None) if ending == Ending::Revoked => {
+            verdict(State::Cancelled, Some(ending.to_string()))
+        }
         (Some((EndState::Stopped, why)), None) => {
             verdict(State::Lost, Some(format!("stopped, though nobody here asked for it ({why})")))
         }
@@ -52,18 +61,23 @@ pub fn judge(
             (Ending::OutOfMemory, None) => {
                 verdict(State::Failed, Some(Cause::OutOfMemory.reason(ending)))
             }
+            (Ending::Deadline | Ending::NeverBegan, None) => {
+                verdict(State::Failed, Some(Cause::Cluster.reason(ending)))
+            }
             (Ending::Signalled(_), None)
                 if last_words.and_then(Cause::behind) == Some(Cause::OutOfMemory) =>
             {
                 verdict(State::Failed, Some(silent(ending, last_words)))
             }
+            (Ending::Revoked, Some(state)) => verdict(state, None),
             (ending, Some(state)) => {
                 verdict(state, Some(format!("{ending} before it had written its last checkpoint")))
             }
             (ending, None) => {
                 let cause = match ending {
                     Ending::Signalled(_) => Cause::Signal,
-                    Ending::Restarted => Cause::Machine,
+                    Ending::Restarted | Ending::NodeLost | Ending::Requeued => Cause::Machine,
+                    Ending::TimeLimit => Cause::TimeLimit,
                     _ => Cause::Crash,
                 };
                 verdict(State::Lost, Some(cause.reason(ending)))
@@ -119,6 +133,21 @@ mod tests {
         assert_eq!(state(exit, Some(&stopped), Some(Request::Pause)), State::Paused);
         assert_eq!(state(exit, Some(&stopped), Some(Request::Cancel)), State::Cancelled);
         assert_eq!(state(exit, Some(&stopped), None), State::Lost);
+    }
+
+    #[test]
+    fn what_a_cluster_does_is_told_apart() {
+        let stopped = end(EndState::Stopped);
+        for ending in [Ending::Requeued, Ending::TimeLimit, Ending::NodeLost] {
+            assert_eq!(state(ending, Some(&stopped), None), State::Paused, "{ending}");
+            assert_eq!(state(ending, Some(&stopped), Some(Request::Cancel)), State::Cancelled);
+            assert_eq!(state(ending, None, None), State::Lost, "{ending}");
+        }
+        assert_eq!(state(Ending::Revoked, Some(&stopped), None), State::Cancelled);
+        assert_eq!(state(Ending::Revoked, None, None), State::Cancelled);
+        assert_eq!(state(Ending::Deadline, None, None), State::Failed);
+        let late = judge(Ending::TimeLimit, None, None, None).reason.unwrap();
+        assert_eq!(Cause::of(&late), Some(Cause::TimeLimit));
     }
 
     #[test]

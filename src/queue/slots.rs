@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 use super::locks::is_held;
 use crate::lab::Home;
 
-/// Place `index` on `device`; reads `cpu-0`, `cuda:1-0`.
+/// The device of the one slot whose runs a Slurm cluster works on.
+pub const SLURM: &str = "slurm";
+
+/// Place `index` on `device`; reads `cpu-0`, `cuda:1-0`, `slurm-0`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    /// `cpu` or `cuda:<i>`.
+    /// `cpu`, `cuda:<i>` or `slurm`.
     pub device: String,
     pub index: u32,
 }
@@ -43,7 +46,16 @@ impl Slot {
     /// Reads back what `Display` writes.
     pub fn parse(name: &str) -> Option<Self> {
         let (device, index) = name.rsplit_once('-')?;
-        Some(Self { device: check_device(device).ok()?, index: index.parse().ok()? })
+        let device = match device {
+            SLURM => SLURM.to_owned(),
+            device => check_device(device).ok()?,
+        };
+        Some(Self { device, index: index.parse().ok()? })
+    }
+
+    /// The one through which runs go to a cluster.
+    pub fn cluster() -> Self {
+        Self::new(SLURM, 0)
     }
 
     pub fn lock(&self, home: &Home) -> PathBuf {
@@ -83,12 +95,13 @@ pub fn acquire(home: &Home, slot: &Slot, patience: Duration) -> io::Result<Optio
     Ok(Some(Held { slot: slot.clone(), _file: file }))
 }
 
-/// How many slots of this home are worked now.
+/// How many slots of this machine's own devices are worked now.
 pub fn n_held(home: &Home) -> io::Result<usize> {
     let mut n = 0;
     for entry in std::fs::read_dir(home.slots())? {
         let name = entry?.file_name();
-        if let Some(slot) = name.to_str().and_then(Slot::parse) {
+        let slot = name.to_str().and_then(Slot::parse);
+        if let Some(slot) = slot.filter(|slot| slot.device != SLURM) {
             n += usize::from(is_held(&slot.lock(home))?);
         }
     }
@@ -106,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_slot_reads_back_from_its_name() {
-        for slot in [Slot::new("cpu", 0), Slot::new("cuda:3", 12)] {
+        for slot in [Slot::new("cpu", 0), Slot::new("cuda:3", 12), Slot::cluster()] {
             assert_eq!(Slot::parse(&slot.to_string()), Some(slot));
         }
         for name in ["cpu-0.log", "cpu", "gpu-0", "cuda:x-0"] {

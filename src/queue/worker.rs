@@ -1,4 +1,5 @@
-//! The worker: holds one slot, and works the queue on it.
+//! The worker: holds one slot, and works the queue on it. On this machine it has one run in hand, on a cluster as many as
+//! the cluster takes.
 //!
 //! It may be killed at any instant. Its trainer goes on, and the next worker of the slot takes over where the run log
 //! and the journal say.
@@ -6,17 +7,18 @@
 use std::io;
 use std::time::Duration;
 
-use super::attend::{Attempt, TROUBLED};
-use super::launcher::{Launcher, Order};
-use super::slots::{self, Held, Slot};
+use super::attend::{Attempt, InHand};
+use super::launcher::{LaunchError, Launcher, Order};
+use super::slots::{self, Held, SLURM, Slot};
 use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
 use crate::journal::writer::Clock;
-use crate::lab::Home;
-use crate::store::{Change, Claim, State, Store, StoreError, WorkerRow};
+use crate::lab::{Home, RunDir};
+use crate::store::{Change, Claim, RunId, State, Store, StoreError, WorkerRow};
 
-/// Between two looks at a running trainer: journal, requests, process.
-pub(super) const POLL: Duration = Duration::from_millis(150);
+/// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. Trainers go on, and
+/// their journals keep what we miss meanwhile.
+const TROUBLED: Duration = Duration::from_secs(2);
 
 /// Between two looks at an empty queue; one costs a few microseconds.
 const IDLE: Duration = Duration::from_millis(400);
@@ -117,12 +119,48 @@ impl Worker {
 
     /// Takes over what is active on the slot, then works the queue down. Whether the worker was asked to leave.
     async fn round(&self, stay: Stay) -> Result<bool, WorkerError> {
-        self.recover().await?;
-        while stay != Stay::AdoptOnly && !self.is_draining().await? {
-            let Some(claim) = self.claim().await? else { break };
-            self.carry_out(claim).await?;
+        let mut hands = Vec::new();
+        self.recover(&mut hands).await?;
+        loop {
+            let drained = self.is_draining().await?;
+            if stay != Stay::AdoptOnly && !drained {
+                self.take_on(&mut hands).await?;
+            }
+            if hands.is_empty() {
+                return Ok(drained);
+            }
+            self.attend(&mut hands).await?;
         }
-        self.is_draining().await
+    }
+
+    /// Looks after what is in hand, once; returns at once where that has made room for another run.
+    async fn attend(&self, hands: &mut Vec<InHand>) -> Result<(), WorkerError> {
+        let asked = self.store.requests().await?;
+        let (mut ended, mut standings, mut troubled) = (Vec::new(), Vec::new(), false);
+        for hand in hands.iter_mut() {
+            match self.look_after(hand, &asked).await {
+                Ok(true) => ended.push(hand.attempt.id.clone()),
+                Ok(false) => standings.extend(self.news(hand)),
+                // Somebody repairs the run log: what it says now holds.
+                Err(WorkerError::Store(StoreError::Changed { found, .. })) if found.is_active() => {
+                    hand.attempt.state = found;
+                }
+                Err(trouble) if trouble.may_pass() => {
+                    let words = format!("{}: {trouble}", hand.attempt.id);
+                    self.say_once(&mut hand.said, words);
+                    troubled = true;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.store.note_standing(&standings).await?;
+        if !ended.is_empty() {
+            hands.retain(|hand| !ended.contains(&hand.attempt.id));
+            // What a cluster starts anew is still ours.
+            return self.recover(hands).await;
+        }
+        tokio::time::sleep(if troubled { TROUBLED } else { self.launcher.pace() }).await;
+        Ok(())
     }
 
     /// Tries again for as long as what is in the way may pass: a full disk, somebody who keeps the run log busy.
@@ -147,9 +185,10 @@ impl Worker {
     async fn look_twice(&self, held: Held, stay: Stay) -> Result<Option<Held>, WorkerError> {
         self.patiently(async || self.sign_off().await).await?;
         drop(held);
-        let runs = self.store.runs().await?;
-        let waiting = runs.iter().any(|run| run.state == State::Queued);
-        if stay == Stay::AdoptOnly || !waiting {
+        let demand = self.store.demand().await?;
+        let clustered = self.slot.device == SLURM;
+        let waiting = if clustered { demand.waiting_elsewhere } else { demand.waiting_here };
+        if stay == Stay::AdoptOnly || waiting == 0 {
             return Ok(None);
         }
         let held = self.take_slot()?;
@@ -196,36 +235,65 @@ impl Worker {
         Ok(workers.iter().any(|worker| worker.slot == slot && worker.draining))
     }
 
-    async fn claim(&self) -> Result<Option<Claim>, WorkerError> {
-        let slot = self.slot.to_string();
-        Ok(self.store.claim(&slot, &self.slot.device, (self.clock)()).await?)
+    /// What the queue has for this slot, as far as there is room.
+    async fn claims(&self, room: usize) -> Result<Vec<Claim>, WorkerError> {
+        let (slot, now) = (self.slot.to_string(), (self.clock)());
+        Ok(match self.slot.device.as_str() {
+            SLURM => self.store.claim_launched(&slot, room, now).await?,
+            device => self.store.claim(&slot, device, now).await?.into_iter().collect(),
+        })
     }
 
-    /// Starts the claimed run's trainer and attends to it until it has ended.
-    async fn carry_out(&self, claim: Claim) -> Result<(), WorkerError> {
-        let Claim { id, attempt, fresh } = claim;
-        let dir = self.home.run(&id);
-        let said = std::fs::metadata(dir.stderr()).map_or(0, |file| file.len());
+    /// Claims runs and starts their trainers.
+    async fn take_on(&self, hands: &mut Vec<InHand>) -> Result<(), WorkerError> {
+        let room = self.launcher.room().saturating_sub(hands.len());
+        if room == 0 {
+            return Ok(());
+        }
         // More of them where somebody added one by hand.
         let at_work = slots::n_held(&self.home).unwrap_or_default() as u32;
-        let share = self.share.max(at_work);
-        let order = Order { dir, attempt, device: self.slot.device.clone(), share, fresh };
-        (self.say)(&format!("{id} starts (attempt {attempt})"));
-        match self.launcher.start(&order) {
-            Ok(trainer) => {
-                if let Some(process) = trainer.identity() {
-                    self.store.spawned(&id, attempt, &process).await?;
+        let order = |claim: Claim| Order {
+            dir: self.home.run(&claim.id),
+            attempt: claim.attempt,
+            device: self.slot.device.clone(),
+            share: self.share.max(at_work),
+            fresh: claim.fresh,
+            launch: claim.launch.unwrap_or_default(),
+        };
+        let claims = self.claims(room).await?;
+        let ids: Vec<(RunId, u32)> = claims.iter().map(|it| (it.id.clone(), it.attempt)).collect();
+        for (id, attempt) in &ids {
+            (self.say)(&format!("{id} starts (attempt {attempt})"));
+        }
+        let orders: Vec<Order> = claims.into_iter().map(order).collect();
+        let said = |dir: &RunDir| std::fs::metadata(dir.stderr()).map_or(0, |file| file.len());
+        let said: Vec<u64> = orders.iter().map(|order| said(&order.dir)).collect();
+        let started = self.launcher.start(&orders);
+        for (((id, number), said), started) in ids.into_iter().zip(said).zip(started) {
+            match started {
+                Ok(trainer) => {
+                    if let Some(process) = trainer.identity() {
+                        self.store.spawned(&id, number, &process).await?;
+                    }
+                    let attempt = Attempt::new(id, number, State::Starting, said);
+                    hands.push(InHand { attempt, trainer, said: String::new() });
                 }
-                self.attend(Attempt::new(id, attempt, said), trainer).await
-            }
-            Err(why) => {
-                (self.say)(&format!("{id} cannot start: {why}"));
-                let words = why.to_string();
-                let cause = Cause::behind(&words);
-                let change = self.change(Some(cause.map_or(words.clone(), |it| it.reason(words))));
-                Ok(self.store.settle(&id, attempt, State::Starting, State::Failed, change).await?)
+                Err(why) => self.refuse(&id, number, &why).await?,
             }
         }
+        Ok(())
+    }
+
+    /// A run that cannot be started fails by its reason.
+    async fn refuse(&self, id: &str, number: u32, why: &LaunchError) -> Result<(), WorkerError> {
+        (self.say)(&format!("{id} cannot start: {why}"));
+        let words = why.to_string();
+        let reason = match Cause::of(&words) {
+            Some(_) => words,
+            None => Cause::behind(&words).map_or(words.clone(), |cause| cause.reason(words)),
+        };
+        let change = self.change(Some(reason));
+        Ok(self.store.settle(id, number, State::Starting, State::Failed, change).await?)
     }
 
     async fn wait_for_change(&self) -> Result<(), WorkerError> {

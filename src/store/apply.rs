@@ -7,7 +7,7 @@ use super::ingest::Ingested;
 use super::points::{self, Pending, columns_of};
 use super::records::Ending;
 use super::{Result, StoreError, json};
-use crate::journal::event::{Checkpoint, End, EndState, Eval, Event, Line, Start, Warn};
+use crate::journal::event::{Checkpoint, End, EndState, Eval, Event, Figures, Line, Start, Warn};
 use crate::journal::reader::{Garbled, Position};
 
 /// The run that a batch is written to.
@@ -73,9 +73,22 @@ impl Target {
                 self.warning(tx, line.attempt, line.at, warn).await
             }
             Event::Declare(new) => points::declare(tx, &new.metrics).await,
+            Event::Figures(figures) => self.figures(tx, line.attempt, figures).await,
             Event::End(end) => self.end(tx, line, end, done).await,
             Event::Unknown => Ok(()),
         }
+    }
+
+    /// The latest only: how busy a node was an hour ago says nothing about the run.
+    async fn figures(
+        &self,
+        tx: &mut SqliteConnection,
+        attempt: u32,
+        figures: &Figures,
+    ) -> Result<()> {
+        let query = sqlx::query("UPDATE attempt SET figures = ? WHERE run = ? AND attempt = ?");
+        query.bind(json(figures)?).bind(self.run).bind(attempt).execute(tx).await?;
+        Ok(())
     }
 
     /// A new attempt begins at a checkpoint, or at nothing: what earlier ones measured beyond it is void.
@@ -107,18 +120,19 @@ impl Target {
         query.bind(self.run).execute(&mut *tx).await?;
         let query = sqlx::query(
             "INSERT INTO attempt (run, attempt, device, boot_id, pid, start_ticks, started_at, resumed_step, threads,
-                                  precision, resume)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                                  precision, resume, host, job)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT DO UPDATE SET device = excluded.device, boot_id = excluded.boot_id, pid = excluded.pid,
                start_ticks = excluded.start_ticks, started_at = excluded.started_at,
                resumed_step = excluded.resumed_step, threads = excluded.threads, precision = excluded.precision,
-               resume = excluded.resume",
+               resume = excluded.resume, host = excluded.host, job = excluded.job",
         );
         let query =
             query.bind(self.run).bind(line.attempt).bind(&start.device).bind(&start.boot_id);
         let query = query.bind(start.pid).bind(start.start_ticks.cast_signed()).bind(line.at);
         let query = query.bind(start.resumed_step.cast_signed()).bind(start.threads);
-        query.bind(&start.precision).bind(&start.resume).execute(tx).await?;
+        let query = query.bind(&start.precision).bind(&start.resume);
+        query.bind(&start.host).bind(&start.job).execute(tx).await?;
         done.start = Some((line.attempt, line.at, start.clone()));
         Ok(())
     }

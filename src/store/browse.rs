@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::model::{Progress, Resume, RunId, RunRow, State, Summary};
+use super::model::{Launch, Progress, Resume, RunId, RunRow, State, Summary};
 use super::points::value_of;
 use super::records::{ExperimentRecord, Member};
 use super::spec::SpecJson;
@@ -90,7 +90,7 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
     let mut runs = Vec::new();
     let query = sqlx::query(
         "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
-                reason, note, priority, pinned, archived
+                reason, note, priority, pinned, archived, launch
            FROM run WHERE key BETWEEN ? AND ? ORDER BY key",
     );
     for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
@@ -185,9 +185,15 @@ fn bare(row: &SqliteRow) -> Result<RunRow> {
         priority: row.try_get(16)?,
         pinned: row.try_get(17)?,
         archived: row.try_get(18)?,
+        launch: launch(row.try_get(19)?)?,
         warning: None,
         resumes: Vec::new(),
     })
+}
+
+/// A launch column as the type.
+pub(super) fn launch(text: Option<&str>) -> Result<Option<Launch>> {
+    text.map(|text| unjson("what is asked of a cluster", text)).transpose()
 }
 
 fn summary(row: &SqliteRow, unit: &str, better: Better) -> Result<Summary> {

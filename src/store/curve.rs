@@ -61,11 +61,20 @@ impl Store {
         let key = key_of(&mut view, id).await?;
         let query = sqlx::query(
             "SELECT attempt, slot, device, claimed_at, boot_id, pid, start_ticks, started_at, resumed_step, threads,
-                    precision, resume, ended_at, end_state, end_step, end_reason
+                    precision, resume, ended_at, end_state, end_step, end_reason, host, job, figures
                FROM attempt WHERE run = ? ORDER BY attempt",
         );
         let rows = query.bind(key).fetch_all(&mut *view).await?;
         rows.iter().map(attempt).collect()
+    }
+
+    /// The newest attempt whose `start` has been read.
+    pub async fn last_start(&self, id: &str) -> Result<Option<u32>> {
+        let query = sqlx::query_scalar(
+            "SELECT max(attempt) FROM attempt
+              WHERE run = (SELECT key FROM run WHERE id = ?) AND started_at IS NOT NULL",
+        );
+        Ok(query.bind(id).fetch_one(&self.0.readers).await?)
     }
 
     /// How an attempt ended, if the journal, as far as it is ingested, says so.
@@ -167,6 +176,12 @@ fn attempt(row: &SqliteRow) -> Result<Attempt> {
         threads: row.try_get(9)?,
         precision: row.try_get(10)?,
         resume: row.try_get(11)?,
+        host: row.try_get(16)?,
+        job: row.try_get(17)?,
+        figures: row
+            .try_get::<Option<&str>, _>(18)?
+            .map(|text| unjson("figures of a node", text))
+            .transpose()?,
         ending,
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::model::{RunId, State};
+use super::model::{Launch, RunId, State};
 use super::records::Change;
 use super::restore::accept_gaps;
 use super::transition::record;
@@ -26,6 +26,8 @@ pub struct Submission {
     /// Places of `runs` that nobody wants queued now.
     pub left_out: BTreeSet<usize>,
     pub priority: i64,
+    /// Absent: on this machine.
+    pub launch: Option<Launch>,
     /// Run everything once more, whatever is there.
     pub again: bool,
     pub at: i64,
@@ -58,6 +60,14 @@ pub enum Outcome {
     Reused(State),
 }
 
+/// Runs that wait for this machine and for a cluster, and the slots that have some at work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    pub waiting_here: usize,
+    pub waiting_elsewhere: usize,
+    pub at_work: Vec<String>,
+}
+
 impl Store {
     /// Takes an experiment in, all of it or nothing. A run whose specification is there already is shared, whatever its
     /// state and whichever experiment asked for it first, unless `again`. `make` is called for every run before it is
@@ -80,6 +90,7 @@ impl Store {
                 Some((key, id, state)) => {
                     let outcome = Outcome::Reused(state);
                     make(&id, new, outcome)?;
+                    redirect(&mut tx, key, state, submission).await?;
                     (key, Enqueued { id, outcome })
                 }
                 None => {
@@ -97,6 +108,24 @@ impl Store {
         }
         tx.commit().await.map_err(StoreError::from)?;
         Ok(all)
+    }
+
+    /// What there is to work on.
+    pub async fn demand(&self) -> Result<Demand> {
+        let query = sqlx::query_as(
+            "SELECT count(*) FILTER (WHERE launch IS NULL), count(*) FILTER (WHERE launch IS NOT NULL)
+               FROM run WHERE state = 'queued'",
+        );
+        let (here, elsewhere): (i64, i64) = query.fetch_one(&self.0.readers).await?;
+        let query = sqlx::query_scalar(
+            "SELECT DISTINCT slot FROM run WHERE state IN ('starting', 'running', 'stopping') AND slot IS NOT NULL",
+        );
+        let count = |n: i64| usize::try_from(n).unwrap_or_default();
+        Ok(Demand {
+            waiting_here: count(here),
+            waiting_elsewhere: count(elsewhere),
+            at_work: query.fetch_all(&self.0.readers).await?,
+        })
     }
 
     /// When the last of those that wait was queued, in milliseconds since 1970; 0 when nobody waits.
@@ -159,14 +188,32 @@ async fn insert(
     id: &str,
 ) -> Result<i64> {
     let query = sqlx::query_scalar(
-        "INSERT INTO run (id, fingerprint, spec, state, priority, queued_at) VALUES (?, ?, ?, 'queued', ?, ?)
+        "INSERT INTO run (id, fingerprint, spec, state, priority, queued_at, launch) VALUES (?, ?, ?, 'queued', ?, ?, ?)
          RETURNING key",
     );
     let query = query.bind(id).bind(&new.fingerprint).bind(json(&new.spec)?);
-    let key = query.bind(submission.priority).bind(submission.at).fetch_one(&mut *tx).await?;
+    let query = query.bind(submission.priority).bind(submission.at);
+    let launch = submission.launch.as_ref().map(json).transpose()?;
+    let key = query.bind(launch).fetch_one(&mut *tx).await?;
     let change = Change { at: submission.at, reason: None, by: submission.by.clone() };
     record(tx, key, 0, None, State::Queued, &change).await?;
     Ok(key)
+}
+
+/// Who queues a run says where it is to run: that holds for one that waits, or is about to be put back into the queue.
+async fn redirect(
+    tx: &mut SqliteConnection,
+    key: i64,
+    state: State,
+    submission: &Submission,
+) -> Result<()> {
+    if !state.may_move() {
+        return Ok(());
+    }
+    let query = sqlx::query("UPDATE run SET launch = ? WHERE key = ?");
+    let launch = submission.launch.as_ref().map(json).transpose()?;
+    query.bind(launch).bind(key).execute(tx).await?;
+    Ok(())
 }
 
 async fn record_member(

@@ -150,6 +150,7 @@ mod tests {
             runs: vec![run],
             left_out: Default::default(),
             priority: 0,
+            launch: None,
             again: false,
             at: 0,
             by: "test".into(),

@@ -13,7 +13,18 @@ use super::error::StoreError;
 use super::{Result, SCHEMA_VERSION};
 
 /// Step `i` leads from schema `i + 1` to `i + 2`, and says so in its last line (`PRAGMA user_version`).
-const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [include_str!("migrations/2.sql")];
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
+    [include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
+
+/// What a connection that only looks lays over an older run log: columns that came since, empty. (`experiment` has got some
+/// too, which only an audit asks for.) Of no consequence once somebody has brought the file up to date: the view then
+/// yields the columns that are there.
+pub(super) fn veil(found: i64) -> Option<&'static str> {
+    (found < 3).then_some(
+        "CREATE TEMP VIEW run AS SELECT *, NULL AS launch FROM main.run;
+         CREATE TEMP VIEW attempt AS SELECT *, NULL AS host, NULL AS job, NULL AS figures FROM main.attempt;",
+    )
+}
 
 /// Brings the database at `path` from schema `found` to today's.
 ///

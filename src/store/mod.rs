@@ -33,14 +33,15 @@ use sqlx::{Sqlite, Transaction};
 use tokio::sync::Mutex;
 
 pub use audit::{Custody, Grid, Tally};
-pub use enqueue::{Enqueued, NewRun, Outcome, Submission};
+pub use enqueue::{Demand, Enqueued, NewRun, Outcome, Submission};
 pub use error::StoreError;
 pub use ingest::{Ingested, catch_up};
-pub use model::{IllegalTransition, Progress, RunId, RunRow, State, Summary};
+pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
 pub use open::location;
 pub use records::{
     Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
-    Member, Membership, Request, Requested, StateChange, WarningRow, Wish, Wished, WorkerRow,
+    InHand, Member, Membership, Request, Requested, StateChange, WarningRow, Wish, Wished,
+    WorkerRow,
 };
 
 pub use restore::Restored;
@@ -52,7 +53,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The whole schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// `user_version` of [`SCHEMA`].
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 
 /// An open run log. Cheap to clone; all clones share its connections.
 #[derive(Clone)]
@@ -84,7 +85,7 @@ impl Store {
     /// program's, or from a newer instdisc-lab.
     pub async fn open(home: &crate::lab::Home) -> Result<Self> {
         let (path, writer) = open::writable(home).await?;
-        Self::assemble(path, Some(writer)).await
+        Self::assemble(path, Some(writer), SCHEMA_VERSION).await
     }
 
     /// Opens the run log of `home` only to look: changes nothing, and works in a folder that cannot be written.
@@ -93,12 +94,12 @@ impl Store {
     /// [`StoreError::Missing`] where there is none yet, else as [`Store::open`].
     pub async fn open_readonly(home: &crate::lab::Home) -> Result<Self> {
         let path = location(home)?;
-        open::check_readable(&path).await?;
-        Self::assemble(path, None).await
+        let version = open::check_readable(&path).await?;
+        Self::assemble(path, None, version).await
     }
 
-    async fn assemble(path: PathBuf, writer: Option<SqlitePool>) -> Result<Self> {
-        let readers = open::readers(&path).await?;
+    async fn assemble(path: PathBuf, writer: Option<SqlitePool>, version: i64) -> Result<Self> {
+        let readers = open::readers(&path, version).await?;
         let watcher = Mutex::new(open::watcher(&path).await?);
         Ok(Self(Arc::new(Inside { path, writer, readers, watcher })))
     }

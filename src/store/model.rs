@@ -70,6 +70,11 @@ impl State {
         matches!(self, State::Paused | State::Finished | State::Failed | State::Cancelled)
     }
 
+    /// Whether it may still be said where the run is to run.
+    pub fn may_move(self) -> bool {
+        !self.is_active() && self != State::Finished
+    }
+
     /// The state machine. A pause or cancel of a run that no process works on settles at once; a stopping run whose
     /// process vanishes without an end record still gets the end that was asked for.
     pub fn may_become(self, next: State) -> bool {
@@ -147,6 +152,9 @@ pub struct Resume {
     pub at: i64,
 }
 
+/// What was asked of a cluster for one run, beyond what `lab.toml` asks for all: setting → value, as they were written.
+pub type Launch = BTreeMap<String, String>;
+
 /// One run as tables show it; field names are those of `runs --format json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
@@ -170,6 +178,9 @@ pub struct RunRow {
     pub ended_at: Option<i64>,
     /// Why it is in this state, in words.
     pub reason: Option<String>,
+    /// Absent for a run of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
     pub note: String,
     pub priority: i64,
     pub pinned: bool,
@@ -201,6 +212,7 @@ impl RunRow {
             started_at: None,
             ended_at: None,
             reason: None,
+            launch: None,
             note: String::new(),
             priority: 0,
             pinned: false,

@@ -16,7 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::error::{BUSY_SECONDS, StoreError};
-use super::migrate::migrate;
+use super::migrate::{migrate, veil};
 use super::{Result, SCHEMA, SCHEMA_VERSION};
 use crate::lab::Home;
 
@@ -85,10 +85,18 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Readers of the run log at `path`.
-pub(super) async fn readers(path: &Path) -> Result<SqlitePool> {
+/// Readers of the run log at `path`, which is of schema `version`.
+pub(super) async fn readers(path: &Path, version: i64) -> Result<SqlitePool> {
     let options = reading(path)?;
-    let readers = pool(READERS).connect_with(options).await;
+    let pool = pool(READERS).after_connect(move |connection, _| {
+        Box::pin(async move {
+            if let Some(veil) = veil(version) {
+                sqlx::raw_sql(veil).execute(connection).await?;
+            }
+            Ok(())
+        })
+    });
+    let readers = pool.connect_with(options).await;
     readers.map_err(|error| StoreError::opening(path, error))
 }
 
@@ -99,7 +107,8 @@ pub(super) async fn watcher(path: &Path) -> Result<SqliteConnection> {
 }
 
 /// Checks, changing nothing, that `path` is a run log this program can read.
-pub(super) async fn check_readable(path: &Path) -> Result<()> {
+/// Returns the version of its schema.
+pub(super) async fn check_readable(path: &Path) -> Result<i64> {
     if !path.is_file() {
         return Err(StoreError::Missing { path: path.to_path_buf() });
     }
@@ -109,8 +118,8 @@ pub(super) async fn check_readable(path: &Path) -> Result<()> {
     let mut connection = watcher(path).await?;
     let stamp = Stamp::read(&mut connection, path).await?;
     match stamp.judge(path)? {
-        // Looking needs nothing that the first schema lacks.
-        Kind::Ours | Kind::Older(_) => Ok(()),
+        Kind::Ours => Ok(SCHEMA_VERSION),
+        Kind::Older(found) => Ok(found),
         Kind::Empty => Err(StoreError::Missing { path: path.to_path_buf() }),
     }
 }
@@ -261,6 +270,8 @@ fn refuse_network_disk(folder: &Path) -> Result<()> {
         0x1983_0326 => "BeeGFS",
         0x00C3_6400 => "Ceph",
         0x5346_414F | 0x6B41_4653 => "AFS",
+        // sshfs and the like; a local one cannot be told apart.
+        0x6573_5546 => "FUSE",
         _ => return Ok(()),
     };
     Err(StoreError::NetworkDisk { path: folder.to_path_buf(), kind })

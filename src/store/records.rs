@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{RunId, State};
+use super::model::{Launch, RunId, State};
 use crate::config::Reference;
-use crate::journal::event::{EndState, Number};
+use crate::journal::event::{EndState, Figures, Number};
 use crate::journal::process::Identity;
 
 /// An experiment as it was last queued, with every run that answers it.
@@ -90,6 +90,8 @@ pub struct Claim {
     pub attempt: u32,
     /// The trainer is to ignore checkpoints.
     pub fresh: bool,
+    /// What is asked of a cluster for it.
+    pub launch: Option<Launch>,
 }
 
 /// One start of a trainer: by whom, as which process, and how it ended, as far as known.
@@ -105,6 +107,14 @@ pub struct Attempt {
     pub threads: Option<u32>,
     pub precision: Option<String>,
     pub resume: Option<String>,
+    /// The node of a cluster, and the job there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// How busy that node was when it last said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub figures: Option<Figures>,
     pub ending: Option<Ending>,
 }
 
@@ -132,6 +142,17 @@ impl Request {
             Request::Cancel => "cancel",
         }
     }
+}
+
+/// An active run as its worker has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InHand {
+    pub id: RunId,
+    pub state: State,
+    pub attempt: u32,
+    /// The node of a cluster, and how busy that was when it last said so.
+    pub host: Option<String>,
+    pub figures: Option<Figures>,
 }
 
 /// A request that waits for the worker of its run.

@@ -3,10 +3,9 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use super::model::State;
-use super::records::{Request, Requested, WorkerRow};
+use super::records::{InHand, Request, Requested, WorkerRow};
 use super::transition::Found;
-use super::{Durability, Result, Store, StoreError};
+use super::{Durability, Result, Store, StoreError, unjson};
 use crate::journal::process::Identity;
 
 impl Store {
@@ -88,17 +87,27 @@ impl Store {
         rows.iter().map(worker).collect()
     }
 
-    /// The run that the worker of `slot` works on, if any, with its state and attempt.
-    pub async fn run_in(&self, slot: &str) -> Result<Option<(String, State, u32)>> {
-        let row = sqlx::query(
-            "SELECT id, state, attempt FROM run WHERE slot = ? AND state IN ('starting', 'running', 'stopping')",
+    /// The runs that the worker of `slot` works on: at most one on this machine.
+    pub async fn runs_in(&self, slot: &str) -> Result<Vec<InHand>> {
+        let rows = sqlx::query(
+            "SELECT id, state, run.attempt, host, figures
+               FROM run LEFT JOIN attempt ON attempt.run = run.key AND attempt.attempt = run.attempt
+              WHERE run.slot = ? AND state IN ('starting', 'running', 'stopping') ORDER BY run.key",
         );
-        let row = row.bind(slot).fetch_optional(&self.0.readers).await?;
-        row.map(|row| {
-            Ok((row.try_get(0)?, super::browse::state(row.try_get(1)?)?, row.try_get(2)?))
-        })
-        .transpose()
+        let rows = rows.bind(slot).fetch_all(&self.0.readers).await?;
+        rows.iter().map(in_hand).collect()
     }
+}
+
+fn in_hand(row: &SqliteRow) -> Result<InHand> {
+    let figures: Option<&str> = row.try_get(4)?;
+    Ok(InHand {
+        id: row.try_get(0)?,
+        state: super::browse::state(row.try_get(1)?)?,
+        attempt: row.try_get(2)?,
+        host: row.try_get(3)?,
+        figures: figures.map(|text| unjson("figures of a node", text)).transpose()?,
+    })
 }
 
 fn requested(row: &SqliteRow) -> Result<Requested> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 
-use super::model::{RunId, State};
+use super::model::{Launch, RunId, State};
 use super::records::{Change, Ending, Membership, Wish, Wished};
 use super::transition::record;
 use super::{Durability, Result, Store, catch_up, json};
@@ -28,6 +28,7 @@ pub struct Restored {
     pub pinned: bool,
     pub archived: bool,
     pub queued_at: i64,
+    pub launch: Option<Launch>,
     pub wish: Option<Wish>,
     /// The slot whose worker is to look after it: its trainer lives.
     pub slot: Option<String>,
@@ -182,13 +183,16 @@ async fn insert(
     let reason = outline.ending.as_ref().filter(|_| state == State::Failed);
     let fresh = run.wish.is_some_and(|wish| wish.fresh && state == State::Queued);
     let query = sqlx::query_scalar(
-        "INSERT INTO run (id, fingerprint, spec, state, reason, attempt, fresh, slot, queued_at, started_at, ended_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
+        "INSERT INTO run (id, fingerprint, spec, state, reason, attempt, fresh, slot, queued_at, started_at, ended_at,
+                          launch)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING key",
     );
     let query = query.bind(&run.id).bind(&run.fingerprint).bind(json(&run.spec)?);
     let query = query.bind(state.as_str()).bind(reason.map(|ending| &ending.reason));
     let query = query.bind(outline.attempt).bind(fresh).bind(&run.slot).bind(run.queued_at);
-    Ok(query.bind(outline.started_at).bind(ended_at).fetch_one(tx).await?)
+    let query = query.bind(outline.started_at).bind(ended_at);
+    let launch = run.launch.as_ref().map(json).transpose()?;
+    Ok(query.bind(launch).fetch_one(tx).await?)
 }
 
 /// The experiment as it is known, else as this run knows it.

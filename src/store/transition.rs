@@ -3,8 +3,8 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
-use super::browse::state as parse_state;
-use super::model::{IllegalTransition, State};
+use super::browse::{launch as parse_launch, state as parse_state};
+use super::model::{IllegalTransition, RunId, State};
 use super::records::{Change, Claim};
 use super::{Durability, Result, Store, StoreError};
 use crate::journal::process::Identity;
@@ -50,11 +50,7 @@ impl Store {
         steps: &[(State, Change)],
     ) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
-        let mut found = Found::by_id(&mut tx, id).await?;
-        if found.attempt != attempt {
-            let (run, current) = (id.to_owned(), found.attempt);
-            return Err(StoreError::OldAttempt { run, given: attempt, current });
-        }
+        let mut found = Found::current(&mut tx, id, attempt).await?;
         let mut from = from;
         for (to, change) in steps {
             transition(&mut tx, id, &found, from, *to, change).await?;
@@ -77,35 +73,93 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Takes the next run from the queue for the worker of `slot`: the highest priority, then the one that waits
-    /// longest. Two workers never get the same.
+    /// Takes the next run of this machine from the queue for the worker of `slot`: the highest priority, then the one
+    /// that waits longest. Two workers never get the same.
     ///
     /// # Errors
     /// As any change.
     pub async fn claim(&self, slot: &str, device: &str, now: i64) -> Result<Option<Claim>> {
         let mut tx = self.begin(Durability::Power).await?;
-        let next = sqlx::query(
-            "SELECT key, id, attempt, fresh FROM run WHERE state = 'queued' ORDER BY priority DESC, queued_at, key LIMIT 1",
-        );
-        let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
-        let claim = Claim {
-            id: row.try_get(1)?,
-            attempt: row.try_get::<u32, _>(2)? + 1,
-            fresh: row.try_get(3)?,
-        };
-        let found = Found { key: row.try_get(0)?, state: State::Queued, attempt: claim.attempt };
-        let query = sqlx::query("UPDATE run SET attempt = ?, slot = ?, device = ? WHERE key = ?");
-        let query = query.bind(claim.attempt).bind(slot).bind(device).bind(found.key);
-        query.execute(&mut *tx).await?;
-        let query = sqlx::query(
-            "INSERT INTO attempt (run, attempt, slot, device, claimed_at) VALUES (?, ?, ?, ?, ?)",
-        );
-        let query = query.bind(found.key).bind(claim.attempt).bind(slot).bind(device).bind(now);
-        query.execute(&mut *tx).await?;
-        let change = Change { at: now, reason: None, by: slot.to_owned() };
-        transition(&mut tx, &claim.id, &found, State::Queued, State::Starting, &change).await?;
+        let claim = claim(&mut tx, slot, Some(device), now).await?;
         tx.commit().await?;
-        Ok(Some(claim))
+        Ok(claim)
+    }
+
+    /// Takes up to `most` runs that are meant for a cluster, in the order of [`Store::claim`], all at once.
+    ///
+    /// # Errors
+    /// As any change.
+    pub async fn claim_launched(&self, slot: &str, most: usize, now: i64) -> Result<Vec<Claim>> {
+        let query =
+            "SELECT EXISTS (SELECT 1 FROM run WHERE state = 'queued' AND launch IS NOT NULL)";
+        // Asked several times a second: a look is cheaper than a change.
+        let waiting: bool = sqlx::query_scalar(query).fetch_one(&self.0.readers).await?;
+        let mut claims = Vec::new();
+        if !waiting {
+            return Ok(claims);
+        }
+        let mut tx = self.begin(Durability::Power).await?;
+        while claims.len() < most {
+            let Some(claim) = claim(&mut tx, slot, None, now).await? else { break };
+            claims.push(claim);
+        }
+        tx.commit().await?;
+        Ok(claims)
+    }
+
+    /// A cluster starts a run anew by itself, under attempt `next`: what became of `attempt` is noted, and the run is
+    /// `starting` again, still in the hands of its slot. One change, so that nobody else ever finds it in the queue.
+    ///
+    /// # Errors
+    /// As [`Store::settle`].
+    pub async fn begin_anew(
+        &self,
+        id: &str,
+        attempt: u32,
+        from: State,
+        steps: &[(State, Change)],
+        next: u32,
+        slot: &str,
+    ) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let mut found = Found::current(&mut tx, id, attempt).await?;
+        let mut from = from;
+        for (to, change) in steps {
+            if *to == State::Starting {
+                found.attempt = next;
+                let query = sqlx::query("UPDATE run SET attempt = ?, slot = ? WHERE key = ?");
+                query.bind(next).bind(slot).bind(found.key).execute(&mut *tx).await?;
+                let query = sqlx::query(
+                    "INSERT INTO attempt (run, attempt, slot, claimed_at) VALUES (?, ?, ?, ?)
+                     ON CONFLICT DO UPDATE SET slot = excluded.slot, claimed_at = excluded.claimed_at",
+                );
+                let query = query.bind(found.key).bind(next).bind(slot).bind(change.at);
+                query.execute(&mut *tx).await?;
+            }
+            transition(&mut tx, id, &found, from, *to, change).await?;
+            from = *to;
+            found.state = from;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Says, beside their states, how active runs stand where the scheduler knows more than the journal. Not part of the
+    /// history. Old attempts are passed over.
+    ///
+    /// # Errors
+    /// As any change.
+    pub async fn note_standing(&self, runs: &[(RunId, u32, Option<String>)]) -> Result<()> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.begin(Durability::Process).await?;
+        for (id, attempt, words) in runs {
+            let query = sqlx::query(
+                "UPDATE run SET reason = ? WHERE id = ? AND attempt = ? AND state IN ('starting', 'running', 'stopping')",
+            );
+            query.bind(words).bind(id).bind(attempt).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
     }
 
     /// Notes which process the trainer of an attempt is, so that whoever comes next finds it.
@@ -114,14 +168,7 @@ impl Store {
     /// [`StoreError::OldAttempt`] when the attempt is no longer the current one.
     pub async fn spawned(&self, id: &str, attempt: u32, process: &Identity) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
-        let found = Found::by_id(&mut tx, id).await?;
-        if found.attempt != attempt {
-            return Err(StoreError::OldAttempt {
-                run: id.to_owned(),
-                given: attempt,
-                current: found.attempt,
-            });
-        }
+        let found = Found::current(&mut tx, id, attempt).await?;
         let query = sqlx::query(
             "UPDATE attempt SET boot_id = ?, pid = ?, start_ticks = ? WHERE run = ? AND attempt = ?",
         );
@@ -168,6 +215,49 @@ impl Found {
             attempt: row.try_get(2)?,
         })
     }
+
+    /// As [`Found::by_id`], where `attempt` is the current one.
+    async fn current(tx: &mut SqliteConnection, id: &str, attempt: u32) -> Result<Self> {
+        let found = Self::by_id(tx, id).await?;
+        if found.attempt != attempt {
+            let (run, current) = (id.to_owned(), found.attempt);
+            return Err(StoreError::OldAttempt { run, given: attempt, current });
+        }
+        Ok(found)
+    }
+}
+
+/// The next run in line: of this machine with a `device`, of a cluster without, which says itself where a run lands.
+async fn claim(
+    tx: &mut SqliteConnection,
+    slot: &str,
+    device: Option<&str>,
+    now: i64,
+) -> Result<Option<Claim>> {
+    let next = sqlx::query(
+        "SELECT key, id, attempt, fresh, launch FROM run
+          WHERE state = 'queued' AND (launch IS NULL) = ? ORDER BY priority DESC, queued_at, key LIMIT 1",
+    );
+    let next = next.bind(device.is_some());
+    let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
+    let claim = Claim {
+        id: row.try_get(1)?,
+        attempt: row.try_get::<u32, _>(2)? + 1,
+        fresh: row.try_get(3)?,
+        launch: parse_launch(row.try_get(4)?)?,
+    };
+    let found = Found { key: row.try_get(0)?, state: State::Queued, attempt: claim.attempt };
+    let query = sqlx::query("UPDATE run SET attempt = ?, slot = ?, device = ? WHERE key = ?");
+    let query = query.bind(claim.attempt).bind(slot).bind(device).bind(found.key);
+    query.execute(&mut *tx).await?;
+    let query = sqlx::query(
+        "INSERT INTO attempt (run, attempt, slot, device, claimed_at) VALUES (?, ?, ?, ?, ?)",
+    );
+    let query = query.bind(found.key).bind(claim.attempt).bind(slot).bind(device).bind(now);
+    query.execute(&mut *tx).await?;
+    let change = Change { at: now, reason: None, by: slot.to_owned() };
+    transition(tx, &claim.id, &found, State::Queued, State::Starting, &change).await?;
+    Ok(Some(claim))
 }
 
 /// The one place that writes a run's state.

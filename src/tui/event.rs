@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use crate::store::model::{RunId, RunRow};
-use crate::store::{ExperimentRecord, Sketch};
+use crate::store::{ExperimentRecord, InHand, Sketch};
 
 use super::curves::{CurveId, Sample};
 use super::effect::Wanted;
@@ -99,11 +99,18 @@ pub enum Data {
 }
 
 /// A slot with its worker, if it has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Worker {
     pub slot: String,
     pub state: Working,
-    pub run: Option<RunId>,
+    /// One on this machine, many on a cluster.
+    pub runs: Vec<InHand>,
+}
+
+impl Worker {
+    pub fn has(&self, run: &str) -> bool {
+        self.runs.iter().any(|hand| hand.id == run)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

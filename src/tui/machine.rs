@@ -1,5 +1,6 @@
 //! The machine as its screen reads it. What the system does not tell is absent, never zero.
 
+pub use crate::machine::{Gpu, Memory};
 use crate::store::RunId;
 
 /// One look at the machine; sizes in bytes, shares in [0, 1].
@@ -22,30 +23,10 @@ pub struct Machine {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
-    pub total: u64,
-    /// What could be had without swapping.
-    pub available: u64,
-    pub swap_total: u64,
-    pub swap_free: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk {
     pub total: u64,
     /// What we may use.
     pub free: u64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gpu {
-    pub name: String,
-    pub busy: Option<f64>,
-    /// Used and total.
-    pub memory: Option<(u64, u64)>,
-    /// Degrees Celsius.
-    pub temperature: Option<f64>,
-    pub watts: Option<f64>,
 }
 
 /// A process of this lab.

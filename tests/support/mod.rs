@@ -4,6 +4,7 @@ pub mod faults;
 pub mod standin;
 pub mod terminal;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -19,8 +20,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Waits until `holds`, looking often; a test is as quick as what it waits for.
 ///
 /// Fails the test with `what` when it takes too long.
-pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
+pub fn wait_for(what: &str, holds: impl FnMut() -> bool) {
+    wait_at_most(DEADLINE, what, holds);
+}
+
+/// As [`wait_for`], for what takes its time by nature.
+pub fn wait_at_most(time: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + time;
     while !holds() {
         assert!(Instant::now() < deadline, "waited too long for: {what}");
         std::thread::sleep(Duration::from_millis(20));
@@ -31,6 +37,8 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 pub struct Lab {
     dir: tempfile::TempDir,
     trainer: PathBuf,
+    /// What its programs find in their environment.
+    env: Vec<(&'static str, OsString)>,
 }
 
 impl Lab {
@@ -39,8 +47,8 @@ impl Lab {
         let dir = tempfile::Builder::new().prefix("instdisc-lab-test-").tempdir().unwrap();
         let trainer = standin::install(dir.path());
         fs::create_dir(dir.path().join("home")).unwrap();
-        let lab = Self { dir, trainer };
-        fs::write(lab.home().settings(), "[workers]\ngrace = 0.25\n").unwrap();
+        let lab = Self { dir, trainer, env: Vec::new() };
+        fs::write(lab.home().settings(), "[workers]\ngrace = 0.25\nslots = { cpu = 1 }\n").unwrap();
         lab
     }
 
@@ -48,6 +56,12 @@ impl Lab {
     pub fn with_real_trainer(mut self) -> Self {
         self.trainer = env!("CARGO_BIN_EXE_instdisc-train").into();
         self
+    }
+
+    /// From now on its programs find this in their environment.
+    #[allow(dead_code, reason = "how the Slurm tests put a cluster before a lab")]
+    pub fn env(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.env.push((name, value.into()));
     }
 
     /// Another lab with the same home, while no process is at work in it.
@@ -107,6 +121,7 @@ impl Lab {
         command.env("INSTDISC_TRAIN", &self.trainer);
         // Tests share the cores: threads that wait for one another by spinning take most of what there is.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
+        command.envs(self.env.iter().cloned());
         command.current_dir(self.path()).stdin(Stdio::null()).args(args);
         command
     }

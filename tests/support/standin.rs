@@ -84,7 +84,9 @@ fn train(args: &[&str]) -> ! {
         OpenOptions::new().create(true).truncate(false).write(true).open(dir.lock()).unwrap();
     super::wait_for("run.lock", || lock.try_lock().is_ok());
     let stop = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&stop)).unwrap();
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGUSR1] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).unwrap();
+    }
 
     let checkpoint = dir.path().join("step");
     let stored = fs::read_to_string(&checkpoint).ok().and_then(|text| text.parse().ok());
@@ -204,5 +206,7 @@ fn start(lab: &Path, resumed_step: u64, device: &str) -> Start {
         epochs: 100_000,
         resume: "exact".into(),
         metrics: vec![metric("loss")],
+        host: None,
+        job: None,
     }
 }

@@ -43,7 +43,12 @@ fn workers(home: &Home) -> Finding {
     let what = "workers";
     match Workers::load(home).map(|workers| workers.n_slots()) {
         Ok(1) => Finding::ok(what, "one trainer at a time, with every core"),
-        Ok(n) => Finding::ok(what, format!("{n} trainers at once, which share the cores")),
+        Ok(n) => Finding::ok(
+            what,
+            format!(
+                "up to {n} trainers at once, which share the cores: a grid is done sooner that way"
+            ),
+        ),
         Err(why) => Finding::broken(what, why.to_string(), "mend the file or remove it"),
     }
 }

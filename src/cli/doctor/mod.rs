@@ -1,5 +1,6 @@
 //! `doctor`: what works here, what does not, and the cure. Looks only, unless asked to repair.
 
+mod cluster;
 mod disk;
 mod lab;
 mod logout;
@@ -11,6 +12,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use super::{Context, Exit, FormatArg, bad_input};
+use crate::queue::Where;
 use crate::report::table::Table;
 use crate::tui::query;
 
@@ -27,6 +29,9 @@ pub struct Args {
     /// First make the run log whole again from the run directories. A damaged one is set aside, not deleted.
     #[arg(long, conflicts_with = "check")]
     repair: bool,
+    /// `slurm`: also ask the cluster, with a job of one second.
+    #[arg(long, value_enum, value_name = "L")]
+    launcher: Option<Where>,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -77,6 +82,9 @@ impl Args {
         }
         let mut findings = machine::look();
         findings.extend(lab::look(&context.home, self.check).await);
+        if self.launcher == Some(Where::Slurm) {
+            findings.extend(cluster::look(&context.home));
+        }
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let user = environment("USER").or_else(|| environment("LOGNAME"));
         findings.extend(logout::look(Path::new("/"), user.as_deref()));

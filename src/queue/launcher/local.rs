@@ -18,8 +18,8 @@ use rustix::process::{
 };
 
 use super::family::{family, reap_orphans};
-use super::{Ask, Ending, LaunchError, Launcher, Order, Trainer};
-use crate::journal::process::Identity;
+use super::{Ask, Ending, Found, LaunchError, Launcher, Order, Trainer};
+use crate::journal::process::{Identity, boot_id};
 use crate::lab::RunDir;
 use crate::queue::locks::is_held;
 use crate::queue::this_program;
@@ -54,8 +54,11 @@ impl Local {
     }
 }
 
-impl Launcher for Local {
-    fn start(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError> {
+/// Between two looks at a running trainer: journal, requests, process.
+const PACE: Duration = Duration::from_millis(150);
+
+impl Local {
+    fn start_one(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError> {
         let path = self.trainer.clone();
         let is_name = path.components().count() == 1;
         if !is_name && !path.exists() {
@@ -82,12 +85,23 @@ impl Launcher for Local {
         let starved = starved();
         Ok(Box::new(Started { dir, leader, child: Some(child), starved, ending: None }))
     }
+}
 
-    fn adopt(
-        &self,
-        dir: &RunDir,
-        known: Option<&Identity>,
-    ) -> io::Result<Option<Box<dyn Trainer>>> {
+impl Launcher for Local {
+    /// A slot is one place on one device.
+    fn room(&self) -> usize {
+        1
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    fn start(&self, orders: &[Order]) -> Vec<Result<Box<dyn Trainer>, LaunchError>> {
+        orders.iter().map(|order| self.start_one(order)).collect()
+    }
+
+    fn adopt(&self, dir: &RunDir, _attempt: u32, known: Option<&Identity>) -> io::Result<Found> {
         let dir = canonical(dir);
         // A worker that died right after starting it could not note it. Its helpers are younger.
         let eldest = || -> io::Result<Option<Identity>> {
@@ -98,10 +112,11 @@ impl Launcher for Local {
         let leader = known.cloned().map_or_else(eldest, |known| Ok(Some(known)))?;
         let mut adopted = Started { dir, leader, child: None, starved: None, ending: None };
         if adopted.lives()? {
-            return Ok(Some(Box::new(adopted)));
+            return Ok(Found::AtWork(Box::new(adopted)));
         }
         adopted.clear()?;
-        Ok(None)
+        let restarted = known.is_some_and(|known| boot_id().is_ok_and(|now| now != known.boot_id));
+        Ok(Found::Ended(if restarted { Ending::Restarted } else { Ending::Unseen }))
     }
 }
 
@@ -147,7 +162,7 @@ impl Trainer for Started {
         self.leader.clone()
     }
 
-    fn ending(&mut self) -> io::Result<Option<Ending>> {
+    fn ending(&mut self, _attempt: u32) -> io::Result<Option<Ending>> {
         if self.ending.is_none() {
             let ending = match &mut self.child {
                 Some(child) => match exit_of(child)? {

@@ -1,17 +1,20 @@
-//! The one seam to other machines: start a trainer, find one again, signal it, learn how it ended.
+//! The one seam to other machines: start trainers, find them again, signal them, learn how they ended.
 //!
-//! On this machine a trainer is a child process ([`local`]); on a cluster it would be a job. A launcher knows run
-//! directories and processes, and nothing of the run log: what an ending means is decided by `settle`.
+//! On this machine a trainer is a child process ([`local`]), on a cluster it is a job ([`slurm`]). A launcher knows run
+//! directories, processes and jobs, and nothing of the run log: what an ending means is decided by `settle`.
 
 pub mod family;
 pub mod local;
+pub mod slurm;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::journal::process::Identity;
 use crate::lab::RunDir;
+use crate::store::Launch;
 
 /// What a launcher needs to know of an attempt.
 #[derive(Clone, Debug)]
@@ -19,12 +22,14 @@ pub struct Order {
     pub dir: RunDir,
     /// Counts from 1.
     pub attempt: u32,
-    /// `cpu` or `cuda:<i>`.
+    /// `cpu` or `cuda:<i>`; for a cluster to say there.
     pub device: String,
     /// Trainers that may be at work on this machine at once, this one among them.
     pub share: u32,
     /// Ignore the run's checkpoints.
     pub fresh: bool,
+    /// What is asked of a cluster for this run.
+    pub launch: Launch,
 }
 
 /// What can be asked of a trainer.
@@ -48,6 +53,18 @@ pub enum Ending {
     OutOfMemory,
     /// The machine was started anew since.
     Restarted,
+    /// A cluster's node failed or was taken away.
+    NodeLost,
+    /// A cluster ended it at its time limit.
+    TimeLimit,
+    /// Somebody ended it on the cluster, not here.
+    Revoked,
+    /// It missed the deadline that the cluster was given for it.
+    Deadline,
+    /// Its job ended before it could so much as write into the run's directory.
+    NeverBegan,
+    /// It ended, and the cluster starts it anew by itself, or has.
+    Requeued,
     /// It was adopted: only its own parent could have read its exit status.
     Unseen,
 }
@@ -64,6 +81,14 @@ impl fmt::Display for Ending {
                 f.write_str("the kernel had no memory left and killed the trainer")
             }
             Ending::Restarted => f.write_str("the machine was started anew under the trainer"),
+            Ending::NodeLost => f.write_str("the cluster took its node away"),
+            Ending::TimeLimit => f.write_str("the cluster ended it at its time limit"),
+            Ending::Revoked => f.write_str("somebody cancelled it on the cluster"),
+            Ending::Deadline => f.write_str("its deadline on the cluster passed"),
+            Ending::NeverBegan => f.write_str(
+                "its job ended before it could write into the run's directory: can the nodes see it?",
+            ),
+            Ending::Requeued => f.write_str("the cluster starts it anew"),
             Ending::Unseen => f.write_str("the trainer is gone"),
         }
     }
@@ -92,16 +117,37 @@ pub enum LaunchError {
     Missing { path: PathBuf },
     #[error("cannot start {}: {why}", .path.display())]
     Start { path: PathBuf, why: io::Error },
+    /// The cluster refuses what is asked of it.
+    #[error("cluster: {0}")]
+    Refused(String),
+}
+
+/// What became of a trainer that an earlier worker started.
+pub enum Found {
+    AtWork(Box<dyn Trainer>),
+    /// No process of the run is left, nor a job.
+    Ended(Ending),
 }
 
 /// Starts trainers and finds those that outlived their worker.
 pub trait Launcher {
-    fn start(&self, order: &Order) -> Result<Box<dyn Trainer>, LaunchError>;
+    /// How many runs a worker may have in hand with it.
+    fn room(&self) -> usize;
 
-    /// The trainer that still works on `dir`, started by a worker that is gone; `known` is its process, if that worker
-    /// lived to note it. None when there is no trainer; then no process of the run is left either.
-    fn adopt(&self, dir: &RunDir, known: Option<&Identity>)
-    -> io::Result<Option<Box<dyn Trainer>>>;
+    /// Between two looks at what is in hand.
+    fn pace(&self) -> Duration;
+
+    /// Starts them, together where that is cheaper. One answer for each, in their order.
+    fn start(&self, orders: &[Order]) -> Vec<Result<Box<dyn Trainer>, LaunchError>>;
+
+    /// The trainer of `attempt` at the run in `dir`, started by a worker that is gone; `known` is its process, if that
+    /// worker lived to note it.
+    fn adopt(&self, dir: &RunDir, attempt: u32, known: Option<&Identity>) -> io::Result<Found>;
+
+    /// What keeps the launcher from its work at present, for people.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// One started trainer.
@@ -112,6 +158,12 @@ pub trait Trainer {
     /// Its process, where that is known.
     fn identity(&self) -> Option<Identity>;
 
-    /// How it ended; none while it lives. Once it has ended, no process of the run is left.
-    fn ending(&mut self) -> io::Result<Option<Ending>>;
+    /// How `attempt` ended; none while it lives. Once it has ended, no process of the run is left, unless it was
+    /// [`Requeued`](Ending::Requeued).
+    fn ending(&mut self, attempt: u32) -> io::Result<Option<Ending>>;
+
+    /// How it stands, where that is more than its journal could say: what its job waits for.
+    fn standing(&self) -> Option<String> {
+        None
+    }
 }

@@ -84,7 +84,9 @@ pub fn forecast(rows: &[RunRow], slots: usize) -> Forecast {
     let mut forecast = Forecast::default();
     let mut free: Vec<f64> = Vec::new();
     for row in rows.iter().filter(|row| row.state.is_active()) {
-        match remaining(row, rows) {
+        // When a cluster has room is for the cluster to say.
+        let with_slurm = row.launch.is_some() && row.state == State::Starting;
+        match remaining(row, rows).filter(|_| !with_slurm) {
             Some(end) => {
                 free.push(end);
                 forecast.runs.push(Predicted { run: row.id.clone(), start: 0.0, end });

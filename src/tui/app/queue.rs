@@ -62,7 +62,7 @@ impl App {
 
     fn worker_here(&self) -> Option<&Worker> {
         let id = &self.queued_here()?.id;
-        self.workers.iter().find(|worker| worker.run.as_ref() == Some(id))
+        self.workers.iter().find(|worker| worker.has(id))
     }
 
     /// Moves the waiting run under the cursor by places among those that wait.

@@ -24,7 +24,7 @@ impl Server {
     /// How far the run log is behind the journals of runs at work.
     pub(super) async fn read_lags(&mut self, store: &Store) -> Result<(), StoreError> {
         let mut lags = Vec::new();
-        for run in self.workers.iter().filter_map(|worker| worker.run.as_ref()) {
+        for run in self.workers.iter().flat_map(|worker| &worker.runs).map(|hand| &hand.id) {
             let length = fs::metadata(self.home.run(run).journal()).map_or(0, |file| file.len());
             let known = match store.journal_position(run).await {
                 Ok(position) => position.bytes,

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::lab::Home;
 use crate::queue::{
-    Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Slot, Workers, ensure_workers,
+    Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Slot, Where, Workers, ensure_workers,
 };
-use crate::store::{RunId, State, Store};
+use crate::store::{Launch, RunId, State, Store};
 use crate::tui::effect::Request;
 
 use super::experiments;
@@ -36,7 +36,11 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                 Ok(plan) => Plan { left_out, ..plan },
                 Err(why) => return Told::no(why.lines().next().unwrap_or_default()),
             };
-            match desk.enqueue(&plan, Manner::default()).await {
+            let launch = match Workers::load(home) {
+                Ok(workers) => (workers.launcher == Where::Slurm).then(Launch::new),
+                Err(error) => return Told::no(error.to_string()),
+            };
+            match desk.enqueue(&plan, &Manner { launch, ..Manner::default() }).await {
                 Ok(queued) => {
                     let new =
                         queued.iter().filter(|run| !matches!(run.fate, Fate::Shared(_))).count();
@@ -48,7 +52,7 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                         (n, 0) => format!("{name}: {n} {} queued", runs(n)),
                         (n, s) => format!("{name}: {n} {} queued, {s} there already", runs(n)),
                     };
-                    with_workers(home, Told::yes(text))
+                    with_workers(&desk, Told::yes(text)).await
                 }
                 Err(error) => Told::no(error.to_string()),
             }
@@ -120,7 +124,7 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                 let answer = resume_or_retry(&desk, &id).await;
                 answers.push((id, answer));
             }
-            with_workers(home, summed_up("resume", answers))
+            with_workers(&desk, summed_up("resume", answers)).await
         }
     }
 }
@@ -179,17 +183,17 @@ fn runs(n: usize) -> &'static str {
 }
 
 /// Something is queued now: somebody must work on it.
-fn with_workers(home: &Home, told: Told) -> Told {
+async fn with_workers(desk: &Desk, told: Told) -> Told {
     if !told.done {
         return told;
     }
-    let slots = match Workers::load(home) {
+    let slots = match Workers::load(&desk.home) {
         Ok(workers) => workers.chosen(None, None),
         Err(error) => return Told::no(format!("{}, but {error}", told.text)),
     };
-    match ensure_workers(home, &slots, Duty::UntilEmpty) {
+    match desk.staff(&slots).await {
         Ok(_) => told,
-        Err(error) => Told::no(format!("{}, but no worker could be started: {error}", told.text)),
+        Err(error) => Told::no(format!("{}, but {error}", told.text)),
     }
 }
 

@@ -5,6 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
+use crate::queue::Slot;
+use crate::store::InHand;
 use crate::tui::app::App;
 use crate::tui::event::Working;
 use crate::tui::figures;
@@ -190,10 +192,14 @@ fn draw_processes(app: &App, machine: &Machine, area: Rect, buf: &mut Buffer) {
             cells(format!("{} {words}", worker.slot), process, worker.state != Working::None),
             style,
         ));
-        if let Some(run) = &worker.run {
-            let process = of_run(run);
+        for hand in &worker.runs {
+            if worker.slot == Slot::cluster().to_string() {
+                rows.push((elsewhere(hand), Style::new()));
+                continue;
+            }
+            let process = of_run(&hand.id);
             told.extend(process.map(|process| process.pid));
-            rows.push((cells(format!("  trains {run}"), process, true), Style::new()));
+            rows.push((cells(format!("  trains {}", hand.id), process, true), Style::new()));
         }
     }
     // A trainer whose worker died goes on; a worker may have started since.
@@ -251,6 +257,30 @@ fn cells(name: String, process: Option<&Process>, alive: bool) -> [String; 5] {
         or(process.and_then(|p| p.processors).map(|busy| format!("{busy:.2}"))),
         or(process.and_then(|p| p.memory).map(size)),
         or(process.and_then(|p| p.threads).map(|n| n.to_string())),
+    ]
+}
+
+/// A run on a node of a cluster, with how busy that node is.
+fn elsewhere(hand: &InHand) -> [String; 5] {
+    let Some(host) = &hand.host else {
+        return [
+            format!("  {} is with slurm", hand.id),
+            "".into(),
+            "".into(),
+            "".into(),
+            "".into(),
+        ];
+    };
+    let figures = hand.figures.as_ref();
+    let gpu = figures.and_then(|figures| figures.gpu.as_ref()?.busy);
+    let gpu = gpu.map(|busy| format!(", GPU {}", percent(busy))).unwrap_or_default();
+    let or = |text: Option<String>| text.unwrap_or_else(|| NOTHING.to_owned());
+    [
+        format!("  trains {}{gpu}", hand.id),
+        figures::fit(host, 10),
+        or(figures.map(|f| format!("{:.1}/{}", f.busy, f.cores))),
+        or(figures.map(|f| size(f.memory_used))),
+        String::new(),
     ]
 }
 

@@ -6,10 +6,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
+use crate::queue::Slot;
 use crate::report::runs::varied;
 use crate::store::model::RunRow;
 use crate::tui::app::{App, Forecast};
-use crate::tui::event::Working;
+use crate::tui::event::{Worker, Working};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
 
@@ -155,11 +156,18 @@ fn setting(row: &RunRow) -> String {
 fn why(app: &App, queue: &[&RunRow], row: &RunRow, forecast: &Forecast) -> String {
     let predicted = forecast.of(&row.id);
     if row.state.is_active() {
-        let slot = app.workers.iter().find(|worker| worker.run.as_ref() == Some(&row.id));
+        let cluster = Slot::cluster().to_string();
+        let has = |worker: &&Worker| match row.launch {
+            Some(_) => worker.slot == cluster,
+            None => worker.has(&row.id),
+        };
+        let slot = app.workers.iter().find(has);
         let slot = slot.map_or("a worker", |worker| worker.slot.as_str());
         let left =
             predicted.map_or(String::new(), |p| format!(", {} left", figures::duration(p.end)));
-        return format!("{} on {slot}{left}", row.state);
+        // What it waits for on a cluster, or who asked it to stop.
+        let why = row.reason.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
+        return format!("{} on {slot}{left}{why}", row.state);
     }
     let priority = match row.priority {
         0 => String::new(),

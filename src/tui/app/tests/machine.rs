@@ -2,6 +2,8 @@
 
 use super::ablations::tabled;
 use super::*;
+use crate::journal::event::{Figures, GpuFigures};
+use crate::store::InHand;
 use crate::tui::machine::{Disk, Gpu, Lag, Machine, Memory, Process, Role};
 
 fn machine() -> Machine {
@@ -39,11 +41,18 @@ fn machine() -> Machine {
     }
 }
 
+/// A run on this machine.
+pub fn in_hand(run: &str) -> InHand {
+    let (id, state) = (run.to_owned(), State::Running);
+    InHand { id, state, attempt: 1, host: None, figures: None }
+}
+
 /// Lets the lab know of a machine with a worker.
 pub fn show(lab: &mut Lab) {
     let run = "demo-00000000".to_owned();
-    let worker = Worker { slot: "cpu-0".into(), state: Working::Working, run: Some(run.clone()) };
-    let none = Worker { slot: "cpu-1".into(), state: Working::None, run: None };
+    let worker =
+        Worker { slot: "cpu-0".into(), state: Working::Working, runs: vec![in_hand(&run)] };
+    let none = Worker { slot: "cpu-1".into(), state: Working::None, runs: Vec::new() };
     lab.event(Event::Data(Data::Workers(vec![worker, none])));
     lab.event(Event::Data(Data::Machine(Box::new(machine()))));
     lab.event(Event::Data(Data::Lags(vec![Lag { run, bytes: 2048 }])));
@@ -98,4 +107,37 @@ fn what_no_system_tells_is_open() {
     assert!(screen.contains("50%  n/a  n/a  n/a  H100"), "{screen}");
     assert!(screen.matches("n/a").count() >= 12, "{screen}");
     assert!(screen.contains("no worker and no trainer of this lab runs here"));
+}
+
+#[test]
+fn what_a_cluster_works_on_is_shown_with_its_nodes() {
+    let mut lab = tabled(120, 40);
+    lab.keys("7");
+    let gpu = GpuFigures {
+        name: "H100".into(),
+        busy: Some(0.85),
+        memory_total: 80 << 30,
+        memory_used: 9 << 30,
+    };
+    let figures = Figures {
+        cores: 64,
+        busy: 3.25,
+        memory_total: 256 << 30,
+        memory_used: 12 << 30,
+        gpu: Some(gpu),
+    };
+    let trains =
+        InHand { host: Some("node17".into()), figures: Some(figures), ..in_hand("demo-00000000") };
+    let runs = vec![trains, in_hand("demo-00000001")];
+    let worker = Worker { slot: "slurm-0".into(), state: Working::Working, runs };
+    lab.event(Event::Data(Data::Machine(Box::new(machine()))));
+    lab.event(Event::Data(Data::Workers(vec![worker])));
+    let screen = lab.screen();
+    let line = |text: &str| {
+        let line = screen.lines().find(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("{text} in\n{screen}")).to_owned()
+    };
+    let first = line("trains demo-00000000, GPU 85%");
+    assert!(["node17", "3.2/64", "12.0 GiB"].iter().all(|text| first.contains(text)), "{first}");
+    line("demo-00000001 is with slurm");
 }

@@ -1,6 +1,7 @@
 //! Who works, and what waits.
 
 use super::ablations::tabled;
+use super::machine::in_hand;
 use super::*;
 
 #[test]
@@ -18,7 +19,7 @@ fn the_queue_says_who_works_what_waits_and_why() {
     let worker = |slot: &str, state: Working, run: Option<&str>| Worker {
         slot: slot.into(),
         state,
-        run: run.map(str::to_owned),
+        runs: run.into_iter().map(in_hand).collect(),
     };
     let workers = vec![
         worker("cpu-0", Working::Working, Some("demo-00000000")),

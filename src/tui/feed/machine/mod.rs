@@ -1,7 +1,6 @@
 //! Looks at the machine once a second while its screen is open, on a thread of its own: a driver that is asked about its
 //! GPUs may take its time.
 
-mod gpus;
 mod proc;
 
 use std::collections::HashMap;
@@ -12,10 +11,12 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use crate::lab::Home;
+use crate::machine::gpus;
+use crate::machine::proc as system;
 use crate::tui::event::{Data, Event};
 use crate::tui::machine::{Disk, Gpu, Machine, Process};
 
-use proc::{Ticks, Times};
+use proc::Ticks;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ struct Sampling {
     looks: u32,
     /// As of the last look: when, each processor's times, each process's ticks.
     at: Option<Instant>,
-    cores: Vec<Times>,
+    cores: Vec<system::Times>,
     ticks: HashMap<u32, Ticks>,
     gpus: Result<Vec<Gpu>, String>,
 }
@@ -83,14 +84,14 @@ impl Sampling {
             self.gpus = gpus::ask();
         }
         self.looks = self.looks.wrapping_add(1);
-        let times = read("/proc/stat").map(|text| proc::times(&text)).unwrap_or_default();
-        let cores = proc::busy(&self.cores, &times);
+        let times = read("/proc/stat").map(|text| system::times(&text)).unwrap_or_default();
+        let cores = system::busy(&self.cores, &times);
         self.cores = times;
         Machine {
-            processor: read("/proc/cpuinfo").and_then(|text| proc::processor(&text)),
+            processor: read("/proc/cpuinfo").and_then(|text| system::processor(&text)),
             cores,
-            load: read("/proc/loadavg").and_then(|text| proc::load(&text)),
-            memory: read("/proc/meminfo").and_then(|text| proc::memory(&text)),
+            load: read("/proc/loadavg").and_then(|text| system::load(&text)),
+            memory: read("/proc/meminfo").and_then(|text| system::memory(&text)),
             disk: disk(self.home.root()),
             store: self.store(),
             gpus: self.gpus.clone(),
@@ -129,7 +130,7 @@ impl Sampling {
                 .and_then(|((now, before), since)| now.since(before, since));
             ticks.extend(now.map(|now| (pid, now)));
             let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
-            let field = |name: &str| proc::field(&status, name);
+            let field = |name: &str| system::field(&status, name);
             let memory = field("VmRSS").map(|kib| kib * 1024);
             let threads = field("Threads").and_then(|n| u32::try_from(n).ok());
             found.push(Process { pid, role, processors, memory, threads });

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::tui::machine::Gpu;
+use super::Gpu;
 
 const PROGRAM: &str = "nvidia-smi";
 

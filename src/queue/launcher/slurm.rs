@@ -1,0 +1,301 @@
+//! Trainers as jobs of a Slurm cluster, seen from its login node.
+//!
+//! What became of one is for the scheduler to say, and for the traces in the run's directory: a lock that a node holds may
+//! not be seen from here. While the scheduler gives no answer nothing is concluded.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Ask, Ending, Found, LaunchError, Launcher, Order, Trainer};
+use crate::journal::process::Identity;
+use crate::lab::{Home, RunDir};
+use crate::queue::slurm::Settings;
+use crate::queue::slurm::array::{self, Array};
+use crate::queue::slurm::client::{self, Trouble};
+use crate::queue::slurm::job::{Job, JobState, Over};
+use crate::queue::slurm::scheduler::{Scheduler, Wish};
+use crate::queue::slurm::trace::Trace;
+use crate::store::Launch;
+
+/// Between two looks at the journals of what is in hand: a second of metrics is what a screen may be behind.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Between two times that a job is asked to end at once.
+const INSISTS: Duration = Duration::from_secs(10);
+
+/// Submits to the cluster that this machine is a login node of.
+pub struct Slurm {
+    home: Home,
+    trainer: PathBuf,
+    settings: Settings,
+    scheduler: Arc<Scheduler>,
+    /// Where runs were submitted, the latest last.
+    places: RefCell<HashMap<String, Vec<Place>>>,
+    /// Submissions whose job was not known when this worker came.
+    sent: RefCell<HashSet<String>>,
+}
+
+/// An element of a submission.
+#[derive(Clone)]
+struct Place {
+    array: Arc<Array>,
+    element: u32,
+    /// The attempt of its first start.
+    base: u32,
+}
+
+impl Slurm {
+    /// # Errors
+    /// When what was submitted before cannot be read.
+    pub fn new(home: Home, trainer: PathBuf, settings: Settings) -> io::Result<Self> {
+        let scheduler = Arc::new(Scheduler::start(home.clone(), settings.poll())?);
+        let (places, sent) = Default::default();
+        let slurm = Self { home, trainer, settings, scheduler, places, sent };
+        for array in Array::all(&slurm.home)? {
+            slurm.remember(&Arc::new(array));
+        }
+        Ok(slurm)
+    }
+
+    fn remember(&self, array: &Arc<Array>) {
+        let mut places = self.places.borrow_mut();
+        for (i, element) in array.elements.iter().enumerate() {
+            let known = places.entry(element.run.clone()).or_default();
+            let place = Place { array: array.clone(), element: i as u32, base: element.attempt };
+            if !known.iter().any(|it| it.array.id == array.id && it.element == place.element) {
+                known.push(place);
+            }
+            known.sort_by_key(|place| place.base);
+        }
+    }
+
+    /// The element that makes this attempt, or made it: of those that began no later, the last.
+    fn place(&self, run: &str, attempt: u32) -> Option<Place> {
+        let places = self.places.borrow();
+        places.get(run)?.iter().rfind(|place| place.base <= attempt).cloned()
+    }
+
+    fn trainer_at(&self, dir: &RunDir, place: &Place) -> Box<dyn Trainer> {
+        Box::new(Element {
+            scheduler: self.scheduler.clone(),
+            dir: dir.clone(),
+            place: place.clone(),
+            since: Instant::now(),
+            settle: self.settings.settle(),
+            silent: None,
+            insisted: None,
+            standing: None,
+        })
+    }
+
+    /// One array for these runs; what it answers holds for all of them.
+    fn submit(&self, orders: &[&Order], settings: &Settings) -> Result<(), LaunchError> {
+        let element = |order: &&Order| array::Element {
+            run: run_of(&order.dir),
+            attempt: order.attempt,
+            fresh: order.fresh,
+        };
+        let elements = orders.iter().map(element).collect();
+        let array = Array::make(&self.home, elements, settings, &self.trainer)
+            .map_err(|why| LaunchError::Start { path: self.home.root().to_owned(), why })?;
+        let array = Arc::new(array);
+        match client::submit(&array) {
+            // Where it cannot be noted, the array's name finds it again.
+            Ok(job) => drop(array.note_job(&job)),
+            Err(Trouble::Unreachable(_)) => self.scheduler.send(Array::clone(&array)),
+            Err(refused) => {
+                let _ = std::fs::remove_dir_all(&array.folder);
+                return Err(LaunchError::Refused(refused.to_string()));
+            }
+        }
+        self.remember(&array);
+        Ok(())
+    }
+}
+
+impl Launcher for Slurm {
+    fn room(&self) -> usize {
+        self.settings.most as usize
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+
+    /// Those that are asked for alike share arrays.
+    fn start(&self, orders: &[Order]) -> Vec<Result<Box<dyn Trainer>, LaunchError>> {
+        let mut refused: HashMap<String, String> = HashMap::new();
+        let mut alike: BTreeMap<&Launch, Vec<&Order>> = BTreeMap::new();
+        for order in orders {
+            // Where the run log was made anew, a job may be at work on this very attempt.
+            let place = self.place(&run_of(&order.dir), order.attempt);
+            if place.is_none_or(|place| place.base < order.attempt) {
+                alike.entry(&order.launch).or_default().push(order);
+            }
+        }
+        let most = if alike.is_empty() { 1 } else { client::most_elements().unwrap_or(1001) };
+        for (launch, orders) in alike {
+            for orders in orders.chunks(most.max(1)) {
+                let settings = self.settings.with(launch).map_err(LaunchError::Refused);
+                if let Err(why) = settings.and_then(|settings| self.submit(orders, &settings)) {
+                    let each = orders.iter().map(|order| (run_of(&order.dir), why.to_string()));
+                    refused.extend(each);
+                }
+            }
+        }
+        let started = orders.iter().map(|order| {
+            let run = run_of(&order.dir);
+            match (refused.remove(&run), self.place(&run, order.attempt)) {
+                (None, Some(place)) => Ok(self.trainer_at(&order.dir, &place)),
+                (why, _) => {
+                    let why = why.unwrap_or_else(|| "no job was asked for".into());
+                    Err(LaunchError::Refused(why.trim_start_matches("cluster: ").to_owned()))
+                }
+            }
+        });
+        started.collect()
+    }
+
+    fn adopt(&self, dir: &RunDir, attempt: u32, _known: Option<&Identity>) -> io::Result<Found> {
+        let Some(place) = self.place(&run_of(dir), attempt) else {
+            // Claimed, and no more than that.
+            return Ok(Found::Ended(Ending::Unseen));
+        };
+        if place.array.job().is_none() && self.sent.borrow_mut().insert(place.array.id.clone()) {
+            self.scheduler.send(Array::clone(&place.array));
+        }
+        Ok(Found::AtWork(self.trainer_at(dir, &place)))
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.scheduler.trouble()
+    }
+}
+
+/// One run's job.
+struct Element {
+    scheduler: Arc<Scheduler>,
+    dir: RunDir,
+    place: Place,
+    /// Looks that began earlier do not know of it yet.
+    since: Instant,
+    settle: Duration,
+    /// Since when its job is over without a word in the run's directory, and how long the journal was then.
+    silent: Option<(Instant, u64)>,
+    insisted: Option<Instant>,
+    standing: Option<String>,
+}
+
+impl Trainer for Element {
+    fn ask(&mut self, ask: Ask) -> io::Result<()> {
+        let wish = match ask {
+            Ask::Checkpoint => Wish::Yield,
+            Ask::Terminate => Wish::End,
+            Ask::Kill if self.insisted.is_some_and(|at| at.elapsed() < INSISTS) => return Ok(()),
+            Ask::Kill => Wish::Kill,
+        };
+        if wish == Wish::Kill {
+            self.insisted = Some(Instant::now());
+        }
+        // First: from now on no start of the job trains, and no notice starts it anew.
+        Trace(&self.dir).hold(&self.place.array.id)?;
+        self.scheduler.wish(&self.place.array.id, self.place.element, wish);
+        Ok(())
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        None
+    }
+
+    fn ending(&mut self, attempt: u32) -> io::Result<Option<Ending>> {
+        let Place { array, element, base } = &self.place;
+        if self.scheduler.is_unsent(&array.id) {
+            self.since = Instant::now();
+            self.standing = Some("waits until Slurm takes it".into());
+            return Ok(None);
+        }
+        let Some(view) = self.scheduler.view(self.since) else { return Ok(None) };
+        let job = view.job(&array.id, *element);
+        self.standing = job.and_then(Job::standing);
+        if job.is_some_and(|job| attempt < base + job.restarts) {
+            return Ok(Some(Ending::Requeued));
+        }
+        Ok(match job.map(|job| (&job.state, job.node.is_empty())) {
+            Some((JobState::Over(over), nowhere)) => self.over(attempt, Some(*over), nowhere),
+            None => self.over(attempt, None, false),
+            Some(_) => {
+                self.silent = None;
+                None
+            }
+        })
+    }
+
+    fn standing(&self) -> Option<String> {
+        self.standing.clone()
+    }
+}
+
+impl Element {
+    /// Its job is over, or the scheduler has forgotten it. The trainer's own status says most; without one, its last words
+    /// may still be on their way through the shared disk. A job that was never on a node has none.
+    fn over(&mut self, attempt: u32, over: Option<Over>, nowhere: bool) -> Option<Ending> {
+        let trace = Trace(&self.dir);
+        let begun = trace.started(attempt).is_some();
+        if let Some(status) = trace.ended(attempt) {
+            return Some(match (status, over) {
+                // Held before it began.
+                (75, _) if !begun => Ending::Revoked,
+                (75, Some(Over::Cancelled)) => Ending::Revoked,
+                (75, Some(Over::NodeLost)) => Ending::NodeLost,
+                (75, _) => Ending::TimeLimit,
+                (129.., Some(over)) if over != Over::ByItself => how(over),
+                (129.., _) => Ending::Signalled(status - 128),
+                _ => Ending::Exited(status),
+            });
+        }
+        if !nowhere || begun {
+            let (now, length) = (Instant::now(), trace.journal());
+            let (since, known) = *self.silent.get_or_insert((now, length));
+            if known != length {
+                self.silent = Some((now, length));
+                return None;
+            }
+            if since.elapsed() < self.settle {
+                return None;
+            }
+        }
+        match over {
+            Some(Over::ByItself) if !begun => Some(Ending::NeverBegan),
+            Some(over) => Some(how(over)),
+            None => {
+                let job = trace.started(attempt);
+                let id = job.and_then(|job| job.split(' ').next().map(str::to_owned));
+                let Some(id) = id else { return Some(Ending::Unseen) };
+                match self.scheduler.account(&id)? {
+                    JobState::Over(over) => Some(how(over)),
+                    _ => Some(Ending::Unseen),
+                }
+            }
+        }
+    }
+}
+
+fn how(over: Over) -> Ending {
+    match over {
+        Over::ByItself => Ending::Unseen,
+        Over::Cancelled => Ending::Revoked,
+        Over::TimeLimit => Ending::TimeLimit,
+        Over::NodeLost => Ending::NodeLost,
+        Over::OutOfMemory => Ending::OutOfMemory,
+        Over::Deadline => Ending::Deadline,
+    }
+}
+
+/// Run directories are named by their runs.
+fn run_of(dir: &RunDir) -> String {
+    dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+}

@@ -1,0 +1,221 @@
+//! Slurm's commands, and what their answers mean. Every call has an end: a controller that is gone keeps `squeue` waiting.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use super::array::Array;
+use super::job::{self, Job, JobState};
+
+/// Seconds for one command.
+const PATIENCE: u32 = 60;
+
+/// Why Slurm did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    #[error("no {0} here: is this a login node of a Slurm cluster?")]
+    Missing(&'static str),
+    /// The controller gives no answer, which says nothing about jobs.
+    #[error("scheduler unreachable: {0}")]
+    Unreachable(String),
+    /// It answers no.
+    #[error("Slurm refuses: {0}")]
+    Refused(String),
+}
+
+/// Submits an array whose folder is complete; returns the job's number. The script is handed over as standard input, locked:
+/// as long as `sbatch` lives, nobody asks for the same again ([`in_flight`]).
+///
+/// # Errors
+/// [`Trouble`].
+pub fn submit(array: &Array) -> Result<String, Trouble> {
+    let unreadable =
+        |why: std::io::Error| Trouble::Unreachable(format!("{}: {why}", array.script().display()));
+    let script = File::open(array.script()).map_err(unreadable)?;
+    script.lock_shared().map_err(unreadable)?;
+    let answer = call("sbatch", &["--parsable"], Some(script))?;
+    // `41`, or `41;cluster` in a federation.
+    let number = answer.trim().split(';').next().unwrap_or_default().to_owned();
+    match number.parse::<u64>() {
+        Ok(_) => Ok(number),
+        Err(_) => Err(Trouble::Unreachable(format!("sbatch answered {:?}", answer.trim()))),
+    }
+}
+
+/// Whether an `sbatch` that somebody started for this array still lives.
+pub fn in_flight(array: &Array) -> bool {
+    File::open(array.script()).is_ok_and(|script| script.try_lock().is_err())
+}
+
+/// Whether Slurm would take the script.
+///
+/// # Errors
+/// [`Trouble`], with Slurm's reason.
+pub fn try_out(script: &Path) -> Result<(), Trouble> {
+    call("sbatch", &["--test-only", &script.display().to_string()], None).map(drop)
+}
+
+/// Our user's array jobs, those that ended a moment ago too, in one question.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn jobs() -> Result<Vec<Job>, Trouble> {
+    let columns = job::columns();
+    let options = ["--me", "--noheader", "--array", "--states=all", "-O", &columns];
+    Ok(job::parse(&call("squeue", &options, None)?))
+}
+
+/// How jobs ended that `squeue` has forgotten, where there is an account of them: `41_0` → its state. Clusters without
+/// accounting answer nothing.
+pub fn account(ids: &[String]) -> Vec<(String, JobState)> {
+    let ids = ids.join(",");
+    let options =
+        ["--noheader", "--parsable2", "--allocations", "--format=JobID,State", "--jobs", &ids];
+    let Ok(answer) = call("sacct", &options, None) else { return Vec::new() };
+    let line = |line: &str| {
+        let (id, state) = line.split_once('|')?;
+        Some((id.to_owned(), JobState::parse(state)))
+    };
+    answer.lines().filter_map(line).collect()
+}
+
+/// Sends `scancel`, with options before the ids. A job that is gone already is no trouble.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn cancel(options: &[&str], ids: &[String]) -> Result<(), Trouble> {
+    let mut all = options.to_vec();
+    all.extend(ids.iter().map(String::as_str));
+    match call("scancel", &all, None) {
+        Err(Trouble::Refused(_)) => Ok(()),
+        done => done.map(drop),
+    }
+}
+
+/// The elements that one array may have.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn most_elements() -> Result<usize, Trouble> {
+    let answer = call("scontrol", &["show", "config"], None)?;
+    let value = answer.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key.trim() == "MaxArraySize").then(|| value.trim().parse().ok())?
+    });
+    // Slurm's own default.
+    Ok(value.unwrap_or(1001))
+}
+
+/// Partitions of the cluster with their states, as `debug up`.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn partitions() -> Result<Vec<String>, Trouble> {
+    let answer = call("sinfo", &["--noheader", "--format=%R %a"], None)?;
+    Ok(answer.lines().map(str::to_owned).collect())
+}
+
+/// Waits for the end of a job with this script.
+///
+/// # Errors
+/// [`Trouble`]; an exit status that is not 0 is a refusal.
+pub fn wait_for(script: &Path, seconds: u32) -> Result<(), Trouble> {
+    let script = script.display().to_string();
+    timed(seconds, "sbatch", &["--wait", "--quiet", &script], None).map(drop)
+}
+
+fn call(command: &'static str, options: &[&str], input: Option<File>) -> Result<String, Trouble> {
+    timed(PATIENCE, command, options, input)
+}
+
+fn timed(
+    seconds: u32,
+    command: &'static str,
+    options: &[&str],
+    input: Option<File>,
+) -> Result<String, Trouble> {
+    // Its own wait has no end where a controller half answers.
+    let mut call = Command::new("timeout");
+    call.arg(seconds.to_string()).arg(command).args(options).env("LC_ALL", "C");
+    for habit in ["SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_STATES", "SQUEUE_SORT", "SQUEUE_USERS"]
+    {
+        call.env_remove(habit);
+    }
+    call.stdin(input.map_or_else(Stdio::null, Stdio::from));
+    match call.output() {
+        Ok(output) => answer(command, seconds, &output),
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => Err(Trouble::Missing(command)),
+        Err(why) => Err(Trouble::Unreachable(format!("cannot run {command}: {why}"))),
+    }
+}
+
+fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String, Trouble> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    // `sbatch: error: Batch job submission failed: Invalid partition name specified`
+    let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    let reason = last.rsplit_once("error: ").map_or(last, |(_, reason)| reason);
+    match output.status.code() {
+        Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        Some(124) => Err(Trouble::Unreachable(format!("no answer to {command} in {seconds} s"))),
+        Some(126 | 127) if reason.starts_with("timeout: ") => Err(Trouble::Missing(command)),
+        _ if is_unreachable(&said) => Err(Trouble::Unreachable(reason.to_owned())),
+        code => {
+            let silent = || code.map_or("killed".into(), |code| format!("exit status {code}"));
+            let reason = if reason.is_empty() { silent() } else { reason.to_owned() };
+            Err(Trouble::Refused(format!("{command}: {reason}")))
+        }
+    }
+}
+
+/// What Slurm says when it is not the request that is wrong (slurm_errno.c).
+fn is_unreachable(said: &str) -> bool {
+    const SIGNS: [&str; 10] = [
+        "Unable to contact slurm controller",
+        "Unable to establish controller machine",
+        "Unable to establish configuration source",
+        "Socket timed out",
+        "Connection refused",
+        "Zero Bytes were transmitted",
+        "Transport endpoint",
+        "Slurm backup controller in standby",
+        "temporarily un",
+        "authentication credential",
+    ];
+    SIGNS.iter().any(|sign| said.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn answered(code: i32, said: &str) -> Result<String, Trouble> {
+        let status = ExitStatus::from_raw(code << 8);
+        answer("sbatch", 60, &Output { status, stdout: b"41\n".into(), stderr: said.into() })
+    }
+
+    #[test]
+    fn a_refusal_and_a_silent_controller_are_two_things() {
+        assert_eq!(answered(0, "").unwrap(), "41\n");
+        let refused = answered(
+            1,
+            "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed: Invalid partition name specified\n",
+        );
+        let reason = "sbatch: Batch job submission failed: Invalid partition name specified";
+        assert_eq!(refused, Err(Trouble::Refused(reason.into())));
+        for said in [
+            "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+            "slurm_load_jobs error: Socket timed out on send/recv operation",
+            "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying",
+        ] {
+            assert!(matches!(answered(1, said), Err(Trouble::Unreachable(_))), "{said}");
+        }
+        assert!(matches!(answered(124, ""), Err(Trouble::Unreachable(_))));
+        let missing =
+            answered(127, "timeout: failed to run command 'sbatch': No such file or directory");
+        assert_eq!(missing, Err(Trouble::Missing("sbatch")));
+        assert_eq!(answered(3, ""), Err(Trouble::Refused("sbatch: exit status 3".into())));
+    }
+}
