@@ -4,7 +4,7 @@
 CARGO ?= cargo
 LAB = $(or $(CARGO_TARGET_DIR),target)/release/instdisc-lab
 
-.PHONY: demo build test test-faults bench check screens libtorch
+.PHONY: demo build test test-faults test-slurm bench check screens libtorch
 
 # Queues the λ sweep on the built-in images and opens the screen on it; without a terminal it prints as it goes and ends
 # with the ablation table.
@@ -26,7 +26,13 @@ test: libtorch
 test-faults: libtorch
 	@INSTDISC_FAULTS=long $(CARGO) test --locked --test lab --test checkpoints -- faults:: --nocapture --test-threads 2
 
-# Ours and the peers in turn, about 15 minutes on two cores: the table, and target/bench/summary.json. Peers that cannot be
+# The Slurm launcher on a real Slurm of its own, on loopback: two nodes, one controller, ended with each test. Needs root on
+# Debian, where it installs slurm-wlm; elsewhere it says what is missing. INSTDISC_SLURM=long adds the cases that take
+# minutes because Slurm counts time limits in minutes.
+test-slurm: libtorch
+	@scripts/slurm.sh && $(CARGO) test --locked --test slurm -- --test-threads 1
+
+# Ours and the peers in turn, 15 to 25 minutes on two cores: the table, and target/bench/summary.json. Peers that cannot be
 # installed are said, and ours is then measured alone. Some of it: make bench ONLY="log_ingest tui_key".
 bench: build
 	@scripts/peers.sh >/dev/null || echo "the peers could not be installed; going on without them" >&2
@@ -36,6 +42,7 @@ bench: build
 check: libtorch
 	@$(CARGO) fmt --check
 	@$(CARGO) clippy --locked --all-targets -- -D warnings
+	@$(CARGO) clippy --locked --test slurm -- -D warnings
 	@$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 

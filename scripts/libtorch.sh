@@ -4,6 +4,7 @@
 #
 #   scripts/libtorch.sh            the right one for this machine: cuda where a CUDA 13 driver runs, else cpu
 #   scripts/libtorch.sh cpu|cuda   that one
+#   INSTDISC_LIBTORCH=cuda make …  that one too, also where this machine has no GPU but others of its cluster have
 #
 # Why a Python wheel: it reaches machines behind mirrors and proxies, on every platform, with pip's own settings.
 set -eu
@@ -35,7 +36,7 @@ driver() {
     fi
 }
 
-flavour=${1:-}
+flavour=${1:-${INSTDISC_LIBTORCH:-}}
 if [ -z "$flavour" ]; then
     flavour=cpu
     if [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ]; then
