@@ -110,7 +110,8 @@ impl Job {
         match &self.state {
             JobState::Waiting(state) if state == "PENDING" => Some(match self.reason.as_str() {
                 "" | "None" => format!("slurm {id} waits"),
-                held @ ("JobHeldUser" | "JobHeldAdmin") => {
+                // `JobHeldUser`, `job requeued in held state`, …
+                held if held.to_lowercase().contains("held") => {
                     format!("slurm {id} is held ({held}): `scontrol release {id}` lets it go on")
                 }
                 "BeginTime" => format!("slurm {id} waits for the time at which it may start anew"),
@@ -168,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_held_job_says_how_it_is_released() {
-        let held = printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", "JobHeldUser"]);
-        assert!(parse(&held)[0].standing().unwrap().contains("scontrol release 41_7"));
+        for reason in ["JobHeldUser", "JobHeldAdmin", "job requeued in held state"] {
+            let held = printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", reason]);
+            assert!(parse(&held)[0].standing().unwrap().contains("scontrol release 41_7"));
+        }
     }
 }
