@@ -1,6 +1,7 @@
 //! A real Slurm on this machine: munge, a controller and two nodes on loopback, with a state folder of their own, ended with
 //! the test.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
@@ -87,6 +88,12 @@ impl Cluster {
         text.lines().map(pair).collect()
     }
 
+    /// Numbers of the arrays that the queue knows.
+    pub fn arrays(&self) -> BTreeSet<String> {
+        let jobs = self.jobs();
+        jobs.iter().filter_map(|(id, _)| Some(id.split_once('_')?.0.to_owned())).collect()
+    }
+
     pub fn kill_controller(&mut self) {
         kill(self.controller.id());
         self.controller.wait().unwrap();
@@ -97,7 +104,7 @@ impl Cluster {
         wait_for("the controller", || self.ask("scontrol", &["ping"]).status.success());
     }
 
-    /// The daemon of a node, and with `and_jobs` everything that ran there: the node loses its power.
+    /// The daemon of a node; what ran there lives on.
     pub fn kill_node(&mut self, node: usize) {
         kill(self.nodes[node].id());
         self.nodes[node].wait().unwrap();

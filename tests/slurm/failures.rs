@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use instdisc_lab::store::State;
 
 use crate::cluster::Cluster;
-use crate::support::{Lab, wait_for};
+use crate::support::{Lab, kill, wait_for};
 
 #[test]
 fn what_slurm_refuses_is_said_before_anything_is_queued() {
@@ -80,12 +80,7 @@ fn an_array_is_submitted_once_whoever_dies() {
     // What `run` and the screens do now and then: see that somebody works.
     let again = lab.output(&["worker", "--launcher", "slurm", "--until-empty"]);
     assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
-    let arrays: std::collections::BTreeSet<String> = cluster
-        .jobs()
-        .iter()
-        .filter_map(|(id, _)| Some(id.split_once('_')?.0.to_owned()))
-        .collect();
-    assert_eq!(arrays.len(), 1);
+    assert_eq!(cluster.arrays().len(), 1);
     for run in &runs {
         assert_eq!(lab.run(run).state, State::Finished);
         assert_eq!(lab.starts(run).len(), 1);
@@ -95,6 +90,31 @@ fn an_array_is_submitted_once_whoever_dies() {
 fn has_worker(lab: &Lab) -> bool {
     let workers = lab.ask(async |store| store.workers().await);
     workers.iter().any(|worker| crate::support::is_alive(worker.process.pid))
+}
+
+/// The run log is gone while one run trains and another waits in Slurm's queue.
+#[test]
+fn a_run_log_made_anew_finds_its_jobs() {
+    let cluster = Cluster::start();
+    let lab = cluster.lab();
+    let runs = lab.queue(&lab.experiment("anew", &[0.0, 1.0]), &["--set", "slurm.cap=1"]);
+    lab.wait_for_state(&runs[0], State::Running);
+    kill(lab.worker());
+    for file in ["lab.db", "lab.db-wal", "lab.db-shm"] {
+        let _ = fs::remove_file(lab.home().root().join(file));
+    }
+    lab.ok(&["doctor", "--repair"]);
+    assert_eq!(lab.run(&runs[0]).state, State::Running);
+    assert_eq!(lab.run(&runs[1]).state, State::Queued);
+    lab.behave("until 100");
+    let worker = lab.output(&["worker", "--launcher", "slurm", "--until-empty"]);
+    assert!(worker.status.success(), "{}", String::from_utf8_lossy(&worker.stderr));
+    for run in &runs {
+        let row = lab.run(run);
+        assert_eq!((row.state, row.attempt), (State::Finished, 1), "{:?}", lab.history(run));
+        assert_eq!(lab.starts(run).len(), 1, "{run} was started once");
+    }
+    assert_eq!(cluster.arrays().len(), 1, "nothing was submitted again");
 }
 
 #[test]

@@ -27,6 +27,9 @@ const PACE: Duration = Duration::from_secs(1);
 /// Between two times that a job is asked to end at once.
 const INSISTS: Duration = Duration::from_secs(10);
 
+/// How long the journal must be silent where the end was asked for.
+const CURT: Duration = Duration::from_secs(5);
+
 /// Submits to the cluster that this machine is a login node of.
 pub struct Slurm {
     home: Home,
@@ -87,6 +90,7 @@ impl Slurm {
             since: Instant::now(),
             settle: self.settings.settle(),
             silent: None,
+            asked: false,
             insisted: None,
             standing: None,
         })
@@ -186,6 +190,8 @@ struct Element {
     settle: Duration,
     /// Since when its job is over without a word in the run's directory, and how long the journal was then.
     silent: Option<(Instant, u64)>,
+    /// Whether it was asked to end.
+    asked: bool,
     insisted: Option<Instant>,
     standing: Option<String>,
 }
@@ -201,6 +207,7 @@ impl Trainer for Element {
         if wish == Wish::Kill {
             self.insisted = Some(Instant::now());
         }
+        self.asked = true;
         // First: from now on no start of the job trains, and no notice starts it anew.
         Trace(&self.dir).hold(&self.place.array.id)?;
         self.scheduler.wish(&self.place.array.id, self.place.element, wish);
@@ -264,7 +271,9 @@ impl Element {
                 self.silent = Some((now, length));
                 return None;
             }
-            if since.elapsed() < self.settle {
+            // Whoever asked for its end has no use for its last words.
+            let patience = if self.asked { self.settle.min(CURT) } else { self.settle };
+            if since.elapsed() < patience {
                 return None;
             }
         }

@@ -7,7 +7,8 @@ pub struct Job {
     pub id: String,
     /// Of the whole array.
     pub name: String,
-    pub element: u32,
+    /// None: what is left of an array whose elements were cancelled before they began, all in one.
+    pub element: Option<u32>,
     pub state: JobState,
     /// How often it was started anew.
     pub restarts: u32,
@@ -82,25 +83,25 @@ pub fn columns() -> String {
     COLUMNS.map(|(name, width)| format!("{name}:{width}")).join(",")
 }
 
-/// What `squeue` printed in those columns. Lines of other jobs, that are no elements of an array, are passed over.
+/// What `squeue` printed in those columns.
 pub fn parse(text: &str) -> Vec<Job> {
-    text.lines().filter_map(line).collect()
+    text.lines().map(line).collect()
 }
 
-fn line(line: &str) -> Option<Job> {
+fn line(line: &str) -> Job {
     let mut chars = line.chars();
     let [array, element, state, restarts, name, node, reason] =
         COLUMNS.map(|(_, width)| chars.by_ref().take(width).collect::<String>().trim().to_owned());
-    let number: u32 = element.parse().ok()?;
-    Some(Job {
-        id: format!("{array}_{element}"),
+    let element: Option<u32> = element.parse().ok();
+    Job {
+        id: element.map_or(array.clone(), |element| format!("{array}_{element}")),
         name,
-        element: number,
+        element,
         state: JobState::parse(&state),
         restarts: restarts.parse().unwrap_or(0),
         node,
         reason,
-    })
+    }
 }
 
 impl Job {
@@ -141,11 +142,11 @@ mod tests {
         let text = [
             printed(["41", "0", "RUNNING", "2", "instdisc-0a1b", "n1", "None"]),
             printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", "(Nodes required, maybe)"]),
-            printed(["42", "N/A", "RUNNING", "0", "bash", "n2", "None"]),
+            printed(["41", "N/A", "CANCELLED", "0", "instdisc-0a1b", "", "None"]),
         ]
         .join("\n");
         let jobs = parse(&text);
-        assert_eq!(jobs.len(), 2, "a job that is no element is not ours");
+        assert_eq!((jobs[2].id.as_str(), jobs[2].element), ("41", None));
         assert_eq!(
             (jobs[0].id.as_str(), jobs[0].restarts, jobs[0].node.as_str()),
             ("41_0", 2, "n1")

@@ -29,12 +29,14 @@ pub struct View {
     /// When the question was asked: what happened later is not in it.
     begun: Instant,
     /// By submission and element.
-    jobs: HashMap<(String, u32), Job>,
+    jobs: HashMap<(String, Option<u32>), Job>,
 }
 
 impl View {
+    /// The element's own job, else what is left of its array.
     pub fn job(&self, submission: &str, element: u32) -> Option<&Job> {
-        self.jobs.get(&(submission.to_owned(), element))
+        let job = |element| self.jobs.get(&(submission.to_owned(), element));
+        job(Some(element)).or_else(|| job(None))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who works here: slots of the lab, workers that said hello, and whether their locks say that they live.
 
 use crate::lab::Home;
-use crate::queue::{Slot, Workers, slots};
+use crate::queue::{Slot, Where, Workers, slots};
 use crate::store::{Store, StoreError};
 use crate::tui::event::{Worker, Working};
 
@@ -21,7 +21,11 @@ pub async fn read(home: &Home, store: &Store) -> Result<Vec<Worker>, StoreError>
         found.push(Worker { slot: row.slot, state, runs });
     }
     // A mistake in lab.toml is told where it matters: when a worker is to be started.
-    let wanted = Workers::load(home).map(|workers| workers.chosen(None, None)).unwrap_or_default();
+    let wanted = Workers::load(home).map(|workers| match workers.launcher {
+        Where::Local => workers.chosen(None, None),
+        Where::Slurm => vec![Slot::cluster()],
+    });
+    let wanted = wanted.unwrap_or_default();
     for slot in wanted.iter().map(Slot::to_string) {
         if !found.iter().any(|worker| worker.slot == slot) {
             found.push(Worker { slot, state: Working::None, runs: Vec::new() });

@@ -195,6 +195,8 @@ fn draw_processes(app: &App, machine: &Machine, area: Rect, buf: &mut Buffer) {
         for hand in &worker.runs {
             if worker.slot == Slot::cluster().to_string() {
                 rows.push((elsewhere(hand), Style::new()));
+                // Where this machine is one of the nodes.
+                told.extend(of_run(&hand.id).map(|process| process.pid));
                 continue;
             }
             let process = of_run(&hand.id);

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::queue::Slot;
 use crate::report::runs::varied;
-use crate::store::model::RunRow;
+use crate::store::model::{RunRow, State};
 use crate::tui::app::{App, Forecast};
 use crate::tui::event::{Worker, Working};
 use crate::tui::figures;
@@ -80,7 +80,12 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 
 fn summary(app: &App, queue: &[&RunRow], forecast: &Forecast) -> String {
     let active = queue.iter().filter(|row| row.state.is_active()).count();
-    let mut text = format!("{active} at work, {} waiting", queue.len() - active);
+    let with_slurm =
+        queue.iter().filter(|row| row.launch.is_some() && row.state == State::Starting).count();
+    let mut text = format!("{} at work, {} waiting", active - with_slurm, queue.len() - active);
+    if 0 < with_slurm {
+        text.push_str(&format!(", {with_slurm} with slurm"));
+    }
     match forecast.done {
         _ if queue.is_empty() => {}
         _ if app.hands() == 0 && active == 0 => text.push_str(" · nobody works: + starts a worker"),

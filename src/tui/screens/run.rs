@@ -149,7 +149,10 @@ impl Sheet {
             self.line("progress", &text);
             self.line("active time", &figures::duration(p.sec));
         }
-        self.line("device", row.device.as_deref().unwrap_or_default());
+        let mut hands = app.workers.iter().flat_map(|worker| &worker.runs);
+        let host = hands.find(|hand| hand.id == row.id).and_then(|hand| hand.host.as_deref());
+        let on = host.map(|host| format!(" on {host}")).unwrap_or_default();
+        self.line("device", &format!("{}{on}", row.device.as_deref().unwrap_or_default()));
         let times =
             [("queued", Some(row.queued_at)), ("started", row.started_at), ("ended", row.ended_at)];
         for (name, at) in times {
