@@ -42,7 +42,7 @@ pub struct Hands {
     device: Option<String>,
     /// On this machine, or on the Slurm cluster that it is a login node of; else what `lab.toml` says. What is asked of the
     /// cluster stands there under `[slurm]`, and for these runs in `--set slurm.partition=…`.
-    #[arg(long, value_enum, value_name = "L", conflicts_with_all = ["workers", "device"])]
+    #[arg(long, value_enum, value_name = "L")]
     launcher: Option<Where>,
 }
 
@@ -105,6 +105,9 @@ impl Hands {
                     Err(bad_input(format!("--set {PREFIX}{key}: allowed with --launcher slurm")))
                 }
             },
+            Where::Slurm if here => Err(bad_input(
+                "--workers and --device are for this machine: a cluster is asked with --set slurm.cap=…, slurm.gpus=…",
+            )),
             Where::Slurm => {
                 let lab = slurm::Settings::load(&context.home)?;
                 lab.with(&launch).map_err(bad_input)?;

@@ -15,7 +15,8 @@ use crate::store::{Store, StoreError};
 /// Queue the runs of experiments and print their ids; a run that is there already is not run twice.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: instdisc-lab queue experiments/negatives.toml --size cpu --grid seed=0,1,2"
+    after_help = "Examples:\n  instdisc-lab queue experiments/negatives.toml --size cpu --grid seed=0,1,2\n  \
+                  instdisc-lab queue experiments/negatives.toml --launcher slurm --set slurm.partition=gpu --set slurm.gpus=1"
 )]
 pub struct Args {
     #[command(flatten)]

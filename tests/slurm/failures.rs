@@ -37,6 +37,8 @@ fn what_slurm_refuses_is_said_before_anything_is_queued() {
     ]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--launcher slurm"));
+    let both = ["queue", file.to_str().unwrap(), "--launcher", "slurm", "--workers", "2"];
+    assert_eq!(lab.output(&both).status.code(), Some(2));
 }
 
 #[test]

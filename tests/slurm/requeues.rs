@@ -127,9 +127,30 @@ fn a_controller_that_dies_and_comes_back_loses_nothing() {
     assert_eq!(lab.starts(&run).len(), 1);
 }
 
-/// Slurm takes the node away: TERM, and its own requeue.
+/// Somebody with more rights needs the nodes for a while.
 #[test]
-fn a_preempted_run_goes_on_and_a_held_one_says_so() {
+fn a_preempted_run_goes_on_afterwards() {
+    let cluster = Cluster::with(
+        "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n\
+         PartitionName=urgent Nodes=n1,n2 PriorityTier=10 PreemptMode=OFF State=UP",
+    );
+    let lab = cluster.lab();
+    let run = lab.queue(&lab.experiment("preempted", &[0.0]), &[]).remove(0);
+    lab.wait_for_start(&run, 1);
+    lab.wait_for_state(&run, State::Running);
+    let urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null"];
+    cluster.ok("sbatch", &[&urgent[..], &["--wrap=sleep 5"]].concat());
+    let start = lab.wait_for_start(&run, 2);
+    assert!(0 < start.resumed);
+    lab.wait_for_state(&run, State::Running);
+    lab.behave("finish");
+    lab.wait_for_state(&run, State::Finished);
+    assert_eq!(lab.run(&run).attempt, 2);
+}
+
+/// The same by hand, and held.
+#[test]
+fn a_run_that_is_requeued_and_held_says_how_it_goes_on() {
     let cluster = Cluster::start();
     let lab = cluster.lab();
     let run = lab.queue(&lab.experiment("taken", &[0.0]), &[]).remove(0);
