@@ -112,8 +112,7 @@ impl Args {
 
 /// `Slurm would get 2 arrays, of 1001 and 199 runs.`
 fn arrays(runs: usize) -> String {
-    // Its own default, where it cannot be asked.
-    let most = client::most_elements().unwrap_or(1001);
+    let most = client::most_elements().unwrap_or(client::MOST_ELEMENTS);
     match array::split(runs, most).as_slice() {
         [one] => format!("Slurm would get one array, of {one} runs."),
         many => {

@@ -61,9 +61,11 @@ pub fn judge(
             (Ending::OutOfMemory, None) => {
                 verdict(State::Failed, Some(Cause::OutOfMemory.reason(ending)))
             }
-            (Ending::Deadline | Ending::NeverBegan, None) => {
-                verdict(State::Failed, Some(Cause::Cluster.reason(ending)))
+            (Ending::NeverBegan, None) => {
+                let why = last_words.map_or_else(|| ending.to_string(), str::to_owned);
+                verdict(State::Failed, Some(Cause::Cluster.reason(why)))
             }
+            (Ending::Deadline, None) => verdict(State::Failed, Some(Cause::Cluster.reason(ending))),
             (Ending::Signalled(_), None)
                 if last_words.and_then(Cause::behind) == Some(Cause::OutOfMemory) =>
             {

@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::support::{Lab, is_alive, kill, wait_for};
@@ -169,10 +170,7 @@ fn daemon(dir: &Path, program: &str, options: &[&str]) -> Child {
 fn configuration(dir: &Path, more: &str) -> String {
     let host = String::from_utf8(Command::new("hostname").arg("-s").output().unwrap().stdout);
     let host = host.unwrap().trim().to_owned();
-    // Free at this moment; nobody else here asks for ports.
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let held = [free(), free(), free()];
-    let [controller, one, two] = held.map(|held| held.local_addr().unwrap().port());
+    let [controller, one, two] = [free_port(), free_port(), free_port()];
     let dir = dir.display();
     format!(
         "ClusterName=itest\nSlurmctldHost={host}(127.0.0.1)\nSlurmctldPort={controller}\nSlurmUser=root\n\
@@ -189,4 +187,17 @@ fn configuration(dir: &Path, more: &str) -> String {
          NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={two} CPUs=4 RealMemory=1000 State=UNKNOWN\n\
          PartitionName=debug Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP\n{more}\n"
     )
+}
+
+/// A port that nobody listens on. Below those that the kernel gives to connections, of which there are many here: one of
+/// them might take it between this look and the daemon's start.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 8_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

@@ -23,7 +23,7 @@ fn a_notice_is_a_checkpoint_and_another_start() {
     let cluster = Cluster::start();
     let unbroken = Lab::new().with_real_trainer();
     let lab = cluster.lab().with_real_trainer();
-    let more = ["--set", "train.epochs=6"];
+    let more = ["--set", "train.epochs=30"];
     let run = lab.queue(&lab.experiment("noticed", &[10.0]), &more).remove(0);
     let same = unbroken.experiment("noticed", &[10.0]);
     unbroken.queue(&same, &[more[0], more[1], "--launcher", "local"]);

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -96,8 +96,14 @@ impl Slurm {
         })
     }
 
-    /// One array for these runs; what it answers holds for all of them.
-    fn submit(&self, orders: &[&Order], settings: &Settings) -> Result<(), LaunchError> {
+    /// One array for these runs; what it answers holds for all of them. Where the scheduler gives no answer, that is waited
+    /// for elsewhere, and not again for the next array: `answers` says so from then on.
+    fn submit(
+        &self,
+        orders: &[&Order],
+        settings: &Settings,
+        answers: &mut bool,
+    ) -> Result<(), LaunchError> {
         let element = |order: &&Order| array::Element {
             run: run_of(&order.dir),
             attempt: order.attempt,
@@ -107,10 +113,17 @@ impl Slurm {
         let array = Array::make(&self.home, elements, settings, &self.trainer)
             .map_err(|why| LaunchError::Start { path: self.home.root().to_owned(), why })?;
         let array = Arc::new(array);
-        match client::submit(&array) {
+        let answer = match answers {
+            true => client::submit(&array),
+            false => Err(Trouble::Unreachable(String::new())),
+        };
+        match answer {
             // Where it cannot be noted, the array's name finds it again.
             Ok(job) => drop(array.note_job(&job)),
-            Err(Trouble::Unreachable(_)) => self.scheduler.send(Array::clone(&array)),
+            Err(Trouble::Unreachable(_)) => {
+                *answers = false;
+                self.scheduler.send(Array::clone(&array));
+            }
             Err(refused) => {
                 let _ = std::fs::remove_dir_all(&array.folder);
                 return Err(LaunchError::Refused(refused.to_string()));
@@ -141,11 +154,14 @@ impl Launcher for Slurm {
                 alike.entry(&order.launch).or_default().push(order);
             }
         }
-        let most = if alike.is_empty() { 1 } else { client::most_elements().unwrap_or(1001) };
+        let known = if alike.is_empty() { Ok(1) } else { client::most_elements() };
+        let mut answers = known.is_ok();
+        let most = known.unwrap_or(client::MOST_ELEMENTS);
         for (launch, orders) in alike {
             for orders in orders.chunks(most.max(1)) {
                 let settings = self.settings.with(launch).map_err(LaunchError::Refused);
-                if let Err(why) = settings.and_then(|settings| self.submit(orders, &settings)) {
+                let done = settings.and_then(|it| self.submit(orders, &it, &mut answers));
+                if let Err(why) = done {
                     let each = orders.iter().map(|order| (run_of(&order.dir), why.to_string()));
                     refused.extend(each);
                 }
@@ -225,6 +241,13 @@ impl Trainer for Element {
             self.standing = Some("waits until Slurm takes it".into());
             return Ok(None);
         }
+        if let Some(why) = self.scheduler.refusal(&array.id) {
+            if self.asked {
+                return Ok(Some(Ending::Revoked));
+            }
+            say(&self.dir, &why)?;
+            return Ok(Some(Ending::NeverBegan));
+        }
         let Some(view) = self.scheduler.view(self.since) else { return Ok(None) };
         let job = view.job(&array.id, *element);
         self.standing = job.and_then(Job::standing);
@@ -283,7 +306,9 @@ impl Element {
             None => {
                 let job = trace.started(attempt);
                 let id = job.and_then(|job| job.split(' ').next().map(str::to_owned));
-                let Some(id) = id else { return Some(Ending::Unseen) };
+                let Some(id) = id else {
+                    return Some(if self.asked { Ending::Revoked } else { Ending::Unseen });
+                };
                 match self.scheduler.account(&id)? {
                     JobState::Over(over) => Some(how(over)),
                     _ => Some(Ending::Unseen),
@@ -302,6 +327,12 @@ fn how(over: Over) -> Ending {
         Over::OutOfMemory => Ending::OutOfMemory,
         Over::Deadline => Ending::Deadline,
     }
+}
+
+/// Where a run's last words are looked for.
+fn say(dir: &RunDir, words: &str) -> io::Result<()> {
+    let mut log = std::fs::OpenOptions::new().create(true).append(true).open(dir.stderr())?;
+    writeln!(log, "{words}")
 }
 
 /// Run directories are named by their runs.

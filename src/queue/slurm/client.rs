@@ -102,9 +102,11 @@ pub fn most_elements() -> Result<usize, Trouble> {
         let (key, value) = line.split_once('=')?;
         (key.trim() == "MaxArraySize").then(|| value.trim().parse().ok())?
     });
-    // Slurm's own default.
-    Ok(value.unwrap_or(1001))
+    Ok(value.unwrap_or(MOST_ELEMENTS))
 }
+
+/// Slurm's own default for that.
+pub const MOST_ELEMENTS: usize = 1001;
 
 /// Partitions of the cluster with their states, as `debug up`.
 ///

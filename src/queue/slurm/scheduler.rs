@@ -24,6 +24,14 @@ pub enum Wish {
     Kill,
 }
 
+/// A wish for an element of a submission, and since when it is wished.
+struct Told {
+    submission: String,
+    element: u32,
+    wish: Wish,
+    at: Instant,
+}
+
 /// One look at the queue.
 pub struct View {
     /// When the question was asked: what happened later is not in it.
@@ -46,7 +54,11 @@ struct Inside {
     trouble: Option<String>,
     /// Arrays whose job is not known yet.
     unsent: Vec<Array>,
-    wishes: Vec<(String, u32, Wish)>,
+    /// Submissions that Slurm would not take, and why.
+    refused: HashMap<String, String>,
+    wishes: Vec<Told>,
+    /// Wishes that could not be told yet: the scheduler gives no answer, or has not shown the job so far.
+    later: Vec<Told>,
     /// What `sacct` said of jobs that the queue has forgotten.
     accounts: HashMap<String, JobState>,
     forgotten: Vec<String>,
@@ -99,9 +111,15 @@ impl Scheduler {
         self.shared.lock().unsent.iter().any(|array| array.id == submission)
     }
 
+    /// Why Slurm would not take `submission`.
+    pub fn refusal(&self, submission: &str) -> Option<String> {
+        self.shared.lock().refused.get(submission).cloned()
+    }
+
     /// Tells Slurm, now or as soon as it can be told.
     pub fn wish(&self, submission: &str, element: u32, wish: Wish) {
-        self.shared.lock().wishes.push((submission.to_owned(), element, wish));
+        let submission = submission.to_owned();
+        self.shared.lock().wishes.push(Told { submission, element, wish, at: Instant::now() });
         self.shared.woken.notify_one();
     }
 
@@ -116,6 +134,12 @@ impl Scheduler {
             inside.forgotten.push(id.to_owned());
         }
         None
+    }
+}
+
+impl Told {
+    fn again(&self) -> Self {
+        Self { submission: self.submission.clone(), ..*self }
     }
 }
 
@@ -140,24 +164,29 @@ impl Shared {
                 Ok(()) => self.lock().trouble = None,
                 Err(trouble) => self.lock().trouble = Some(trouble.to_string()),
             }
-            let inside = self.lock();
-            if inside.leave {
+            if self.wait_until(begun + self.poll) {
                 return;
             }
-            // A wish is told at once, the queue is asked at its own pace.
-            let left = self.poll.saturating_sub(begun.elapsed());
+        }
+    }
+
+    /// Tells wishes as they come. Whether it is time to leave.
+    fn wait_until(&self, next: Instant) -> bool {
+        loop {
+            let inside = self.lock();
+            let left = next.saturating_duration_since(Instant::now());
             let waits = |inside: &mut Inside| !inside.leave && inside.wishes.is_empty();
-            let (mut inside, _) = self
-                .woken
-                .wait_timeout_while(inside, left, waits)
-                .unwrap_or_else(PoisonError::into_inner);
+            let waited = self.woken.wait_timeout_while(inside, left, waits);
+            let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if inside.leave {
+                return true;
+            }
             let wishes = std::mem::take(&mut inside.wishes);
             drop(inside);
-            if !wishes.is_empty() {
-                self.tell(wishes);
-                // Several at once are told at once, and never more often than this.
-                std::thread::sleep(Duration::from_millis(200));
+            if wishes.is_empty() {
+                return false;
             }
+            self.tell(wishes);
         }
     }
 
@@ -170,44 +199,48 @@ impl Shared {
         }
         let view = Arc::new(View { begun, jobs });
         self.lock().view = Some(Arc::clone(&view));
-        let wishes = std::mem::take(&mut self.lock().wishes);
-        self.tell(wishes);
-        self.submit(&view)?;
+        let later = std::mem::take(&mut self.lock().later);
+        self.tell(later);
         self.ask_accounts();
-        Ok(())
+        self.submit(&view)
     }
 
-    /// Tells what can be told; the rest is kept.
-    fn tell(&self, wishes: Vec<(String, u32, Wish)>) {
+    /// Tells what can be told; the rest is kept. A job that a look begun after the wish does not show needs no telling.
+    fn tell(&self, wishes: Vec<Told>) {
         let view = self.lock().view.clone();
-        let mut by_wish: [(Wish, Vec<String>); 3] =
-            [Wish::Yield, Wish::End, Wish::Kill].map(|wish| (wish, Vec::new()));
-        for (submission, element, wish) in &wishes {
-            let known = view.as_ref().and_then(|view| view.job(submission, *element));
-            let Some(job) = known.filter(|job| !matches!(job.state, JobState::Over(_))) else {
-                continue;
-            };
-            if let Some((_, ids)) = by_wish.iter_mut().find(|(known, _)| known == wish) {
-                ids.push(job.id.clone());
+        let mut later = Vec::new();
+        for wish in [Wish::Yield, Wish::End, Wish::Kill] {
+            let mut ids = Vec::new();
+            let mut told = Vec::new();
+            for one in wishes.iter().filter(|one| one.wish == wish) {
+                let known = view.as_ref().and_then(|view| view.job(&one.submission, one.element));
+                match known.filter(|job| !matches!(job.state, JobState::Over(_))) {
+                    Some(job) => {
+                        ids.push(job.id.clone());
+                        told.push(one);
+                    }
+                    None if view.as_ref().is_none_or(|view| view.begun < one.at) => later.push(one),
+                    None => {}
+                }
             }
-        }
-        let mut failed = Vec::new();
-        for (wish, ids) in by_wish.iter().filter(|(_, ids)| !ids.is_empty()) {
+            if ids.is_empty() {
+                continue;
+            }
             let done = match wish {
                 // One that waits has nothing to write; one that has begun since is told so.
-                Wish::Yield => client::cancel(&["--state=PENDING"], ids)
-                    .and_then(|()| client::cancel(&["--batch", "--signal=USR1"], ids)),
-                Wish::End => client::cancel(&[], ids),
-                Wish::Kill => client::cancel(&["--full", "--signal=KILL"], ids)
-                    .and_then(|()| client::cancel(&[], ids)),
+                Wish::Yield => client::cancel(&["--state=PENDING"], &ids)
+                    .and_then(|()| client::cancel(&["--batch", "--signal=USR1"], &ids)),
+                Wish::End => client::cancel(&[], &ids),
+                Wish::Kill => client::cancel(&["--full", "--signal=KILL"], &ids)
+                    .and_then(|()| client::cancel(&[], &ids)),
             };
             if let Err(trouble) = done {
                 self.lock().trouble = Some(trouble.to_string());
-                failed.push(*wish);
+                later.extend(told);
             }
         }
-        let again = wishes.into_iter().filter(|(.., wish)| failed.contains(wish));
-        self.lock().wishes.extend(again);
+        let later: Vec<Told> = later.into_iter().map(Told::again).collect();
+        self.lock().later.extend(later);
     }
 
     /// Arrays on their way. One that is in the queue under its name has arrived, though nobody lived to note it; so has one
@@ -220,15 +253,29 @@ impl Shared {
             }
             let known = view.jobs.iter().find(|((submission, _), _)| *submission == array.id);
             let listed = known.and_then(|(_, job)| job.id.split('_').next().map(str::to_owned));
-            let job = match listed.or_else(|| self.begun(&array)) {
-                Some(job) => job,
-                None => client::submit(&array)?,
+            let answer = match listed.or_else(|| self.begun(&array)) {
+                Some(job) => Ok(job),
+                // Nobody wants it any more.
+                None if self.is_held(&array) => Err(Trouble::Refused("held".into())),
+                None => client::submit(&array),
             };
-            // Where the disk is full, its name finds it again.
-            let _ = array.note_job(&job);
+            match answer {
+                // Where the disk is full, its name finds it again.
+                Ok(job) => drop(array.note_job(&job)),
+                // The others are not kept from Slurm by this one.
+                Err(refused @ Trouble::Refused(_)) => {
+                    self.lock().refused.insert(array.id.clone(), refused.to_string());
+                }
+                Err(trouble) => return Err(trouble),
+            }
             self.lock().unsent.retain(|known| known.id != array.id);
         }
         Ok(())
+    }
+
+    fn is_held(&self, array: &Array) -> bool {
+        let held = |run: &str| Trace(&self.home.run(run)).is_held(&array.id);
+        array.elements.iter().all(|element| held(&element.run))
     }
 
     /// The job that an element says it belongs to.

@@ -47,6 +47,11 @@ impl Trace<'_> {
         replace(&self.path(HELD), format!("{submission}\n").as_bytes())
     }
 
+    /// Whether no element of `submission` is to train this run any more.
+    pub fn is_held(&self, submission: &str) -> bool {
+        std::fs::read_to_string(self.path(HELD)).is_ok_and(|held| held.trim() == submission)
+    }
+
     /// How long the journal is now, in bytes.
     pub fn journal(&self) -> u64 {
         // Opened, as that is what makes a network disk look again.
