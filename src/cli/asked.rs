@@ -111,7 +111,9 @@ impl Hands {
             Where::Slurm => {
                 let lab = slurm::Settings::load(&context.home)?;
                 lab.with(&launch).map_err(bad_input)?;
-                Ok(Place { slots: vec![Slot::cluster()], launch: Some(launch) })
+                // For what waits for this machine beside it, where it has room for any.
+                let slots = if slots.is_empty() { vec![Slot::cluster()] } else { slots };
+                Ok(Place { slots, launch: Some(launch) })
             }
         }
     }

@@ -29,6 +29,9 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two times that a node's figures are told.
 const FIGURES: Duration = Duration::from_secs(10);
 
+/// How long NFS keeps what a dead client had locked, and a little more (nfsd's lease is 90 s).
+const LEASE: Duration = Duration::from_secs(120);
+
 /// How to make the attempt.
 pub struct Attempt<'a> {
     pub dir: RunDir,
@@ -119,7 +122,9 @@ impl Events for &Writer {
 
 /// Makes the attempt. An error was told in the journal too, unless it is about the lock or the journal itself.
 pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
-    let _lock = lock(&attempt.dir)?;
+    // A network disk keeps the lock of a node that died for a while.
+    let patience = if attempt.node.is_some() { LEASE } else { LOCK_PATIENCE };
+    let _lock = lock_within(&attempt.dir, patience)?;
     let journal = Writer::open(&attempt.dir, attempt.number, attempt.clock.clone())?;
     let train = || {
         catch_unwind(AssertUnwindSafe(|| train(attempt, &journal)))
@@ -238,6 +243,10 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
 
 /// Held for the attempt's whole life; the kernel drops it on any death.
 pub(super) fn lock(dir: &RunDir) -> Result<File, AttemptError> {
+    lock_within(dir, LOCK_PATIENCE)
+}
+
+fn lock_within(dir: &RunDir, patience: Duration) -> Result<File, AttemptError> {
     let path = dir.lock();
     let open = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(|source| directory(&path, source))?;
@@ -245,7 +254,7 @@ pub(super) fn lock(dir: &RunDir) -> Result<File, AttemptError> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_PATIENCE => {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < patience => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(TryLockError::WouldBlock) => {

@@ -25,8 +25,8 @@ pub(super) struct Attempt {
     damage: Option<String>,
     /// What was passed on to the trainer, and when.
     relayed: Option<(Request, Instant)>,
-    /// What was last said beside its state.
-    standing: Option<String>,
+    /// What was last said beside its state, once something was.
+    standing: Option<Option<String>>,
 }
 
 impl Attempt {
@@ -68,11 +68,15 @@ impl Worker {
 
     /// What is to be said of it now, beside its state, if that is news.
     pub(super) fn news(&self, hand: &mut InHand) -> Option<(RunId, u32, Option<String>)> {
-        let standing = self.launcher.trouble().or_else(|| hand.trainer.standing());
-        if standing == hand.attempt.standing {
+        // Only a scheduler knows more than the journal.
+        if self.slot.device != SLURM || hand.attempt.state == State::Stopping {
             return None;
         }
-        hand.attempt.standing.clone_from(&standing);
+        let standing = self.launcher.trouble().or_else(|| hand.trainer.standing());
+        if hand.attempt.standing.as_ref() == Some(&standing) {
+            return None;
+        }
+        hand.attempt.standing = Some(standing.clone());
         Some((hand.attempt.id.clone(), hand.attempt.number, standing))
     }
 
@@ -108,7 +112,7 @@ impl Worker {
         if started == attempt.number && attempt.state == State::Starting {
             let change = self.change(None);
             self.store.settle(&id, started, State::Starting, State::Running, change).await?;
-            (attempt.state, attempt.standing) = (State::Running, None);
+            (attempt.state, attempt.standing) = (State::Running, Some(None));
             (self.say)(&format!("{id} runs"));
         }
         Ok(())
@@ -233,7 +237,17 @@ impl Worker {
         let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
         let full = mute && is_full(&self.home.run(id));
         let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
-        Ok(judge(ending, end.as_ref(), wanted, words.as_deref()))
+        let verdict = judge(ending, end.as_ref(), wanted, words.as_deref());
+        if verdict.state == State::Paused && wanted.is_none() {
+            let begun = self.store.attempts(id).await?.into_iter().find(|it| it.attempt == *number);
+            let begun = begun.and_then(|it| it.resumed_step);
+            if begun.zip(end).is_some_and(|(begun, end)| end.step <= begun) {
+                // Started again it would come as far: three times is enough.
+                let why = Cause::TimeLimit.reason("it was told to stop before it had made a step");
+                return Ok(Verdict { state: State::Lost, reason: Some(why) });
+            }
+        }
+        Ok(verdict)
     }
 
     /// The way of a run that has ended: to its verdict, and on into the queue where it is to go on. One change, as a worker

@@ -103,7 +103,10 @@ impl Desk {
         let attempts = self.store.attempts(id).await?;
         let slot = attempts.last().and_then(|attempt| attempt.slot.as_deref());
         let slot: Vec<Slot> = slot.and_then(Slot::parse).into_iter().collect();
-        ensure_workers(&self.home, &slot, Duty::AdoptOnly).map_err(QueueError::Worker)?;
+        // A cluster's has no end of what it has in hand, and must not keep the queue waiting for that.
+        let clustered = slot.iter().any(|slot| slot.device == SLURM);
+        let duty = if clustered { Duty::UntilEmpty } else { Duty::AdoptOnly };
+        ensure_workers(&self.home, &slot, duty).map_err(QueueError::Worker)?;
         Ok(())
     }
 }

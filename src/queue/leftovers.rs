@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::locks::is_held;
+use super::slurm::trace::Trace;
 use crate::journal::process::Identity;
 use crate::lab::{Home, RunDir};
 
@@ -55,7 +56,8 @@ pub fn sweep(home: &Home) -> io::Result<Vec<PathBuf>> {
 /// What a trainer writes is a leftover only while no trainer holds the run.
 fn in_run(dir: &RunDir, edits_rest: bool) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let at_rest = !is_held(&dir.lock())?;
+    // A lock on a cluster's node may not be seen from here.
+    let at_rest = !is_held(&dir.lock())? && !Trace(dir).is_open();
     for path in entries(dir.path())? {
         let name = name_of(&path);
         if (at_rest && name.ends_with(".partial")) || (edits_rest && name.ends_with(".tmp")) {

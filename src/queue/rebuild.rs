@@ -12,11 +12,11 @@ use super::meta::Meta;
 use super::slots::{Slot, is_free};
 use super::slurm::trace::Trace;
 use crate::config::{RunSpec, fingerprint};
-use crate::journal::event::Event;
+use crate::journal::event::{EndState, Event};
 use crate::journal::reader::{Position, ReadError, Reader};
 use crate::journal::writer::Clock;
 use crate::lab::{Home, RunDir};
-use crate::store::{Change, Restored, RunId, State, Store, StoreError, catch_up, location};
+use crate::store::{Change, Restored, RunId, State, Store, StoreError, Wished, catch_up, location};
 
 /// What [`rebuild`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -217,6 +217,28 @@ fn directories(folder: &Path) -> Result<Vec<PathBuf>, QueueError> {
     Ok(paths)
 }
 
+/// Whether a cluster may have a job of this run that trains it, now or later.
+fn may_go_on(dir: &RunDir, meta: &Meta) -> bool {
+    let stopped = meta.wish.is_some_and(|wish| wish.what != Wished::Queue);
+    Trace(dir).begun_since(1).is_some() && !stopped && !has_ended(dir)
+}
+
+/// Whether the journal's last word is that the run is finished, or has failed.
+fn has_ended(dir: &RunDir) -> bool {
+    let mut reader = Reader::new(dir.journal(), Position::default());
+    let mut ended = false;
+    while let Ok(Some(batch)) = reader.next_batch() {
+        for line in batch.lines {
+            match line.event {
+                Event::Start(_) => ended = false,
+                Event::End(end) => ended = end.state != EndState::Stopped,
+                _ => {}
+            }
+        }
+    }
+    ended
+}
+
 /// A run as its directory tells of it.
 pub(super) fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
     let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -224,8 +246,9 @@ pub(super) fn describe(home: &Home, path: &Path) -> io::Result<Restored> {
     let spec: RunSpec = serde_json::from_slice(&fs::read(dir.spec())?)?;
     let meta = Meta::read(&dir)?;
     let slot = match &meta.launch {
-        // A lock on a node may not be seen from here. The scheduler is asked by the slot's next worker.
-        Some(_) => Trace(&dir).is_open().then(|| Slot::cluster().to_string()),
+        // A lock on a node may not be seen from here, and a job may wait to be started anew: the scheduler is asked by the
+        // slot's next worker.
+        Some(_) => may_go_on(&dir, &meta).then(|| Slot::cluster().to_string()),
         None if is_held(&dir.lock())? => Some(slot(&dir)?.to_string()),
         None => None,
     };

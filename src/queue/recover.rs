@@ -3,7 +3,7 @@
 use super::attend::{Attempt, InHand, followed};
 use super::launcher::Found;
 use super::worker::{Worker, WorkerError};
-use crate::store;
+use crate::store::{self, StoreError};
 
 impl Worker {
     /// Trainers of this slot that nobody has in hand are adopted; a run without one is settled by what its journal says.
@@ -31,7 +31,11 @@ impl Worker {
                     if let Some(asked) = self.store.request_of(&attempt.id).await? {
                         self.note_request(&mut attempt, &asked).await?;
                     }
-                    self.settle(&attempt, ending, None).await?;
+                    match self.settle(&attempt, ending, None).await {
+                        // Somebody has asked for something since: the next round knows.
+                        Err(WorkerError::Store(StoreError::Changed { .. })) => {}
+                        done => done?,
+                    }
                 }
             }
         }

@@ -126,7 +126,8 @@ impl Worker {
             if stay != Stay::AdoptOnly && !drained {
                 self.take_on(&mut hands).await?;
             }
-            if hands.is_empty() {
+            // What a cluster works on needs nobody here.
+            if hands.is_empty() || (drained && self.slot.device == SLURM) {
                 return Ok(drained);
             }
             self.attend(&mut hands).await?;

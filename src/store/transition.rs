@@ -51,6 +51,7 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
         let mut found = Found::current(&mut tx, id, attempt).await?;
+        unless_asked_to_stop(&mut tx, id, &found, from, steps).await?;
         let mut from = from;
         for (to, change) in steps {
             transition(&mut tx, id, &found, from, *to, change).await?;
@@ -123,6 +124,7 @@ impl Store {
     ) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
         let mut found = Found::current(&mut tx, id, attempt).await?;
+        unless_asked_to_stop(&mut tx, id, &found, from, steps).await?;
         let mut from = from;
         for (to, change) in steps {
             if *to == State::Starting {
@@ -235,7 +237,9 @@ async fn claim(
     now: i64,
 ) -> Result<Option<Claim>> {
     let next = sqlx::query(
-        "SELECT key, id, attempt, fresh, launch FROM run
+        "SELECT key, id, max(attempt, coalesce((SELECT max(attempt.attempt) FROM attempt WHERE attempt.run = run.key), 0)),
+                fresh, launch
+           FROM run
           WHERE state = 'queued' AND (launch IS NULL) = ? ORDER BY priority DESC, queued_at, key LIMIT 1",
     );
     let next = next.bind(device.is_some());
@@ -258,6 +262,24 @@ async fn claim(
     let change = Change { at: now, reason: None, by: slot.to_owned() };
     transition(tx, &claim.id, &found, State::Queued, State::Starting, &change).await?;
     Ok(Some(claim))
+}
+
+/// A run that is to go on although somebody has asked for its end meanwhile has changed under the hands of its worker.
+async fn unless_asked_to_stop(
+    tx: &mut SqliteConnection,
+    id: &str,
+    found: &Found,
+    from: State,
+    steps: &[(State, Change)],
+) -> Result<()> {
+    let goes_on = steps.last().is_some_and(|(to, _)| matches!(to, State::Queued | State::Starting));
+    if !goes_on || from == State::Stopping {
+        return Ok(());
+    }
+    let asked = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM request WHERE run = ?)");
+    let asked: bool = asked.bind(found.key).fetch_one(tx).await?;
+    let changed = || StoreError::Changed { run: id.to_owned(), expected: from, found: found.state };
+    if asked { Err(changed()) } else { Ok(()) }
 }
 
 /// The one place that writes a run's state.

@@ -75,15 +75,20 @@ fn what_would_be_submitted_is_said_and_nothing_else_happens() {
 fn a_run_is_paused_resumed_and_cancelled_wherever_it_is() {
     let cluster = Cluster::start();
     let lab = cluster.lab();
-    let file = lab.experiment("stops", &[0.0, 1.0]);
+    let file = lab.experiment("stops", &[0.0, 1.0, 2.0, 3.0]);
     let runs = lab.queue(&file, &["--set", "slurm.cap=1"]);
-    let (first, second) = (&runs[0], &runs[1]);
+    let [first, second, third, fourth] = &runs[..] else { panic!("four runs") };
     lab.wait_for_start(first, 1);
     lab.wait_for_state(first, State::Running);
     // The other one waits, and says for what.
     wait_for("a reason", || lab.run(second).reason.is_some_and(|why| why.contains("waits")));
     lab.ok(&["pause", second]);
     lab.wait_for_state(second, State::Paused);
+    // The others that wait are left alone.
+    assert_eq!(cluster.jobs().iter().filter(|(_, state)| state == "PENDING").count(), 2);
+    lab.ok(&["cancel", third, fourth]);
+    lab.wait_for_state(third, State::Cancelled);
+    lab.wait_for_state(fourth, State::Cancelled);
     lab.ok(&["pause", first]);
     lab.wait_for_state(first, State::Paused);
     wait_for("no job to be left", || {
@@ -101,6 +106,21 @@ fn a_run_is_paused_resumed_and_cancelled_wherever_it_is() {
     assert_eq!(lab.run(second).state, State::Cancelled);
     use State::*;
     assert_eq!(lab.history(second), [Queued, Starting, Stopping, Paused, Cancelled]);
+}
+
+/// It has the same name again, and is counted from 1 again.
+#[test]
+fn a_run_that_was_removed_is_submitted_anew() {
+    let cluster = Cluster::start();
+    let lab = cluster.lab();
+    lab.behave("until 5");
+    let file = lab.experiment("twice", &[0.0]);
+    let run = lab.queue(&file, &[]).remove(0);
+    lab.wait_for_state(&run, State::Finished);
+    lab.ok(&["rm", "--forever", &run]);
+    assert_eq!(lab.queue(&file, &[]).remove(0), run);
+    lab.wait_for_state(&run, State::Finished);
+    assert_eq!((cluster.arrays().len(), lab.run(&run).attempt), (2, 1));
 }
 
 /// Who copies the home has everything: `rsync -a` of it is all it takes.

@@ -47,7 +47,8 @@ impl Cluster {
         wait_for("both nodes to be idle", || {
             let states = cluster.ask("sinfo", &["-h", "-N", "-o", "%T"]);
             let states = String::from_utf8_lossy(&states.stdout).into_owned();
-            states.lines().filter(|state| *state == "idle").count() == 2
+            // A line for each partition that a node is in.
+            2 <= states.lines().count() && states.lines().all(|state| state == "idle")
         });
         cluster
     }

@@ -124,7 +124,7 @@ fn a_job_that_cannot_write_fails_by_name() {
     let cluster = Cluster::start();
     let lab = cluster.lab();
     // As on a node that does not see the disk: the batch script is never begun.
-    let blind = ["--set", "slurm.extra=--output=/nowhere/at/all"];
+    let blind = ["--set", "slurm.extra=--error=/nowhere/at/all"];
     let run = lab.queue(&lab.experiment("blind", &[0.0]), &blind).remove(0);
     lab.wait_for_state(&run, State::Failed);
     let why = lab.run(&run).reason.unwrap();

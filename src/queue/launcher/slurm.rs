@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::{Ask, Ending, Found, LaunchError, Launcher, Order, Trainer};
 use crate::journal::process::Identity;
 use crate::lab::{Home, RunDir};
+use crate::queue::meta::Meta;
 use crate::queue::slurm::Settings;
 use crate::queue::slurm::array::{self, Array};
 use crate::queue::slurm::client::{self, Trouble};
@@ -49,6 +50,8 @@ struct Place {
     element: u32,
     /// The attempt of its first start.
     base: u32,
+    /// When its run was first queued.
+    queued_at: i64,
 }
 
 impl Slurm {
@@ -68,7 +71,8 @@ impl Slurm {
         let mut places = self.places.borrow_mut();
         for (i, element) in array.elements.iter().enumerate() {
             let known = places.entry(element.run.clone()).or_default();
-            let place = Place { array: array.clone(), element: i as u32, base: element.attempt };
+            let (base, queued_at) = (element.attempt, element.queued_at);
+            let place = Place { array: array.clone(), element: i as u32, base, queued_at };
             if !known.iter().any(|it| it.array.id == array.id && it.element == place.element) {
                 known.push(place);
             }
@@ -77,9 +81,14 @@ impl Slurm {
     }
 
     /// The element that makes this attempt, or made it: of those that began no later, the last.
-    fn place(&self, run: &str, attempt: u32) -> Option<Place> {
+    fn place(&self, dir: &RunDir, attempt: u32) -> Option<Place> {
         let places = self.places.borrow();
-        places.get(run)?.iter().rfind(|place| place.base <= attempt).cloned()
+        let places = places.get(&run_of(dir))?;
+        // Most runs are new, and their directories need not be read.
+        let mut of_it = places.iter().filter(|place| place.base <= attempt).peekable();
+        of_it.peek()?;
+        let queued_at = queued_at(dir);
+        of_it.rfind(|place| place.queued_at == queued_at).cloned()
     }
 
     fn trainer_at(&self, dir: &RunDir, place: &Place) -> Box<dyn Trainer> {
@@ -91,6 +100,7 @@ impl Slurm {
             settle: self.settings.settle(),
             silent: None,
             asked: false,
+            unheld: None,
             insisted: None,
             standing: None,
         })
@@ -107,6 +117,7 @@ impl Slurm {
         let element = |order: &&Order| array::Element {
             run: run_of(&order.dir),
             attempt: order.attempt,
+            queued_at: queued_at(&order.dir),
             fresh: order.fresh,
         };
         let elements = orders.iter().map(element).collect();
@@ -120,7 +131,7 @@ impl Slurm {
         match answer {
             // Where it cannot be noted, the array's name finds it again.
             Ok(job) => drop(array.note_job(&job)),
-            Err(Trouble::Unreachable(_)) => {
+            Err(Trouble::Unreachable(_) | Trouble::Missing(_)) => {
                 *answers = false;
                 self.scheduler.send(Array::clone(&array));
             }
@@ -149,7 +160,7 @@ impl Launcher for Slurm {
         let mut alike: BTreeMap<&Launch, Vec<&Order>> = BTreeMap::new();
         for order in orders {
             // Where the run log was made anew, a job may be at work on this very attempt.
-            let place = self.place(&run_of(&order.dir), order.attempt);
+            let place = self.place(&order.dir, order.attempt);
             if place.is_none_or(|place| place.base < order.attempt) {
                 alike.entry(&order.launch).or_default().push(order);
             }
@@ -169,7 +180,7 @@ impl Launcher for Slurm {
         }
         let started = orders.iter().map(|order| {
             let run = run_of(&order.dir);
-            match (refused.remove(&run), self.place(&run, order.attempt)) {
+            match (refused.remove(&run), self.place(&order.dir, order.attempt)) {
                 (None, Some(place)) => Ok(self.trainer_at(&order.dir, &place)),
                 (why, _) => {
                     let why = why.unwrap_or_else(|| "no job was asked for".into());
@@ -181,7 +192,7 @@ impl Launcher for Slurm {
     }
 
     fn adopt(&self, dir: &RunDir, attempt: u32, _known: Option<&Identity>) -> io::Result<Found> {
-        let Some(place) = self.place(&run_of(dir), attempt) else {
+        let Some(place) = self.place(dir, attempt) else {
             // Claimed, and no more than that.
             return Ok(Found::Ended(Ending::Unseen));
         };
@@ -208,6 +219,8 @@ struct Element {
     silent: Option<(Instant, u64)>,
     /// Whether it was asked to end.
     asked: bool,
+    /// What could not be written into the run's directory yet.
+    unheld: Option<Wish>,
     insisted: Option<Instant>,
     standing: Option<String>,
 }
@@ -224,9 +237,12 @@ impl Trainer for Element {
             self.insisted = Some(Instant::now());
         }
         self.asked = true;
-        // First: from now on no start of the job trains, and no notice starts it anew.
-        Trace(&self.dir).hold(&self.place.array.id)?;
-        self.scheduler.wish(&self.place.array.id, self.place.element, wish);
+        self.unheld = Some(wish);
+        self.hold();
+        // An end is an end, also where that cannot be noted.
+        if self.unheld.is_some() && wish != Wish::Yield {
+            self.scheduler.wish(&self.place.array.id, self.place.element, wish);
+        }
         Ok(())
     }
 
@@ -235,7 +251,8 @@ impl Trainer for Element {
     }
 
     fn ending(&mut self, attempt: u32) -> io::Result<Option<Ending>> {
-        let Place { array, element, base } = &self.place;
+        self.hold();
+        let Place { array, element, base, .. } = &self.place;
         if self.scheduler.is_unsent(&array.id) {
             self.since = Instant::now();
             self.standing = Some("waits until Slurm takes it".into());
@@ -245,14 +262,24 @@ impl Trainer for Element {
             if self.asked {
                 return Ok(Some(Ending::Revoked));
             }
-            say(&self.dir, &why)?;
+            // Best effort: without it the reason is a general one.
+            let _ = say(&self.dir, &why);
             return Ok(Some(Ending::NeverBegan));
         }
         let Some(view) = self.scheduler.view(self.since) else { return Ok(None) };
         let job = view.job(&array.id, *element);
         self.standing = job.and_then(Job::standing);
-        if job.is_some_and(|job| attempt < base + job.restarts) {
-            return Ok(Some(Ending::Requeued));
+        if let Some(job) = job {
+            let current = base + job.restarts;
+            // While it completes, the trainer of the start before is still at work.
+            let completing = job.state == JobState::AtWork("COMPLETING".into());
+            if attempt < current && !completing {
+                return Ok(Some(Ending::Requeued));
+            }
+            // Claimed for another submission, which nobody lived to make.
+            if current < attempt && Trace(&self.dir).begun_since(attempt).is_none() {
+                return Ok(Some(Ending::Unseen));
+            }
         }
         Ok(match job.map(|job| (&job.state, job.node.is_empty())) {
             Some((JobState::Over(over), nowhere)) => self.over(attempt, Some(*over), nowhere),
@@ -270,6 +297,16 @@ impl Trainer for Element {
 }
 
 impl Element {
+    /// From now on no start of the job trains, and no notice starts it anew; then the job is told. Where the disk does not
+    /// take that, it is tried again at the next look.
+    fn hold(&mut self) {
+        let Some(wish) = self.unheld else { return };
+        if Trace(&self.dir).hold(&self.place.array.id).is_ok() {
+            self.unheld = None;
+            self.scheduler.wish(&self.place.array.id, self.place.element, wish);
+        }
+    }
+
     /// Its job is over, or the scheduler has forgotten it. The trainer's own status says most; without one, its last words
     /// may still be on their way through the shared disk. A job that was never on a node has none.
     fn over(&mut self, attempt: u32, over: Option<Over>, nowhere: bool) -> Option<Ending> {
@@ -311,7 +348,9 @@ impl Element {
                 };
                 match self.scheduler.account(&id)? {
                     JobState::Over(over) => Some(how(over)),
-                    _ => Some(Ending::Unseen),
+                    // It lives, though `squeue` does not show it.
+                    JobState::Waiting(_) | JobState::AtWork(_) => None,
+                    JobState::Unknown(_) => Some(Ending::Unseen),
                 }
             }
         }
@@ -327,6 +366,11 @@ fn how(over: Over) -> Ending {
         Over::OutOfMemory => Ending::OutOfMemory,
         Over::Deadline => Ending::Deadline,
     }
+}
+
+/// When the run was first queued; of one whose directory cannot be read, 0.
+fn queued_at(dir: &RunDir) -> i64 {
+    Meta::read(dir).map_or(0, |meta| meta.queued_at)
 }
 
 /// Where a run's last words are looked for.

@@ -26,6 +26,8 @@ pub struct Element {
     pub run: String,
     /// Of its first start; each time that Slurm starts it anew adds one.
     pub attempt: u32,
+    /// When the run was first queued: one that is removed and queued again has the same name and counts from 1 again.
+    pub queued_at: i64,
     pub fresh: bool,
 }
 
@@ -57,11 +59,6 @@ impl Array {
         if folder.join("manifest").exists() {
             return Ok(array);
         }
-        let shown = |path: &Path| -> io::Result<String> {
-            let text = path.to_str().filter(|text| !text.contains(['%', '\\', '\n', '"']));
-            let why = || format!("{}: no path for a batch script", path.display());
-            text.map(str::to_owned).ok_or_else(|| io::Error::other(why()))
-        };
         let script = Script {
             name: &array.name(),
             elements: array.elements.len(),
@@ -88,7 +85,17 @@ impl Array {
         let mut all = Vec::new();
         for entry in entries {
             let folder = entry?.path();
-            let Ok(text) = fs::read_to_string(folder.join("manifest")) else { continue };
+            let text = match fs::read_to_string(folder.join("manifest")) {
+                Ok(text) => text,
+                Err(why)
+                    if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory]
+                        .contains(&why.kind()) =>
+                {
+                    continue;
+                }
+                // Passed over, its runs would be submitted again.
+                Err(why) => return Err(why),
+            };
             let id = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             all.push(Self { id, folder, elements: text.lines().filter_map(parse).collect() });
         }
@@ -125,6 +132,9 @@ impl Array {
 pub fn rehearse(home: &Home, settings: &Settings, trainer: &Path) -> Result<(), Trouble> {
     let wrong = |why: io::Error| Trouble::Refused(format!("{}: {why}", home.root().display()));
     let folder = std::path::absolute(home.root()).map_err(wrong)?.join("slurm");
+    for path in [folder.as_path(), trainer] {
+        shown(path).map_err(wrong)?;
+    }
     let text = Script {
         name: "instdisc-rehearsal",
         elements: 1,
@@ -155,6 +165,13 @@ pub fn split(runs: usize, most: usize) -> Vec<usize> {
     sizes
 }
 
+/// A path as a batch script can have it.
+fn shown(path: &Path) -> io::Result<String> {
+    let text = path.to_str().filter(|text| !text.contains(['%', '\\', '\n', '"']));
+    let why = || format!("{}: no path for a batch script", path.display());
+    text.map(str::to_owned).ok_or_else(|| io::Error::other(why()))
+}
+
 fn id(root: &Path, manifest: &str) -> String {
     let mut hash = Sha256::new();
     hash.update(root.as_os_str().as_encoded_bytes());
@@ -165,13 +182,14 @@ fn id(root: &Path, manifest: &str) -> String {
 
 fn line(element: &Element) -> String {
     let fresh = if element.fresh { " --fresh" } else { "" };
-    format!("{} {}{fresh}\n", element.run, element.attempt)
+    format!("{} {} {}{fresh}\n", element.run, element.attempt, element.queued_at)
 }
 
 fn parse(line: &str) -> Option<Element> {
     let mut words = line.split(' ');
     let (run, attempt) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
-    Some(Element { run, attempt, fresh: words.next() == Some("--fresh") })
+    let queued_at = words.next()?.parse().ok()?;
+    Some(Element { run, attempt, queued_at, fresh: words.next() == Some("--fresh") })
 }
 
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -185,7 +203,7 @@ mod tests {
     use super::*;
 
     fn element(run: &str, attempt: u32) -> Element {
-        Element { run: run.into(), attempt, fresh: attempt == 3 }
+        Element { run: run.into(), attempt, queued_at: 7, fresh: attempt == 3 }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Slurm's commands, and what their answers mean. Every call has an end: a controller that is gone keeps `squeue` waiting.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::array::Array;
 use super::job::{self, Job, JobState};
+use super::script;
 
 /// Seconds for one command.
 const PATIENCE: u32 = 60;
@@ -29,11 +30,16 @@ pub enum Trouble {
 /// # Errors
 /// [`Trouble`].
 pub fn submit(array: &Array) -> Result<String, Trouble> {
-    let unreadable =
-        |why: std::io::Error| Trouble::Unreachable(format!("{}: {why}", array.script().display()));
-    let script = File::open(array.script()).map_err(unreadable)?;
+    let path = array.script();
+    let unreadable = |why: std::io::Error| Trouble::Refused(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    let script = File::open(&path).map_err(unreadable)?;
     script.lock_shared().map_err(unreadable)?;
-    let answer = call("sbatch", &["--parsable"], Some(script))?;
+    // On the command line they outrank what the environment says (SBATCH_JOB_NAME and the like).
+    let mut options = vec!["--parsable".to_owned()];
+    options.extend(script::ours(&text));
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let answer = call("sbatch", &options, Some(script))?;
     // `41`, or `41;cluster` in a federation.
     let number = answer.trim().split(';').next().unwrap_or_default().to_owned();
     match number.parse::<u64>() {
@@ -44,7 +50,9 @@ pub fn submit(array: &Array) -> Result<String, Trouble> {
 
 /// Whether an `sbatch` that somebody started for this array still lives.
 pub fn in_flight(array: &Array) -> bool {
-    File::open(array.script()).is_ok_and(|script| script.try_lock().is_err())
+    // For writing, as a lock over NFS asks for that.
+    let script = OpenOptions::new().read(true).write(true).open(array.script());
+    script.is_ok_and(|script| matches!(script.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Whether Slurm would take the script.
@@ -61,7 +69,7 @@ pub fn try_out(script: &Path) -> Result<(), Trouble> {
 /// [`Trouble`].
 pub fn jobs() -> Result<Vec<Job>, Trouble> {
     let columns = job::columns();
-    let options = ["--me", "--noheader", "--array", "--states=all", "-O", &columns];
+    let options = ["--me", "--all", "--noheader", "--array", "--states=all", "-O", &columns];
     Ok(job::parse(&call("squeue", &options, None)?))
 }
 
@@ -84,10 +92,18 @@ pub fn account(ids: &[String]) -> Vec<(String, JobState)> {
 /// # Errors
 /// [`Trouble`].
 pub fn cancel(options: &[&str], ids: &[String]) -> Result<(), Trouble> {
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut all = options.to_vec();
     all.extend(ids.iter().map(String::as_str));
+    let gone = |why: &str| {
+        ["Invalid job id", "already completing", "already completed"]
+            .iter()
+            .any(|it| why.contains(it))
+    };
     match call("scancel", &all, None) {
-        Err(Trouble::Refused(_)) => Ok(()),
+        Err(Trouble::Refused(why)) if gone(&why) => Ok(()),
         done => done.map(drop),
     }
 }
@@ -139,9 +155,15 @@ fn timed(
     // Its own wait has no end where a controller half answers.
     let mut call = Command::new("timeout");
     call.arg(seconds.to_string()).arg(command).args(options).env("LC_ALL", "C");
-    for habit in ["SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_STATES", "SQUEUE_SORT", "SQUEUE_USERS"]
-    {
-        call.env_remove(habit);
+    // Habits of the user that would hide jobs from us; and what a job that we may be in ourselves would hand on.
+    let habit = |name: &str| {
+        let of = ["SQUEUE_", "SCANCEL_", "SACCT_", "SINFO_"].iter().any(|it| name.starts_with(it));
+        of || ["SLURM_RESTART_COUNT", "SBATCH_CLUSTERS", "SLURM_CLUSTERS"].contains(&name)
+    };
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(habit) {
+            call.env_remove(name);
+        }
     }
     call.stdin(input.map_or_else(Stdio::null, Stdio::from));
     match call.output() {
@@ -159,6 +181,8 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         Some(124) => Err(Trouble::Unreachable(format!("no answer to {command} in {seconds} s"))),
+        // It may have been heard all the same.
+        None | Some(125 | 137) => Err(Trouble::Unreachable(format!("{command} was killed"))),
         Some(126 | 127) if reason.starts_with("timeout: ") => Err(Trouble::Missing(command)),
         _ if is_unreachable(&said) => Err(Trouble::Unreachable(reason.to_owned())),
         code => {
@@ -169,9 +193,19 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
     }
 }
 
-/// What Slurm says when it is not the request that is wrong (slurm_errno.c).
+/// What Slurm says when it is not the request that is wrong, or will not be for long (slurm_errno.c).
 fn is_unreachable(said: &str) -> bool {
-    const SIGNS: [&str; 10] = [
+    const SIGNS: [&str; 19] = [
+        "establish a configuration source",
+        "Protocol authentication error",
+        "Message send failure",
+        "Message receive failure",
+        "Communication connection failure",
+        "presently disabled",
+        "Controller is in standby mode",
+        // A limit of how many jobs one may submit; a partition that is being drained.
+        "Job violates accounting/QOS policy",
+        "Required partition not available",
         "Unable to contact slurm controller",
         "Unable to establish controller machine",
         "Unable to establish configuration source",

@@ -108,7 +108,7 @@ impl Scheduler {
 
     /// Whether `submission` is still on its way to Slurm.
     pub fn is_unsent(&self, submission: &str) -> bool {
-        self.shared.lock().unsent.iter().any(|array| array.id == submission)
+        self.shared.is_unsent(submission)
     }
 
     /// Why Slurm would not take `submission`.
@@ -157,6 +157,10 @@ impl Shared {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_unsent(&self, submission: &str) -> bool {
+        self.lock().unsent.iter().any(|array| array.id == submission)
+    }
+
     fn serve(&self) {
         loop {
             let begun = Instant::now();
@@ -191,6 +195,9 @@ impl Shared {
     }
 
     fn round(&self, begun: Instant) -> Result<(), Trouble> {
+        // Before the look: what somebody else's `sbatch` does until it is gone, the look shows.
+        let mut unsent = self.lock().unsent.clone();
+        unsent.retain(|array| !client::in_flight(array));
         let mut jobs = HashMap::new();
         for job in client::jobs()? {
             if let Some(submission) = job.name.strip_prefix(PREFIX) {
@@ -202,7 +209,7 @@ impl Shared {
         let later = std::mem::take(&mut self.lock().later);
         self.tell(later);
         self.ask_accounts();
-        self.submit(&view)
+        self.submit(&view, unsent)
     }
 
     /// Tells what can be told; the rest is kept. A job that a look begun after the wish does not show needs no telling.
@@ -210,30 +217,33 @@ impl Shared {
         let view = self.lock().view.clone();
         let mut later = Vec::new();
         for wish in [Wish::Yield, Wish::End, Wish::Kill] {
-            let mut ids = Vec::new();
+            // With a signal, `scancel` takes one that waits for all of its array that wait.
+            let (mut waiting, mut at_work) = (Vec::new(), Vec::new());
             let mut told = Vec::new();
             for one in wishes.iter().filter(|one| one.wish == wish) {
                 let known = view.as_ref().and_then(|view| view.job(&one.submission, one.element));
-                match known.filter(|job| !matches!(job.state, JobState::Over(_))) {
-                    Some(job) => {
-                        ids.push(job.id.clone());
+                match known.map(|job| (&job.state, job)) {
+                    Some((JobState::Over(_), _)) => {}
+                    Some((JobState::Waiting(_), job)) => {
+                        waiting.push(job.id.clone());
+                        told.push(one);
+                    }
+                    Some((_, job)) => {
+                        at_work.push(job.id.clone());
                         told.push(one);
                     }
                     None if view.as_ref().is_none_or(|view| view.begun < one.at) => later.push(one),
+                    None if self.is_unsent(&one.submission) => later.push(one),
                     None => {}
                 }
             }
-            if ids.is_empty() {
-                continue;
-            }
-            let done = match wish {
-                // One that waits has nothing to write; one that has begun since is told so.
-                Wish::Yield => client::cancel(&["--state=PENDING"], &ids)
-                    .and_then(|()| client::cancel(&["--batch", "--signal=USR1"], &ids)),
-                Wish::End => client::cancel(&[], &ids),
-                Wish::Kill => client::cancel(&["--full", "--signal=KILL"], &ids)
-                    .and_then(|()| client::cancel(&[], &ids)),
-            };
+            // One that waits has nothing to write. Where it has begun since, the TERM lets it write all the same.
+            let done = client::cancel(&[], &waiting).and_then(|()| match wish {
+                Wish::Yield => client::cancel(&["--batch", "--signal=USR1"], &at_work),
+                Wish::End => client::cancel(&[], &at_work),
+                Wish::Kill => client::cancel(&["--full", "--signal=KILL"], &at_work)
+                    .and_then(|()| client::cancel(&[], &at_work)),
+            });
             if let Err(trouble) = done {
                 self.lock().trouble = Some(trouble.to_string());
                 later.extend(told);
@@ -245,12 +255,8 @@ impl Shared {
 
     /// Arrays on their way. One that is in the queue under its name has arrived, though nobody lived to note it; so has one
     /// of which an element has begun.
-    fn submit(&self, view: &View) -> Result<(), Trouble> {
-        let unsent = self.lock().unsent.clone();
+    fn submit(&self, view: &View, unsent: Vec<Array>) -> Result<(), Trouble> {
         for array in unsent {
-            if client::in_flight(&array) {
-                continue;
-            }
             let known = view.jobs.iter().find(|((submission, _), _)| *submission == array.id);
             let listed = known.and_then(|(_, job)| job.id.split('_').next().map(str::to_owned));
             let answer = match listed.or_else(|| self.begun(&array)) {
@@ -265,10 +271,16 @@ impl Shared {
                 // The others are not kept from Slurm by this one.
                 Err(refused @ Trouble::Refused(_)) => {
                     self.lock().refused.insert(array.id.clone(), refused.to_string());
+                    // So that nobody takes it for a submission later.
+                    let _ = std::fs::remove_dir_all(&array.folder);
                 }
                 Err(trouble) => return Err(trouble),
             }
-            self.lock().unsent.retain(|known| known.id != array.id);
+            let mut inside = self.lock();
+            inside.unsent.retain(|known| known.id != array.id);
+            // The look at hand is older than the job.
+            let of_it = inside.later.iter_mut().filter(|told| told.submission == array.id);
+            of_it.for_each(|told| told.at = Instant::now());
         }
         Ok(())
     }

@@ -23,33 +23,46 @@ impl Script<'_> {
         format!(
             r#"#!/bin/bash
 {directives}
-# Element i trains the run of line i + 1 of `manifest`: its id, the attempt of the first start, and --fresh or nothing.
+# Element i trains the run of line i + 1 of `manifest`: its id, the attempt of the first start, when it was queued, and
+# --fresh or nothing. A notice that comes before the trainer has begun finds nothing to write.
+trap : USR1 USR2
+{setup}
+set +eu
 folder={folder}
 runs={runs}
 trainer={trainer}
 element=$SLURM_ARRAY_TASK_ID
 job=${{SLURM_ARRAY_JOB_ID}}_$element
 restarts=${{SLURM_RESTART_COUNT:-0}}
-read -r run attempt fresh <<< "$(sed -n "$((element + 1))p" "$folder/manifest")"
+read -r run base queued fresh <<< "$(sed -n "$((element + 1))p" "$folder/manifest")"
 if [ -z "$run" ]; then
   echo "$job on $(hostname -s): no line $((element + 1)) in $folder/manifest" >&2
   exit 2
 fi
+# Should Slurm have taken the same submission twice, one of the two trains.
+if ! [ -e "$folder/owner" ]; then
+  echo "$SLURM_ARRAY_JOB_ID" > "$folder/.owner.$job"
+  ln "$folder/.owner.$job" "$folder/owner" 2> /dev/null
+  rm -f "$folder/.owner.$job"
+fi
+[ "$(cat "$folder/owner")" = "$SLURM_ARRAY_JOB_ID" ] || exit 0
 dir=$runs/$run
-attempt=$((attempt + restarts))
-[ "$restarts" -eq 0 ] || fresh=
+attempt=$((base + restarts))
+# Fresh until it has begun once.
+last=$(cut -d ' ' -f 1 "$dir/{STARTED}" 2> /dev/null)
+[ "${{last:-0}}" -lt "$base" ] || fresh=
 # A line that replaces the last one whole, so that nobody reads half of it.
 leave() {{ printf '%s\n' "$2" > "$dir/$1.tmp" && mv "$dir/$1.tmp" "$dir/$1"; }}
-held() {{ [ "$(cat "$dir/{HELD}" 2> /dev/null)" = "${{folder##*/}}" ]; }}
+held() {{ grep -qxF "${{folder##*/}}" "$dir/{HELD}" 2> /dev/null; }}
 if held; then
   leave {ENDED} "$attempt 75"
   exit 0
 fi
+rm -f "$dir/{ENDED}"
 leave {STARTED} "$attempt $job $(hostname -s)"
 cd "$dir" || exit 2
-{setup}
 export {MARK}=$dir
-"$trainer" "$dir" --attempt "$attempt" --device {device} --cores "${{SLURM_CPUS_ON_NODE:-1}}" \
+"$trainer" "$dir" --attempt "$attempt" --device '{device}' --cores "${{SLURM_CPUS_ON_NODE:-1}}" \
   --node "${{SLURMD_NODENAME:-$(hostname -s)}}" --job "$job" $fresh >> "$dir/stdout.log" 2>> "$dir/stderr.log" &
 child=$!
 # Slurm's notice before the time limit, and whoever sends the same by hand: checkpoint, then start anew. A TERM comes with a
@@ -75,6 +88,7 @@ fi
 exit "$status"
 "#,
             directives = self.directives(),
+            setup = setup.trim_end(),
             folder = quoted(folder),
             runs = quoted(runs),
             trainer = quoted(trainer),
@@ -98,6 +112,23 @@ exit "$status"
         lines.extend(resources(settings));
         directives(&lines)
     }
+}
+
+/// The options of a script's directives that nobody else may set: by them a submission is found again.
+pub(super) fn ours(text: &str) -> Vec<String> {
+    let directives = text.lines().filter_map(|line| line.strip_prefix("#SBATCH "));
+    let ours = directives.filter(|option| is_ours(option)).take(OURS.len());
+    ours.map(|option| option.replace('"', "")).collect()
+}
+
+/// Long options by which we know a job, or that keep it ours, in the order of the directives.
+const OURS: [&str; 6] =
+    ["--job-name", "--array", "--output", "--open-mode", "--requeue", "--signal"];
+
+/// Whether an option of `sbatch` is one that only we may give.
+pub(super) fn is_ours(option: &str) -> bool {
+    let name = option.split(['=', ' ']).next().unwrap_or_default();
+    OURS.contains(&name)
 }
 
 /// What a node finds, and no more: a job of a second.
@@ -185,11 +216,25 @@ mod tests {
             "#SBATCH --gpus-per-node=1\n",
             "#SBATCH --mail-type=FAIL\n",
             "\nmodule load cuda\n",
-            "--device cuda:0",
+            "--device 'cuda:0'",
             r"runs='/lab/it'\''s/runs'",
         ] {
             assert!(all.contains(line), "{line}");
         }
+    }
+
+    #[test]
+    fn what_only_we_may_say_goes_onto_the_command_line() {
+        let text = script(&Settings { cap: Some(4), ..Settings::default() });
+        let options = [
+            "--job-name=instdisc-0a1b",
+            "--array=0-11%4",
+            "--output=/lab/slurm/0a1b/slurm.log",
+            "--open-mode=append",
+            "--requeue",
+            "--signal=B:USR1@120",
+        ];
+        assert_eq!(ours(&text), options);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde::Deserialize;
 
 use crate::lab::Home;
 use crate::queue::settings::{SettingsError, load};
+use crate::queue::slots::check_device;
+use crate::queue::slurm::script;
 
 /// Prefix of the keys on the command line.
 pub const PREFIX: &str = "slurm.";
@@ -157,9 +159,16 @@ impl Settings {
                 "slurm.time: found {time:?}, allowed: minutes, minutes:seconds, hours:minutes:seconds or days-hours:minutes:seconds"
             ));
         }
-        let known = |device: &str| device == "cpu" || device.starts_with("cuda:");
-        if let Some(device) = self.device.as_deref().filter(|device| !known(device)) {
-            return Err(format!("slurm.device: found {device}, allowed: cpu, cuda:0"));
+        if let Some(device) = &self.device {
+            check_device(device).map_err(|why| format!("slurm.device: {why}"))?;
+        }
+        // Slurm may give its notice a minute early.
+        let least = u64::from(self.notice) + 60;
+        if let Some(time) = self.time.as_deref().filter(|time| seconds(time) <= Some(least)) {
+            return Err(format!(
+                "slurm.time: found {time}, allowed: more than {least} seconds, as a run is told {} seconds before it",
+                self.notice
+            ));
         }
         let line = |line: &&String| line.contains(['\n', '\r', '\0']);
         if let Some(line) = self.extra.iter().chain(&self.setup).find(line) {
@@ -168,6 +177,15 @@ impl Settings {
         if let Some(option) = self.extra.iter().find(|option| !option.starts_with('-')) {
             return Err(format!(
                 "slurm.extra: found {option:?}, allowed: options as --mail-type=FAIL"
+            ));
+        }
+        let others = ["-J", "-a", "-o", "-M", "--no-requeue", "--clusters", "--wait"];
+        let taken = |option: &&String| {
+            script::is_ours(option) || others.iter().any(|other| option.starts_with(other))
+        };
+        if let Some(option) = self.extra.iter().find(taken) {
+            return Err(format!(
+                "slurm.extra: found {option:?}, allowed: what is not said already"
             ));
         }
         for (key, value, least) in
@@ -202,7 +220,9 @@ fn seconds(time: &str) -> Option<u64> {
         Some((days, rest)) => (Some(days.parse::<u64>().ok()?), rest),
         None => (None, time),
     };
-    let parts: Option<Vec<u64>> = rest.split(':').map(|part| part.parse().ok()).collect();
+    // Small, so that nothing overflows.
+    let part = |part: &str| part.parse::<u32>().ok().map(u64::from);
+    let parts: Option<Vec<u64>> = rest.split(':').map(part).collect();
     let parts = parts?;
     let clock = match (days.is_some(), parts.as_slice()) {
         (true, [h]) => h * 3600,
@@ -212,7 +232,7 @@ fn seconds(time: &str) -> Option<u64> {
         (false, [m, s]) => m * 60 + s,
         _ => return None,
     };
-    Some(days.unwrap_or(0) * 86_400 + clock)
+    days.unwrap_or(0).checked_mul(86_400)?.checked_add(clock)
 }
 
 #[cfg(test)]
@@ -264,6 +284,9 @@ mod tests {
         assert!(wrong("time", "tomorrow").contains("days-hours"));
         assert!(wrong("extra", "mail").contains("options"));
         assert!(wrong("setup", "a\nb").contains("one line"));
+        assert!(wrong("device", "cuda:0;rm").contains("cuda:1"));
+        assert!(wrong("extra", "--job-name=x").contains("already"));
+        assert!(wrong("time", "3").contains("more than 180"));
         assert!(wrong("cap", "0").contains("1 and more"));
         assert!(wrong("poll", "9").contains("lab.toml"));
         assert!(Settings::parse("[slurm]\nnode = 1").unwrap_err().contains("unknown field"));

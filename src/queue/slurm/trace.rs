@@ -1,7 +1,7 @@
 //! What a job leaves in its run's directory, and what is left there for it: words that no scheduler forgets.
 //!
 //! `slurm.started` and `slurm.ended` hold one line each, of the last start: the attempt, then the job or the trainer's
-//! exit status. `slurm.held` names the submission whose element is not to train any more.
+//! exit status. `slurm.held` names the submissions whose elements are not to train any more.
 
 use std::io;
 use std::path::PathBuf;
@@ -44,12 +44,18 @@ impl Trace<'_> {
     /// # Errors
     /// When that cannot be written.
     pub fn hold(&self, submission: &str) -> io::Result<()> {
-        replace(&self.path(HELD), format!("{submission}\n").as_bytes())
+        if self.is_held(submission) {
+            return Ok(());
+        }
+        // Those before it stay held: their jobs may still be in the queue.
+        let held = std::fs::read_to_string(self.path(HELD)).unwrap_or_default();
+        replace(&self.path(HELD), format!("{held}{submission}\n").as_bytes())
     }
 
     /// Whether no element of `submission` is to train this run any more.
     pub fn is_held(&self, submission: &str) -> bool {
-        std::fs::read_to_string(self.path(HELD)).is_ok_and(|held| held.trim() == submission)
+        let held = std::fs::read_to_string(self.path(HELD)).unwrap_or_default();
+        held.lines().any(|held| held == submission)
     }
 
     /// How long the journal is now, in bytes.

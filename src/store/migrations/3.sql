@@ -1,8 +1,0 @@
--- From schema 2: runs that a cluster works on, and where there. Only adds: workers of the older program that are still at
--- work take from the queue what has no `launch`, and an older program queues nothing else.
-
-ALTER TABLE run ADD COLUMN launch TEXT CHECK (launch IS NULL OR json_type(launch) = 'object');
-ALTER TABLE attempt ADD COLUMN host TEXT;
-ALTER TABLE attempt ADD COLUMN job TEXT;
-ALTER TABLE attempt ADD COLUMN figures TEXT CHECK (figures IS NULL OR json_type(figures) = 'object');
-PRAGMA user_version = 3;
