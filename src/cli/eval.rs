@@ -60,6 +60,13 @@ impl Args {
         let mut troubles = Vec::new();
         for id in &ids {
             let before = store.evaluations(id).await?;
+            let run = store.run(id).await?;
+            if run.launch.is_some() && run.state.is_active() {
+                // A lock on a node may not be seen from here, and two must never write one journal.
+                troubles
+                    .push(format!("{id}: is at work on a cluster: evaluate it once it has ended"));
+                continue;
+            }
             // The other runs are evaluated all the same.
             if let Err(why) = self.evaluate(context, id, &names).await {
                 troubles.push(format!("{id}: {why}"));

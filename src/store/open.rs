@@ -258,11 +258,19 @@ fn release(version: &str) -> Vec<u32> {
     version.split('.').map(|part| part.parse().unwrap_or(0)).collect()
 }
 
-/// Disks whose locks or shared memory do not reach other machines (statfs magic numbers, linux/magic.h).
 #[cfg(target_os = "linux")]
 fn refuse_network_disk(folder: &Path) -> Result<()> {
     let Ok(disk) = rustix::fs::statfs(folder) else { return Ok(()) };
-    let kind = match disk.f_type as u32 {
+    match network_disk(disk.f_type as u32) {
+        Some(kind) => Err(StoreError::NetworkDisk { path: folder.to_path_buf(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// Disks whose locks or shared memory do not reach other machines, by statfs's magic numbers (linux/magic.h).
+#[cfg(target_os = "linux")]
+fn network_disk(magic: u32) -> Option<&'static str> {
+    Some(match magic {
         0x6969 => "NFS",
         0xFF53_4D42 | 0xFE53_4D42 | 0x517B => "a Windows share",
         0x0BD0_0BD0 => "Lustre",
@@ -272,9 +280,8 @@ fn refuse_network_disk(folder: &Path) -> Result<()> {
         0x5346_414F | 0x6B41_4653 => "AFS",
         // sshfs and the like; a local one cannot be told apart.
         0x6573_5546 => "FUSE",
-        _ => return Ok(()),
-    };
-    Err(StoreError::NetworkDisk { path: folder.to_path_buf(), kind })
+        _ => return None,
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -292,6 +299,18 @@ mod tests {
         assert!(release("3.51.2") < release(NEEDED));
         assert!(release("3.51.3") >= release(NEEDED));
         assert!(release("3.100.0") > release(NEEDED));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn disks_of_a_cluster_are_told_from_local_ones() {
+        assert_eq!(network_disk(0x6969), Some("NFS"));
+        assert_eq!(network_disk(0x0BD0_0BD0), Some("Lustre"));
+        assert_eq!(network_disk(0x6573_5546), Some("FUSE"));
+        // ext4, xfs, tmpfs, overlayfs.
+        for local in [0xEF53, 0x5846_5342, 0x0102_1994, 0x794C_7630] {
+            assert_eq!(network_disk(local), None, "{local:#x}");
+        }
     }
 
     #[test]

@@ -141,6 +141,39 @@ fn a_trainer_that_does_not_start_says_why() {
     assert!(lab.run(&run).reason.unwrap().contains("the sky fell"));
 }
 
+/// A node that lacks what the run needs: its own words reach the table.
+#[test]
+fn a_node_without_libtorch_or_gpu_is_named() {
+    let cluster = Cluster::start();
+    let lab = cluster.lab().with_real_trainer();
+    let file = lab.experiment("lacking", &[0.0]);
+    let run = lab.queue(&file, &["--set", "slurm.device=cuda:0"]).remove(0);
+    lab.wait_for_state(&run, State::Failed);
+    assert!(lab.run(&run).reason.unwrap().contains("no CUDA device"));
+
+    // What a loader says where the library is not on the node.
+    let bare = cluster.lab();
+    let trainer = bare.path().join("trainer");
+    let words =
+        "error while loading shared libraries: libtorch_cpu.so: cannot open shared object file";
+    fs::write(&trainer, format!("#!/bin/sh\necho 'instdisc-train: {words}' >&2\nexit 127\n"))
+        .unwrap();
+    let run = bare.queue(&bare.experiment("lacking", &[0.0]), &[]).remove(0);
+    bare.wait_for_state(&run, State::Failed);
+    assert!(bare.run(&run).reason.unwrap().contains("libtorch_cpu.so"));
+}
+
+#[test]
+fn doctor_names_a_node_whose_clock_is_wrong() {
+    let cluster = Cluster::start();
+    let lab = cluster.lab().with_real_trainer();
+    let mut settings = fs::read_to_string(lab.home().settings()).unwrap();
+    settings.push_str("setup = [\"date() { command date -d '+1 hour' \\\"$@\\\"; }\"]\n");
+    fs::write(lab.home().settings(), settings).unwrap();
+    let table = lab.ok(&["doctor", "--launcher", "slurm", "--format", "csv"]);
+    assert!(table.contains("warn,node: clock,") && table.contains("s off"), "{table}");
+}
+
 #[test]
 fn doctor_asks_a_node() {
     let cluster = Cluster::start();

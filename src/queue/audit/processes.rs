@@ -8,7 +8,7 @@ use super::{Problem, WORK};
 use crate::lab::Home;
 use crate::queue::desk::{QueueError, file_error};
 use crate::queue::locks::is_held;
-use crate::queue::slots::{Slot, is_free};
+use crate::queue::slots::{SLURM, Slot, is_free};
 use crate::store::{Custody, Store};
 
 /// Which processes hold which lock file for themselves.
@@ -67,6 +67,10 @@ pub(super) async fn check(
         return Ok(());
     }
     let slot = run.slot.as_deref().and_then(Slot::parse);
+    if slot.as_ref().is_some_and(|slot| slot.device == SLURM) {
+        // Its processes are a cluster's.
+        return Ok(());
+    }
     let worked = match &slot {
         Some(slot) => !is_free(home, slot).map_err(file_error(slot.lock(home)))?,
         None => false,
