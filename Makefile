@@ -30,7 +30,7 @@ test-faults: libtorch
 # Debian, where it installs slurm-wlm; elsewhere it says what is missing. INSTDISC_SLURM=long adds the cases that take
 # minutes because Slurm counts time limits in minutes.
 test-slurm: libtorch
-	@scripts/slurm.sh && $(CARGO) test --locked --test slurm -- --test-threads 1
+	@scripts/slurm.sh && PATH="$$PATH:/usr/sbin" $(CARGO) test --locked --test slurm -- --test-threads 1
 
 # Ours and the peers in turn, 15 to 25 minutes on two cores: the table, and target/bench/summary.json. Peers that cannot be
 # installed are said, and ours is then measured alone. Some of it: make bench ONLY="log_ingest tui_key".

@@ -49,16 +49,7 @@ impl Store {
         from: State,
         steps: &[(State, Change)],
     ) -> Result<()> {
-        let mut tx = self.begin(Durability::Power).await?;
-        let mut found = Found::current(&mut tx, id, attempt).await?;
-        unless_asked_to_stop(&mut tx, id, &found, from, steps).await?;
-        let mut from = from;
-        for (to, change) in steps {
-            transition(&mut tx, id, &found, from, *to, change).await?;
-            from = *to;
-            found.state = from;
-        }
-        Ok(tx.commit().await?)
+        self.walk(id, attempt, from, steps, None).await
     }
 
     /// Puts a run back into the queue; with `fresh`, its next start ignores checkpoints.
@@ -122,12 +113,24 @@ impl Store {
         next: u32,
         slot: &str,
     ) -> Result<()> {
+        self.walk(id, attempt, from, steps, Some((next, slot))).await
+    }
+
+    /// From state to state in one change; where one is `Starting`, as the attempt and for the slot of `anew`.
+    async fn walk(
+        &self,
+        id: &str,
+        attempt: u32,
+        from: State,
+        steps: &[(State, Change)],
+        anew: Option<(u32, &str)>,
+    ) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
         let mut found = Found::current(&mut tx, id, attempt).await?;
         unless_asked_to_stop(&mut tx, id, &found, from, steps).await?;
         let mut from = from;
         for (to, change) in steps {
-            if *to == State::Starting {
+            if let (State::Starting, Some((next, slot))) = (to, anew) {
                 found.attempt = next;
                 let query = sqlx::query("UPDATE run SET attempt = ?, slot = ? WHERE key = ?");
                 query.bind(next).bind(slot).bind(found.key).execute(&mut *tx).await?;

@@ -12,6 +12,24 @@ fn only_job(cluster: &Cluster) -> String {
     cluster.jobs().into_iter().find(|(_, state)| state == "RUNNING").unwrap().0
 }
 
+/// A lab with one run that a node trains.
+fn at_work(cluster: &Cluster, name: &str) -> (Lab, String) {
+    let lab = cluster.lab();
+    let run = lab.queue(&lab.experiment(name, &[0.0]), &[]).remove(0);
+    lab.wait_for_start(&run, 1);
+    lab.wait_for_state(&run, State::Running);
+    (lab, run)
+}
+
+/// From its checkpoint, in a second attempt.
+fn goes_on_and_ends(lab: &Lab, run: &str) {
+    assert!(0 < lab.wait_for_start(run, 2).resumed);
+    lab.wait_for_state(run, State::Running);
+    lab.behave("finish");
+    lab.wait_for_state(run, State::Finished);
+    assert_eq!(lab.run(run).attempt, 2);
+}
+
 fn losses(lab: &Lab, run: &str) -> Vec<(u64, u64)> {
     let points = lab.ask(async |store| store.curve(run, "loss", None).await);
     points.iter().map(|point| (point.step, point.value.to_bits())).collect()
@@ -45,10 +63,7 @@ fn a_notice_is_a_checkpoint_and_another_start() {
 #[test]
 fn a_worker_that_was_away_catches_up() {
     let cluster = Cluster::start();
-    let lab = cluster.lab();
-    let run = lab.queue(&lab.experiment("away", &[0.0]), &[]).remove(0);
-    lab.wait_for_start(&run, 1);
-    lab.wait_for_state(&run, State::Running);
+    let (lab, run) = at_work(&cluster, "away");
     kill(lab.worker());
     // Meanwhile it is told to yield, starts anew and ends.
     let job = only_job(&cluster);
@@ -92,10 +107,7 @@ fn a_job_that_slurm_has_forgotten_is_known_by_its_run() {
 #[test]
 fn a_dead_node_gives_its_run_to_the_other() {
     let mut cluster = Cluster::start();
-    let lab = cluster.lab();
-    let run = lab.queue(&lab.experiment("node", &[0.0]), &[]).remove(0);
-    lab.wait_for_start(&run, 1);
-    lab.wait_for_state(&run, State::Running);
+    let (lab, run) = at_work(&cluster, "node");
     let node = cluster.ok("squeue", &["-h", "-o", "%N"]);
     let which = usize::from(node.trim() == "n2");
     cluster.kill_node(which);
@@ -111,9 +123,7 @@ fn a_dead_node_gives_its_run_to_the_other() {
 #[test]
 fn a_controller_that_dies_and_comes_back_loses_nothing() {
     let mut cluster = Cluster::start();
-    let lab = cluster.lab();
-    let run = lab.queue(&lab.experiment("controller", &[0.0]), &[]).remove(0);
-    lab.wait_for_state(&run, State::Running);
+    let (lab, run) = at_work(&cluster, "controller");
     cluster.kill_controller();
     let said = || lab.run(&run).reason.unwrap_or_default();
     wait_for("the trouble to be told", || said().contains("scheduler unreachable"));
@@ -134,40 +144,24 @@ fn a_preempted_run_goes_on_afterwards() {
         "PreemptType=preempt/partition_prio\nPreemptMode=REQUEUE\n\
          PartitionName=urgent Nodes=n1,n2 PriorityTier=10 PreemptMode=OFF State=UP",
     );
-    let lab = cluster.lab();
-    let run = lab.queue(&lab.experiment("preempted", &[0.0]), &[]).remove(0);
-    lab.wait_for_start(&run, 1);
-    lab.wait_for_state(&run, State::Running);
+    let (lab, run) = at_work(&cluster, "preempted");
     let urgent = ["--partition=urgent", "--nodes=2", "--exclusive", "--output=/dev/null"];
     cluster.ok("sbatch", &[&urgent[..], &["--wrap=sleep 5"]].concat());
-    let start = lab.wait_for_start(&run, 2);
-    assert!(0 < start.resumed);
-    lab.wait_for_state(&run, State::Running);
-    lab.behave("finish");
-    lab.wait_for_state(&run, State::Finished);
-    assert_eq!(lab.run(&run).attempt, 2);
+    goes_on_and_ends(&lab, &run);
 }
 
 /// The same by hand, and held.
 #[test]
 fn a_run_that_is_requeued_and_held_says_how_it_goes_on() {
     let cluster = Cluster::start();
-    let lab = cluster.lab();
-    let run = lab.queue(&lab.experiment("taken", &[0.0]), &[]).remove(0);
-    lab.wait_for_start(&run, 1);
-    lab.wait_for_state(&run, State::Running);
+    let (lab, run) = at_work(&cluster, "taken");
     let job = only_job(&cluster);
     cluster.ok("scontrol", &["requeuehold", &job]);
     let said = || lab.run(&run).reason.unwrap_or_default();
     wait_for("the hold to be told", || said().contains("scontrol release"));
     assert_eq!((lab.run(&run).state, lab.run(&run).attempt), (State::Starting, 2));
     cluster.ok("scontrol", &["release", &job]);
-    let start = lab.wait_for_start(&run, 2);
-    assert!(0 < start.resumed);
-    lab.wait_for_state(&run, State::Running);
-    lab.behave("finish");
-    lab.wait_for_state(&run, State::Finished);
-    assert_eq!(lab.run(&run).attempt, 2);
+    goes_on_and_ends(&lab, &run);
 }
 
 /// Limits are whole minutes: this one takes some.

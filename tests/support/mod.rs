@@ -15,7 +15,7 @@ use instdisc_lab::lab::{Home, RunDir};
 use instdisc_lab::store::{RunRow, State, Store, StoreError};
 
 /// Longer than anything here takes on a busy machine with one core.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Waits until `holds`, looking often; a test is as quick as what it waits for.
 ///
