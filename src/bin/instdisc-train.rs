@@ -51,6 +51,9 @@ struct Args {
     /// On a cluster: the scheduler's name for the job.
     #[arg(long, value_name = "ID", requires = "node")]
     job: Option<String>,
+    /// On a cluster: end at once when this file no longer says what it said at the start.
+    #[arg(long, value_name = "FILE", requires = "node")]
+    claim: Option<PathBuf>,
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]
     fresh: bool,
@@ -102,7 +105,7 @@ fn main() -> ExitCode {
         number,
         device: args.device,
         share: Share { trainers: args.share, cores: args.cores },
-        node: args.node.zip(args.job).map(|(name, job)| Node { name, job }),
+        node: args.node.zip(args.job).map(|(name, job)| Node { name, job, claim: args.claim }),
         fresh: args.fresh,
         clock: system_clock(),
         stop: &|| stop.load(Ordering::Relaxed),

@@ -6,8 +6,11 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, getpid, kill_process};
 
 use super::checkpoint::{self, Loaded};
 use super::device::{self, DeviceError, Share};
@@ -54,6 +57,8 @@ pub struct Node {
     pub name: String,
     /// The scheduler's name for its job.
     pub job: String,
+    /// A file that says whose the run is. Once it says something else, this trainer is superseded: its node was thought dead.
+    pub claim: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +136,7 @@ pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
             .unwrap_or_else(|panic| Err(AttemptError::Panic(message(&*panic))))
     };
     let result = match &attempt.node {
-        Some(_) => with_figures(&attempt.device, &journal, train),
+        Some(node) => on_node(node, &attempt.device, &journal, train),
         None => train(),
     };
     let (state, step, reason) = match &result {
@@ -143,15 +148,23 @@ pub fn make(attempt: &Attempt) -> Result<Outcome, AttemptError> {
     result
 }
 
-/// Does `work` while a thread beside it tells the journal how busy the node is: nobody elsewhere can see that.
-fn with_figures<T>(device: &str, journal: &Writer, work: impl FnOnce() -> T) -> T {
+/// Does `work` while a thread beside it tells the journal how busy the node is, which nobody elsewhere can see, and looks
+/// whether the run is still this trainer's.
+fn on_node<T>(node: &Node, device: &str, journal: &Writer, work: impl FnOnce() -> T) -> T {
     let gpu = device.strip_prefix("cuda:").and_then(|index| index.parse().ok());
     let (done, over) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            let claim = node.claim.as_deref().and_then(Claim::read);
             let mut watch = Watch::default();
             watch.look(None);
             while over.recv_timeout(FIGURES) == Err(RecvTimeoutError::Timeout) {
+                if claim.as_ref().is_some_and(Claim::is_lost) {
+                    eprintln!("instdisc-train: another start of this run has begun elsewhere");
+                    // Neither a checkpoint nor an end record: both are the other one's now. An exit would run destructors
+                    // of libtorch under the training.
+                    let _ = kill_process(getpid(), Signal::KILL);
+                }
                 // A journal that takes no more is for the training to notice.
                 let told = watch.look(gpu).map(Event::Figures).map(|event| journal.write(event));
                 if told.is_some_and(|told| told.is_err()) {
@@ -163,6 +176,23 @@ fn with_figures<T>(device: &str, journal: &Writer, work: impl FnOnce() -> T) -> 
         drop(done);
         result
     })
+}
+
+/// What a claim file said when this trainer began.
+struct Claim<'a> {
+    path: &'a Path,
+    said: Vec<u8>,
+}
+
+impl<'a> Claim<'a> {
+    fn read(path: &'a Path) -> Option<Self> {
+        Some(Self { path, said: std::fs::read(path).ok()? })
+    }
+
+    /// A file that cannot be read says nothing.
+    fn is_lost(&self) -> bool {
+        std::fs::read(self.path).is_ok_and(|says| says != self.said)
+    }
 }
 
 fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptError> {

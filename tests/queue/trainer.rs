@@ -1,5 +1,8 @@
 //! The same with the trainer that was built: killed, paused and resumed, and the numbers it wrote.
 
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
 use instdisc_lab::store::{CurvePoint, State};
 use rustix::process::Signal;
 
@@ -59,6 +62,31 @@ fn a_run_that_was_killed_paused_and_orphaned_has_the_unbroken_curve() {
     assert_eq!(curve(&lab, &id), curve(&lab, &whole.id));
     let last = |run: &instdisc_lab::store::RunRow| run.metrics["knn_top1"].last;
     assert_eq!(last(&run), last(&whole));
+}
+
+/// Its node was cut off, and the cluster has started the run elsewhere: two must not go on writing.
+#[test]
+fn a_trainer_whose_run_was_given_away_ends_without_a_word() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("given", &[0.0]);
+    let more = ["--no-start", "--set", "train.epochs=100000"];
+    let id = lab.queue(&file, &more).remove(0);
+    let dir = lab.dir_of(&id);
+    let claim = dir.path().join("slurm.started");
+    std::fs::write(&claim, "1 41_0 n1\n").unwrap();
+    let mut trainer = Command::new(env!("CARGO_BIN_EXE_instdisc-train"));
+    trainer.arg(dir.path()).args(["--attempt", "1", "--node", "n1", "--job", "41_0", "--claim"]);
+    trainer.arg(&claim).stdin(Stdio::null()).stderr(Stdio::piped());
+    let trainer = trainer.spawn().unwrap();
+    wait_for("its start", || {
+        std::fs::read_to_string(dir.journal()).is_ok_and(|text| text.contains("\"t\":\"point\""))
+    });
+    std::fs::write(&claim, "2 41_0 n2\n").unwrap();
+    let output = trainer.wait_with_output().unwrap();
+    assert_eq!(output.status.signal(), Some(9));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("elsewhere"));
+    let journal = std::fs::read_to_string(dir.journal()).unwrap();
+    assert!(!journal.contains("\"t\":\"end\""));
 }
 
 /// Two threads, and tensors large enough to be shared out between them.

@@ -63,7 +63,8 @@ leave {STARTED} "$attempt $job $(hostname -s)"
 cd "$dir" || exit 2
 export {MARK}=$dir
 "$trainer" "$dir" --attempt "$attempt" --device '{device}' --cores "${{SLURM_CPUS_ON_NODE:-1}}" \
-  --node "${{SLURMD_NODENAME:-$(hostname -s)}}" --job "$job" $fresh >> "$dir/stdout.log" 2>> "$dir/stderr.log" &
+  --node "${{SLURMD_NODENAME:-$(hostname -s)}}" --job "$job" --claim "$dir/{STARTED}" \
+  $fresh >> "$dir/stdout.log" 2>> "$dir/stderr.log" &
 child=$!
 # Slurm's notice before the time limit, and whoever sends the same by hand: checkpoint, then start anew. A TERM comes with a
 # cancel, a preemption or the limit itself; what follows it is for Slurm to say.
