@@ -162,7 +162,7 @@ fn environment(context: &Context, record: &ExperimentRecord) -> Vec<String> {
             text("processor"),
             env["threads"],
             text("precision"),
-            text("device"),
+            env["accelerator"].as_str().map_or_else(|| text("device"), str::to_owned),
         )
     };
     let lines: BTreeSet<String> = record

@@ -10,6 +10,7 @@ use super::checkpoint::write_and_rename;
 use super::device::{self, Share};
 use super::models::Arithmetic;
 use crate::config::spec::{Precision, TrainSpec};
+use crate::machine::gpus;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -23,6 +24,9 @@ pub struct Environment {
     pub processor: String,
     /// `cpu` or `cuda:<i>`.
     pub device: String,
+    /// What the driver calls a CUDA device, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accelerator: Option<String>,
     pub threads: u32,
     pub precision: Precision,
     /// Empty until the data set is loaded.
@@ -47,6 +51,7 @@ impl Environment {
             os: std::env::consts::OS.to_owned(),
             processor: processor(),
             device: device::name(on),
+            accelerator: accelerator(on),
             threads: device::threads(train.threads, share),
             precision,
             data_fingerprint: String::new(),
@@ -70,9 +75,15 @@ impl Environment {
     pub fn resume_promise(&self, here: &Environment) -> &'static str {
         let same = self.processor == here.processor
             && self.libtorch == here.libtorch
-            && self.device == here.device;
+            && self.device == here.device
+            && self.accelerator == here.accelerator;
         if same && here.device == "cpu" { "exact" } else { "best effort" }
     }
+}
+
+fn accelerator(on: Device) -> Option<String> {
+    let Device::Cuda(index) = on else { return None };
+    gpus::ask().ok()?.into_iter().nth(index).map(|gpu| gpu.name)
 }
 
 fn processor() -> String {
