@@ -9,16 +9,28 @@ fn main() {
         return;
     }
     let Some(root) = std::env::var_os("LIBTORCH") else { return };
-    let lib = std::path::PathBuf::from(root).join("lib");
+    let lib = std::path::PathBuf::from(&root).join("lib");
     // The link `.libtorch` may be re-pointed at another layout; the real folder is what was linked against.
     let lib = lib.canonicalize().unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
+    #[cfg(feature = "engine")]
+    streams(&std::path::PathBuf::from(root).join("include"));
     // The workbench calls nothing in libtorch, nor do the tests of its processes. The linker would still need it there, for C++ templates
     // of torch-sys that it exports because libtorch has them too; not exported, they are dropped.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
         println!("cargo:rustc-link-arg-bin=instdisc-lab=-Wl,--exclude-libs,ALL");
         println!("cargo:rustc-link-arg-tests=-Wl,--exclude-libs,ALL");
     }
+}
+
+/// The one piece of C++: see there. As torch-sys compiles its own.
+#[cfg(feature = "engine")]
+fn streams(include: &std::path::Path) {
+    const SOURCE: &str = "src/engine/cuda/stream.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).include(include).file(SOURCE);
+    build.compile("instdisc_stream");
 }
 
 /// `INSTDISC_REVISION` and `INSTDISC_DIRTY`, for `env.json`.

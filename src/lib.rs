@@ -17,7 +17,8 @@
 //! [`machine`] is what the system tells of processors, memory and GPUs;
 //! [`data`] yields images and labels as bytes; [`search`] finds nearest neighbours over unit rows;
 //! [`saved`] reads what a run left behind without libtorch;
-//! [`engine`] is instance discrimination as algebra and the only room with tensors.
+//! [`engine`] is instance discrimination as algebra and the only room with tensors; what CUDA has beyond tch's bindings is in
+//! [`engine::cuda`].
 //! [`report`] renders tables; [`tui`] looks and asks; [`cli`] has one file a subcommand.
 //!
 //! # Invariants, each a test in `tests/walls.rs`

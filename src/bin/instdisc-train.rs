@@ -54,6 +54,10 @@ struct Args {
     /// On a cluster: end at once when this file no longer says what it said at the start.
     #[arg(long, value_name = "FILE", requires = "node")]
     claim: Option<PathBuf>,
+    /// On CUDA: record a step and launch it whole instead of one operation at a time. Each recording is held against the
+    /// step it recorded. Off until it has been seen on a device.
+    #[arg(long, env = "INSTDISC_CUDA_GRAPHS")]
+    graphs: bool,
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]
     fresh: bool,
@@ -105,6 +109,7 @@ fn main() -> ExitCode {
         number,
         device: args.device,
         share: Share { trainers: args.share, cores: args.cores },
+        graphs: args.graphs,
         node: args.node.zip(args.job).map(|(name, job)| Node { name, job, claim: args.claim }),
         fresh: args.fresh,
         clock: system_clock(),

@@ -42,6 +42,8 @@ pub struct Attempt<'a> {
     /// `cpu` or `cuda:<i>`.
     pub device: String,
     pub share: Share,
+    /// Whether steps on CUDA may be recorded and launched whole.
+    pub graphs: bool,
     /// On a cluster.
     pub node: Option<Node>,
     /// Ignore checkpoints and start from the beginning.
@@ -232,6 +234,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         checkpoints: &checkpoints,
         clock: &clock,
         stop: attempt.stop,
+        graphs: attempt.graphs,
     };
     let mut trainer = Trainer::new(job, from)?;
     let identity = Identity::current().map_err(|source| directory("/proc/self", source))?;

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::cuda;
 use super::models::Arithmetic;
 use crate::config::spec::Precision;
 
@@ -22,8 +23,10 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
         other => other.strip_prefix("cuda:").and_then(|i| i.parse().ok()),
     };
     let index: usize = index.ok_or_else(|| DeviceError::Unknown(name.to_owned()))?;
-    load_cuda();
+    cuda::load();
     if (index as i64) < tch::Cuda::device_count() {
+        // Each shape of convolution is timed once, by all of cuDNN's kernels, and the fastest stays.
+        tch::Cuda::cudnn_set_benchmark(true);
         Ok(Device::Cuda(index))
     } else {
         Err(DeviceError::NoCuda(name.to_owned()))
@@ -37,23 +40,6 @@ pub fn name(device: Device) -> String {
         _ => "cpu".to_owned(),
     }
 }
-
-/// `libtorch_cuda.so` registers its kernels when it is loaded. The trainer is linked against the CPU library alone, so
-/// that one binary serves both kinds of machine; where the CUDA library lies beside it, this brings it in.
-#[cfg(unix)]
-fn load_cuda() {
-    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: the library's initialisers only register operators and devices with the libtorch that is already
-    // loaded; it is leaked, so nothing of it is ever unmapped.
-    #[allow(unsafe_code, reason = "loading a shared library runs its initialisers")]
-    let library = unsafe { Library::open(Some("libtorch_cuda.so"), RTLD_NOW | RTLD_GLOBAL) };
-    if let Ok(library) = library {
-        std::mem::forget(library);
-    }
-}
-
-#[cfg(not(unix))]
-fn load_cuda() {}
 
 /// Numbers that a step needs on its device, (n). To CUDA they go from pinned memory: the copy takes its place in the
 /// stream and the loop goes on, where a copy from ordinary memory waits until the device has done all before it.

@@ -70,7 +70,7 @@ pub fn finetune(
     let size = (spec.train.batch_size as usize).min(n_labels);
     let mut sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
     for epoch in 0..EPOCHS {
-        let lr = learning_rate(LR, &DROPS, EPOCHS, epoch);
+        sgd.set_rate(learning_rate(LR, &DROPS, EPOCHS, epoch));
         random::stream(spec.seed, Purpose::Evaluation, 4, u64::from(epoch)).shuffle(&mut rows);
         // A last batch that is not full would bring statistics of a few images.
         for batch in rows.chunks_exact(size) {
@@ -83,7 +83,7 @@ pub fn finetune(
             let of = |&row: &u32| i64::from(data.train.labels[row as usize]);
             let targets = upload(&batch.iter().map(of).collect::<Vec<_>>(), device); // (B)
             let gradient = params.gradient(&logits.cross_entropy_for_logits(&targets));
-            sgd.step(&params, &gradient, lr);
+            sgd.step(&params, &gradient);
         }
     }
 

@@ -19,6 +19,7 @@ pub mod params;
 pub mod schedule;
 
 pub mod checkpoint;
+pub mod cuda;
 pub mod device;
 pub mod encoder;
 pub mod environment;

@@ -2,7 +2,7 @@
 //!
 //! torch's rule: d = g + wd·θ; u ← μu + d; θ ← θ − lr·u. Dampening and Nesterov are not used by the papers.
 
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::params::Params;
 
@@ -14,15 +14,27 @@ pub struct Sgd {
     weight_decay: f64,
     /// u, (P,) fp32, in the order of [`Params::flat`].
     velocity: Tensor,
+    /// lr, and the same as a scalar on the device, where a recorded step finds it.
+    rate: (f64, Tensor),
 }
 
 impl Sgd {
     pub fn new(momentum: f64, weight_decay: f64, params: &Params) -> Self {
-        Self { momentum, weight_decay, velocity: params.flat().zeros_like() }
+        let velocity = params.flat().zeros_like();
+        let rate = (0.0, Tensor::zeros([0i64; 0], (Kind::Float, params.device())));
+        Self { momentum, weight_decay, velocity, rate }
+    }
+
+    /// The learning rate of the steps that follow; 0 before the first call.
+    pub fn set_rate(&mut self, lr: f64) {
+        if self.rate.0 != lr {
+            self.rate.0 = lr;
+            let _ = self.rate.1.fill_(lr);
+        }
     }
 
     /// One step along `gradient`, (P,) fp32; overwrites `gradient`.
-    pub fn step(&mut self, params: &Params, gradient: &Tensor, lr: f64) {
+    pub fn step(&mut self, params: &Params, gradient: &Tensor) {
         let n = gradient.numel() as i64;
         let block = if params.device() == Device::Cpu { BLOCK } else { n.max(1) };
         tch::no_grad(|| {
@@ -34,7 +46,7 @@ impl Sgd {
                 let _ = d.g_add_(&(&theta * self.weight_decay));
                 let _ = u.g_mul_scalar_(self.momentum);
                 let _ = u.g_add_(&d);
-                let _ = theta.g_sub_(&(&u * lr));
+                let _ = theta.g_sub_(&(&u * &self.rate.1));
             }
         });
     }

@@ -54,49 +54,62 @@ pub struct StepLoss {
     pub proximal: Option<f64>,
 }
 
-/// Losses that may still be on the device. Reading one waits for everything queued there, so on CUDA they are read in
-/// groups; on the CPU a group is one.
+/// Losses that may still be on the device. Reading one waits for everything queued there, so on CUDA those of a window of
+/// time are read together; on the CPU the window is 0 and each is read at once.
 pub struct Pending {
-    group: usize,
-    steps: Vec<(u64, f64, bool)>,
-    values: Vec<Tensor>,
+    /// Seconds.
+    window: f64,
+    steps: Vec<(u64, f64)>,
+    instances: Vec<Tensor>,
+    /// As many as steps, or none.
+    proximals: Vec<Tensor>,
 }
 
 impl Pending {
-    pub fn new(group: usize) -> Self {
-        Self { group, steps: Vec::new(), values: Vec::new() }
+    pub fn new(window: f64) -> Self {
+        Self { window, steps: Vec::new(), instances: Vec::new(), proximals: Vec::new() }
     }
 
+    /// Steps of one window have a proximal loss all or none, because λ changes between epochs only. The scalars are
+    /// copied: where they lie, the next step may write.
     pub fn push(&mut self, step: u64, sec: f64, instance: &Tensor, proximal: Option<&Tensor>) {
-        self.steps.push((step, sec, proximal.is_some()));
-        let instance = instance.detach();
-        let second = proximal.map_or_else(|| instance.zeros_like(), Tensor::detach);
-        self.values.push(Tensor::stack(&[instance, second], 0)); // (2)
+        self.steps.push((step, sec));
+        self.instances.push(instance.copy());
+        self.proximals.extend(proximal.map(Tensor::copy));
     }
 
     pub fn is_due(&self) -> bool {
-        self.group <= self.steps.len()
+        match (self.steps.first(), self.steps.last()) {
+            (Some((_, first)), Some((_, last))) => self.window <= last - first,
+            _ => false,
+        }
     }
 
     /// Everything pushed since the last call. A sync point.
     pub fn take(&mut self) -> Vec<StepLoss> {
-        if self.steps.is_empty() {
-            return Vec::new();
-        }
-        let values = Tensor::stack(&self.values, 0).to_kind(Kind::Double); // (N, 2)
-        let values = values.to_device(tch::Device::Cpu).contiguous();
-        let mut flat = vec![0f64; values.numel()];
-        values.copy_data(&mut flat, values.numel());
-        self.values.clear();
-        let steps = self.steps.drain(..).zip(flat.chunks_exact(2));
-        let read = |((step, sec, has_proximal), pair): ((u64, f64, bool), &[f64])| StepLoss {
+        let instances = read(&std::mem::take(&mut self.instances));
+        let proximals = read(&std::mem::take(&mut self.proximals));
+        let steps = self.steps.drain(..).zip(instances).enumerate();
+        let joined = |(i, ((step, sec), instance))| StepLoss {
             step,
             sec,
-            instance: pair[0],
-            proximal: has_proximal.then_some(pair[1]),
+            instance,
+            proximal: proximals.get(i).copied(),
         };
-        steps.map(read).collect()
+        steps.map(joined).collect()
     }
+}
+
+/// The numbers of scalars. A sync point.
+fn read(scalars: &[Tensor]) -> Vec<f64> {
+    if scalars.is_empty() {
+        return Vec::new();
+    }
+    let values = Tensor::stack(scalars, 0).to_kind(Kind::Double); // (N)
+    let values = values.to_device(tch::Device::Cpu).contiguous();
+    let mut numbers = vec![0f64; values.numel()];
+    values.copy_data(&mut numbers, values.numel());
+    numbers
 }
 
 #[cfg(test)]
@@ -115,15 +128,29 @@ mod tests {
     }
 
     #[test]
-    fn grouped_losses_come_back_in_order() {
-        let mut pending = Pending::new(2);
-        pending.push(1, 0.5, &Tensor::from(1.5f32), None);
+    fn losses_of_a_window_come_back_in_order() {
+        let mut pending = Pending::new(0.1);
         assert!(!pending.is_due());
-        pending.push(2, 0.6, &Tensor::from(2.5f32), Some(&Tensor::from(0.25f32)));
+        pending.push(1, 0.5, &Tensor::from(1.5f32), Some(&Tensor::from(0.25f32)));
+        assert!(!pending.is_due());
+        pending.push(2, 0.6, &Tensor::from(2.5f32), Some(&Tensor::from(0.5f32)));
         assert!(pending.is_due());
         let read = pending.take();
-        assert_eq!(read[0], StepLoss { step: 1, sec: 0.5, instance: 1.5, proximal: None });
-        assert_eq!(read[1], StepLoss { step: 2, sec: 0.6, instance: 2.5, proximal: Some(0.25) });
+        assert_eq!(read[0], StepLoss { step: 1, sec: 0.5, instance: 1.5, proximal: Some(0.25) });
+        assert_eq!(read[1], StepLoss { step: 2, sec: 0.6, instance: 2.5, proximal: Some(0.5) });
         assert!(pending.take().is_empty());
+
+        let mut at_once = Pending::new(0.0);
+        at_once.push(3, 0.7, &Tensor::from(1.0f32), None);
+        assert!(at_once.is_due());
+        assert_eq!(at_once.take()[0].proximal, None);
+    }
+
+    #[test]
+    fn a_loss_is_kept_though_the_next_step_writes_where_it_lay() {
+        let (mut pending, mut loss) = (Pending::new(9.0), Tensor::from(1.5f32));
+        pending.push(1, 0.0, &loss, None);
+        let _ = loss.fill_(7.0);
+        assert_eq!(pending.take()[0].instance, 1.5);
     }
 }

@@ -1,5 +1,7 @@
 //! What is drawn for each sample, as plain numbers. Knows no tensors and no pixels.
 
+use rayon::prelude::*;
+
 use crate::config::spec::AugmentSpec;
 use crate::random::{self, Purpose, Stream};
 
@@ -7,6 +9,9 @@ use crate::random::{self, Purpose, Stream};
 const CROP_TRIES: u32 = 10;
 /// Width over height of a crop lies between these; uniform on the logarithmic scale.
 const CROP_RATIO: (f64, f64) = (3.0 / 4.0, 4.0 / 3.0);
+
+/// Samples from which on several threads draw: a sample takes about a microsecond.
+const MANY: usize = 512;
 
 /// A box in pixels; inside the image, never empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +75,11 @@ impl Draws {
             let mut stream = random::stream(seed, Purpose::Augment, a, instance as u64);
             Draw::new(spec, side as u32, side as u32, &mut stream)
         };
-        Self { samples: instances.iter().map(draw).collect() }
+        let samples = match instances.len() {
+            0..MANY => instances.iter().map(draw).collect(),
+            _ => instances.par_iter().map(draw).collect(),
+        };
+        Self { samples }
     }
 
     /// The same for images that are already cut out and scaled to `side`.

@@ -43,7 +43,8 @@ pub fn rankme(rows: &Tensor) -> f64 {
     let rows = rows.to_kind(Kind::Double);
     let (n, d) = (rows.size()[0], rows.size()[1]);
     let gram = if d <= n { rows.tr().matmul(&rows) } else { rows.matmul(&rows.tr()) };
-    let values = gram.linalg_eigvalsh("L").clamp_min(0.0).sqrt();
+    // Small, and libtorch's CUDA half would load another library for it.
+    let values = gram.to_device(Device::Cpu).linalg_eigvalsh("L").clamp_min(0.0).sqrt();
     let shares = &values / values.sum(Kind::Double) + RANKME_EPS;
     let entropy = -(&shares * shares.log()).sum(Kind::Double);
     entropy.exp().double_value(&[])

@@ -1,7 +1,13 @@
 //! Weighted k-nearest-neighbour classification (InstDisc §3.4): w_c = Σ_{i in N_k} exp(s_i/τ) · 1(c_i = c).
-//! Works on plain slices of unit rows; what encoded them, and which bank they came from, is the caller's to say.
+//! Works on plain slices of unit rows, or on tensors where these lie on another device; what encoded them, and which bank they came from, is the caller's to say.
 
+use tch::{Device, Kind, Tensor};
+
+use super::encode::to_vec;
 use crate::search::{Neighbour, top_k};
+
+/// Queries whose similarities to the whole bank are on the device at once: 200 MB at n = 50,000.
+const QUERIES: i64 = 1000;
 
 /// Percentage (0–100) of `queries` (Q·dim, unit rows) whose winning class is that of `labels` (Q), voting over the
 /// `k` nearest rows of `bank` (n·dim) with `bank_labels` (n) in 0..n_classes. `k` beyond n means all of the bank;
@@ -30,6 +36,59 @@ pub fn knn_accuracy(
         })
         .count();
     100.0 * right as f64 / labels.len() as f64
+}
+
+/// The same for tensors, wherever they lie: by the search of this program on the CPU, by libtorch elsewhere.
+pub fn vote(
+    queries: &Tensor,
+    labels: &[u16],
+    bank: &Tensor,
+    bank_labels: &[u16],
+    n_classes: usize,
+    k: usize,
+    tau: f64,
+) -> f64 {
+    if queries.device() != Device::Cpu {
+        return on_device(queries, labels, bank, bank_labels, n_classes, k, tau);
+    }
+    let dim = bank.size()[1] as usize;
+    let (queries, bank) = (to_vec(queries), to_vec(bank));
+    knn_accuracy(&queries, labels, &bank, bank_labels, dim, n_classes, k, tau)
+}
+
+/// The same by libtorch's operations: `queries` (Q, D), `bank` (n, D), fp32 unit rows. Similarities are fp32;
+/// of neighbours that are equally near, and of classes with equal votes, libtorch takes which it likes.
+fn on_device(
+    queries: &Tensor,
+    labels: &[u16],
+    bank: &Tensor,
+    bank_labels: &[u16],
+    n_classes: usize,
+    k: usize,
+    tau: f64,
+) -> f64 {
+    let k = k.min(bank_labels.len()) as i64;
+    if labels.is_empty() || k == 0 {
+        return f64::NAN;
+    }
+    let classes = |labels: &[u16]| {
+        let labels: Vec<i64> = labels.iter().map(|&label| label.into()).collect();
+        Tensor::from_slice(&labels).to_device(queries.device())
+    };
+    let (labels, bank_labels) = (classes(labels), classes(bank_labels));
+    let n = labels.size()[0];
+    let mut right = Tensor::zeros([], (Kind::Int64, queries.device()));
+    for start in (0..n).step_by(QUERIES as usize) {
+        let len = QUERIES.min(n - start);
+        let sims = queries.narrow(0, start, len).matmul(&bank.tr()); // (q, n)
+        let (near, rows) = sims.topk(k, 1, true, true); // (q, k)
+        let found = bank_labels.index_select(0, &rows.reshape([-1])).view([len, k]);
+        let nearer = (&near - near.narrow(1, 0, 1)).to_kind(Kind::Double) / tau; // (q, k), 0 for the nearest
+        let votes = Tensor::zeros([len, n_classes as i64], (Kind::Double, queries.device()))
+            .scatter_add(1, &found, &nearer.exp()); // (q, C)
+        right += votes.argmax(1, false).eq_tensor(&labels.narrow(0, start, len)).sum(Kind::Int64);
+    }
+    100.0 * right.int64_value(&[]) as f64 / n as f64
 }
 
 /// The weight of each class among one query's neighbours, scaled so that the nearest neighbour counts 1: the common
@@ -97,6 +156,13 @@ mod tests {
         };
         assert!((accuracy(f.k) - f.accuracy).abs() < 1e-9);
         assert_eq!(accuracy(10_000), accuracy(f.bank_labels.len()));
+        let rows = |xs: &[f32]| Tensor::from_slice(xs).view([-1, f.dim as i64]);
+        for k in [1, f.k, 10_000] {
+            let (queries, bank) = (rows(&f.queries), rows(&f.bank));
+            let (labels, bank_labels) = (&f.labels, &f.bank_labels);
+            let by_tensors = on_device(&queries, labels, &bank, bank_labels, f.classes, k, f.tau);
+            assert!((by_tensors - accuracy(k)).abs() < 1e-9, "k = {k}");
+        }
     }
 
     #[test]

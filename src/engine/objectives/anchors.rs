@@ -53,7 +53,16 @@ fn loss(
     let views = [feats.shallow_clone()];
     let index = first(feats.size()[0] as usize);
     let keys = &|_: &Params| -> Tensor { unreachable!("no key view was asked for") };
-    objective.loss(&Batch { views: &views, keys, index: &index, bank, params, step: 0, seed })
+    objective.loss(&Batch {
+        views: &views,
+        keys,
+        index: &index,
+        bank,
+        params,
+        noise: None,
+        step: 0,
+        seed,
+    })
 }
 
 fn near(got: f64, expected: f64, tolerance: f64) {

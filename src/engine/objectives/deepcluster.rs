@@ -71,8 +71,9 @@ impl Deepcluster {
         let sizes = assignment.bincount::<&Tensor>(None, k).to_kind(Kind::Float); // (k)
         let n_full = sizes.gt(0.0).sum(Kind::Float);
         let share = assignment.size()[0] as f64 / n_full;
-        self.weights = (share / sizes.clamp_min(1.0)) * sizes.gt(0.0).to_kind(Kind::Float);
-        self.assignment = assignment;
+        // In place, where a recorded step reads them.
+        self.weights.copy_(&((share / sizes.clamp_min(1.0)) * sizes.gt(0.0).to_kind(Kind::Float)));
+        self.assignment.copy_(&assignment);
         self.is_assigned = true;
     }
 }
@@ -103,6 +104,10 @@ impl Objective for Deepcluster {
             self.classifier.reset(start.params, start.seed, u64::from(start.epoch));
         }
         Ok(())
+    }
+
+    fn is_steady(&self) -> bool {
+        self.is_assigned
     }
 
     fn loss(&mut self, batch: &Batch) -> Tensor {

@@ -34,6 +34,10 @@ impl Objective for Exemplar {
         u64::from(epoch % self.transforms)
     }
 
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         self.classifier.loss(batch.feats(), batch.index, batch.params)
     }

@@ -9,17 +9,22 @@
 use tch::{Device, Tensor};
 
 use super::graded::Graded;
-use super::negatives::{draw, draw_rows, numbers, own_slot_hits, own_slot_hits_of, unknown};
+use super::negatives::{
+    draw, draw_rows, negatives_of, numbers, own_slot_hits, own_slot_hits_of, unknown,
+};
 use super::sampled::{InMemory, Route};
 use super::{Batch, Objective, onepass};
 use crate::config::spec::OwnSlot;
 use crate::journal::event::{Better, MetricInfo};
 
 pub struct Infonce {
+    /// Rows of the bank.
+    n: usize,
     m: usize,
     tau: f64,
     own_slot: OwnSlot,
     route: Route,
+    device: Device,
     /// Own-slot hits per instance in the last batch, on the device.
     hits: Tensor,
 }
@@ -34,11 +39,21 @@ impl Infonce {
         device: Device,
     ) -> Infonce {
         let route = Route::cheaper(n, m as usize, dim, device);
-        Infonce { m: m as usize, tau, own_slot, route, hits: unknown(device) }
+        Infonce { n, m: m as usize, tau, own_slot, route, device, hits: unknown(device) }
     }
 }
 
 impl Objective for Infonce {
+    fn noise(&self, instances: &[i64], step: u64, seed: u64) -> Option<Tensor> {
+        let Route::Tensors(_) = self.route else { return None };
+        let own: Vec<u32> = instances.iter().map(|&instance| instance as u32).collect();
+        Some(draw(self.n, self.m, self.own_slot, &own, (seed, step), self.device))
+    }
+
+    fn is_steady(&self) -> bool {
+        matches!(self.route, Route::Tensors(_))
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         let Batch { index, bank, seed, step, .. } = *batch;
         let (feats, n, m) = (batch.feats(), bank.len(), self.m);
@@ -49,7 +64,7 @@ impl Objective for Infonce {
             let sample = InMemory::new(feats, bank.tensor(), own, negatives);
             return sample.grade(onepass::InfoNce, self.tau).attach(feats);
         }
-        let negatives = draw(n, m, self.own_slot, index, seed, step); // (B, m)
+        let negatives = negatives_of(batch, m, self.own_slot); // (B, m)
         self.hits = own_slot_hits(&negatives, index);
         infonce(feats, index, bank.tensor(), &negatives, self.tau, self.route).attach(feats)
     }
@@ -109,7 +124,8 @@ mod tests {
     fn equal_logits_give_the_chance_value() {
         let rows = Tensor::ones([30, 4], (Kind::Float, Device::Cpu)) * 0.5;
         let index = Tensor::from_slice(&[0i64, 3]);
-        let negatives = draw(30, 9, OwnSlot::Keep, &index, 0, 0);
+        let negatives =
+            draw(30, 9, OwnSlot::Keep, &[0, 3], (0, 0), Device::Cpu).to_kind(Kind::Int64);
         let feats = rows.index_select(0, &index);
         let gather = Route::Tensors(Form::Gather);
         let loss = infonce(&feats, &index, &rows, &negatives, 0.1, gather).loss;

@@ -15,7 +15,7 @@
 
 use std::f64::consts::LN_2;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::in_batch::{Key, Share, choose, same_instance};
 use super::{Batch, Objective, View, pair};
@@ -36,6 +36,11 @@ pub struct Invaspread {
 impl Objective for Invaspread {
     fn views(&self) -> &'static [View] {
         pair(self.views)
+    }
+
+    /// Random negatives are drawn on the host at every step.
+    fn is_steady(&self) -> bool {
+        self.negatives != BatchNegatives::Random
     }
 
     fn loss(&mut self, batch: &Batch) -> Tensor {
@@ -101,7 +106,8 @@ impl Invaspread {
         let chosen = self.choose(&sims, &instance.logical_not(), n - 2, key);
         let counted = self.with_diagonal(&chosen.logical_or(&partner), &own);
         let log_p = &sims - log_sum(&sims, &counted).unsqueeze(1); // (2B, 2B)
-        let positive = log_p.masked_select(&partner).sum(kind);
+        let of = (Tensor::arange(n, (Kind::Int64, f.device())) + b).remainder(n).unsqueeze(1);
+        let positive = log_p.gather(1, &of, false).sum(kind); // (2B, 1) before the sum
         -(positive + log_not(&log_p, &chosen).sum(kind)) / n as f64
     }
 
@@ -143,7 +149,7 @@ fn log_not(log_p: &Tensor, chosen: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::Device;
 
     use super::*;
 

@@ -71,6 +71,8 @@ pub struct Batch<'a> {
     /// The bank as it stands before this step's update.
     pub bank: &'a MemoryBank,
     pub params: &'a Params,
+    /// What [`Objective::noise`] gave for this step.
+    pub noise: Option<&'a Tensor>,
     /// Global step, from 0; with `seed` the key of this step's random numbers.
     pub step: u64,
     pub seed: u64,
@@ -119,6 +121,18 @@ pub trait Objective {
     /// That of [`EpochStart::embed`].
     fn begin_epoch(&mut self, _start: &EpochStart) -> Result<(), DataError> {
         Ok(())
+    }
+
+    /// Random numbers that the loss of `step` for these instances reads on its device, apart from it because a recorded
+    /// step draws nothing: a function of (seed, step, instances). None where none are wanted.
+    fn noise(&self, _instances: &[i64], _step: u64, _seed: u64) -> Option<Tensor> {
+        None
+    }
+
+    /// Whether every [`Objective::loss`] from now on is the same sequence of device operations, on the same memory but for
+    /// the features, with no state on the host that moves: then a step can be recorded once and launched again.
+    fn is_steady(&self) -> bool {
+        false
     }
 
     /// The instance loss: a scalar, mean over B, fp32, differentiable in `batch.views` and in the objective's own

@@ -14,7 +14,9 @@
 use tch::{Device, Kind, Tensor};
 
 use super::graded::{Graded, chunks};
-use super::negatives::{draw, draw_rows, numbers, own_slot_hits, own_slot_hits_of, unknown};
+use super::negatives::{
+    draw, draw_rows, negatives_of, numbers, own_slot_hits, own_slot_hits_of, unknown,
+};
 use super::normaliser::Normaliser;
 use super::sampled::{Form, InMemory, Route};
 use super::{Batch, Objective, State, StateError, onepass};
@@ -22,6 +24,8 @@ use crate::config::spec::{OwnSlot, ZMode};
 use crate::journal::event::{Better, MetricInfo};
 
 pub struct Nce {
+    /// Rows of the bank.
+    n: usize,
     m: usize,
     tau: f64,
     own_slot: OwnSlot,
@@ -44,6 +48,7 @@ impl Nce {
         device: Device,
     ) -> Nce {
         Nce {
+            n,
             m: m as usize,
             tau,
             own_slot,
@@ -55,9 +60,9 @@ impl Nce {
     }
 
     fn by_tensors(&mut self, batch: &Batch, form: Form) -> Graded {
-        let Batch { index, bank, seed, step, .. } = *batch;
+        let Batch { index, bank, .. } = *batch;
         let (n, tau, rows, feats) = (bank.len(), self.tau, bank.tensor(), batch.feats().detach());
-        let negatives = draw(n, self.m, self.own_slot, index, seed, step); // (B, m)
+        let negatives = negatives_of(batch, self.m, self.own_slot); // (B, m)
         self.hits = own_slot_hits(&negatives, index);
         let sims = form.similarities(&feats, rows, &negatives); // (B, m)
         let z = self
@@ -90,6 +95,16 @@ fn rule(z: &Tensor, m: usize, n: usize) -> onepass::Nce {
 }
 
 impl Objective for Nce {
+    fn noise(&self, instances: &[i64], step: u64, seed: u64) -> Option<Tensor> {
+        let Route::Tensors(_) = self.route else { return None };
+        let own: Vec<u32> = instances.iter().map(|&instance| instance as u32).collect();
+        Some(draw(self.n, self.m, self.own_slot, &own, (seed, step), self.device))
+    }
+
+    fn is_steady(&self) -> bool {
+        matches!(self.route, Route::Tensors(_)) && self.normaliser.is_steady()
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         let graded = tch::no_grad(|| match self.route {
             Route::OnePass => self.by_kernel(batch),

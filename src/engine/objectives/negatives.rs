@@ -3,27 +3,43 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::Batch;
 use crate::config::spec::OwnSlot;
+use crate::engine::device::upload;
 use crate::random::{self, Purpose};
 
-/// Draws negatives (B, m) i64 in 0..n for the instances `index` (B,) of step `step`.
+/// Draws negatives (B, m) i32 in 0..n for the instances `own` of step `step`, on `device`.
 ///
 /// The numbers are drawn on the CPU, one stream a row. `Resample` draws from the n − 1 others by drawing a rank among
 /// them and stepping over the own slot, which is what repeated drawing would give; with one instance there are no
 /// others, and its own slot is all there is.
-pub fn draw(n: usize, m: usize, own_slot: OwnSlot, index: &Tensor, seed: u64, step: u64) -> Tensor {
-    let b = index.size()[0];
-    let mut ranks = vec![0i64; b as usize * m];
-    fill(&mut ranks, n, m, own_slot, seed, step);
-    let ranks = Tensor::from_slice(&ranks).view([b, m as i64]).to_device(index.device());
-    if steps_over(n, own_slot) {
-        &ranks + ranks.ge_tensor(&index.unsqueeze(1)).to_kind(Kind::Int64)
-    } else {
-        ranks
-    }
+pub fn draw(
+    n: usize,
+    m: usize,
+    own_slot: OwnSlot,
+    own: &[u32],
+    (seed, step): (u64, u64),
+    device: Device,
+) -> Tensor {
+    let rows = draw_rows(n, m, own_slot, own, seed, step);
+    // Row numbers are below 2³¹: a bank of that many would be a terabyte.
+    let rows: Vec<i32> = rows.into_iter().map(u32::cast_signed).collect();
+    upload(&rows, device).view([own.len() as i64, m as i64])
 }
 
-/// The same draws for instances `own` that lie in memory, (B·m).
+/// The negatives of a batch as (B, m) i64, drawn here where the step brought none. Reads back from the device then.
+pub fn negatives_of(batch: &Batch, m: usize, own_slot: OwnSlot) -> Tensor {
+    let drawn = match batch.noise {
+        Some(drawn) => drawn.shallow_clone(),
+        None => {
+            let (own, n) = (numbers(batch.index), batch.bank.len());
+            draw(n, m, own_slot, &own, (batch.seed, batch.step), batch.index.device())
+        }
+    };
+    drawn.to_kind(Kind::Int64)
+}
+
+/// The same draws where they are used in memory, (B·m).
 pub fn draw_rows(
     n: usize,
     m: usize,
@@ -33,7 +49,11 @@ pub fn draw_rows(
     step: u64,
 ) -> Vec<u32> {
     let mut rows = vec![0u32; own.len() * m];
-    fill(&mut rows, n, m, own_slot, seed, step);
+    let choices = if steps_over(n, own_slot) { n - 1 } else { n } as u32;
+    rows.par_chunks_mut(m.max(1)).enumerate().for_each(|(row, slots)| {
+        let mut stream = random::stream(seed, Purpose::Negatives, step, row as u64);
+        slots.fill_with(|| stream.below(choices));
+    });
     if steps_over(n, own_slot) {
         for (rows, own) in rows.chunks_exact_mut(m.max(1)).zip(own) {
             rows.iter_mut().for_each(|row| *row += u32::from(*own <= *row));
@@ -44,22 +64,6 @@ pub fn draw_rows(
 
 fn steps_over(n: usize, own_slot: OwnSlot) -> bool {
     own_slot == OwnSlot::Resample && 1 < n
-}
-
-/// Ranks of the negatives among those that may be drawn.
-fn fill<T: From<u32> + Send>(
-    ranks: &mut [T],
-    n: usize,
-    m: usize,
-    own_slot: OwnSlot,
-    seed: u64,
-    step: u64,
-) {
-    let choices = if steps_over(n, own_slot) { n - 1 } else { n } as u32;
-    ranks.par_chunks_mut(m.max(1)).enumerate().for_each(|(row, slots)| {
-        let mut stream = random::stream(seed, Purpose::Negatives, step, row as u64);
-        slots.fill_with(|| T::from(stream.below(choices)));
-    });
 }
 
 /// Own-slot hits per instance among `negatives` (B, m): a scalar that stays on the device. Expected m/n when kept.

@@ -12,6 +12,10 @@ pub struct Nonparametric {
 }
 
 impl Objective for Nonparametric {
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         softmax(batch.feats(), batch.index, batch.bank.tensor(), self.tau).attach(batch.feats())
     }

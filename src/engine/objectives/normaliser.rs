@@ -59,12 +59,12 @@ impl Normaliser {
             }
             Normaliser::Ema(held) => {
                 let now = sampled();
-                let z = match held {
-                    Some(old) => &*old * EMA_KEEP + now * (1.0 - EMA_KEEP),
-                    None => now,
-                };
-                *held = Some(z.shallow_clone());
-                z
+                match held {
+                    // In place, so that a recorded step goes on from what the one before it left.
+                    Some(z) => z.copy_(&(&*z * EMA_KEEP + now * (1.0 - EMA_KEEP))),
+                    None => *held = Some(now),
+                }
+                held.as_ref().map_or_else(|| unknown(Device::Cpu), Tensor::shallow_clone)
             }
             Normaliser::Exact(held) => {
                 let z = exact();
@@ -72,6 +72,11 @@ impl Normaliser {
                 z
             }
         }
+    }
+
+    /// Whether the next batch is treated as this one was.
+    pub fn is_steady(&self) -> bool {
+        matches!(self, Normaliser::Fixed(_) | Normaliser::Ema(Some(_)) | Normaliser::Exact(_))
     }
 
     /// The value in use; NaN before the first batch.
@@ -115,8 +120,14 @@ impl Normaliser {
                     *batches = state.scalar("z.pending_batches")? as u32;
                 }
             }
-            Normaliser::Fixed(z) => *z = scalar(state.scalar("z.fixed")?),
-            Normaliser::Ema(held) => *held = state.scalar("z.ema").ok().map(scalar),
+            // In place: a recorded step reads it where it lies.
+            Normaliser::Fixed(z) => z.copy_(&scalar(state.scalar("z.fixed")?)),
+            Normaliser::Ema(held) => {
+                match (held.as_mut(), state.scalar("z.ema").ok().map(scalar)) {
+                    (Some(z), Some(saved)) => z.copy_(&saved),
+                    (_, saved) => *held = saved,
+                }
+            }
             Normaliser::Exact(_) => {}
         }
         Ok(())
@@ -171,6 +182,22 @@ mod tests {
                     assert_eq!(see(&mut unbroken, x, x), see(&mut broken, x, x), "{mode:?} {stop}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_a_recorded_step_reads_stays_where_it_lies() {
+        for mode in [ZMode::Frozen, ZMode::Ema] {
+            let mut z = Normaliser::new(mode, 1, Device::Cpu);
+            assert!(!z.is_steady());
+            see(&mut z, 100.0, 0.0);
+            assert!(z.is_steady());
+            let (place, mut state) = (z.z(Device::Cpu).data_ptr(), State::default());
+            z.save(&mut state);
+            see(&mut z, 200.0, 0.0);
+            z.load(&state, Device::Cpu).unwrap();
+            assert_eq!(z.z(Device::Cpu).double_value(&[]), 100.0);
+            assert_eq!(z.z(Device::Cpu).data_ptr(), place, "{mode:?}");
         }
     }
 

@@ -16,6 +16,10 @@ impl Parametric {
 }
 
 impl Objective for Parametric {
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         self.0.loss(batch.feats(), batch.index, batch.params)
     }

@@ -20,6 +20,10 @@ impl Objective for Simclr {
         pair(self.views)
     }
 
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         nt_xent(&batch.views[0], &batch.views[1], self.tau)
     }

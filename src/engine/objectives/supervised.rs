@@ -31,6 +31,10 @@ impl Supervised {
 }
 
 impl Objective for Supervised {
+    fn is_steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         let targets = self.labels.index_select(0, batch.index); // (B)
         self.classifier.loss(batch.feats(), &targets, batch.params)

@@ -24,6 +24,11 @@ impl Objective for Triplet {
         pair(self.views)
     }
 
+    /// Random negatives are drawn on the host at every step.
+    fn is_steady(&self) -> bool {
+        self.negatives != BatchNegatives::Random
+    }
+
     fn loss(&mut self, batch: &Batch) -> Tensor {
         let key = Key { seed: batch.seed, step: batch.step };
         self.hinge(&batch.views[0], &batch.views[1], key)

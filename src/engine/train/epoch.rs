@@ -8,8 +8,8 @@ use super::{Events, TrainError, Trainer};
 use crate::config::spec::ObjectiveKind;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
-use crate::engine::eval::encode::{encode_split, to_vec};
-use crate::engine::eval::knn::knn_accuracy;
+use crate::engine::eval::encode::encode_split;
+use crate::engine::eval::knn::vote;
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
 use crate::engine::schedule::learning_rate;
@@ -70,24 +70,21 @@ impl Trainer<'_> {
         let known = known.embedding; // (n, D)
         let rows = data.train.labelled();
         let n_bank = rows.len();
-        let voters = |bank: &Tensor| match n_bank == data.train.len() {
-            true => to_vec(bank),
-            false => {
-                let rows: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
-                to_vec(&bank.index_select(0, &upload(&rows, self.job.device)))
-            }
+        let all = n_bank == data.train.len();
+        let voting: Vec<i64> = rows.iter().map(|&row| row.into()).collect();
+        let voters = |bank: &Tensor| match all {
+            true => bank.shallow_clone(),
+            false => bank.index_select(0, &upload(&voting, self.job.device)),
         };
-        let (queries, clean) = (to_vec(&tested), voters(&known));
-        let training = voters(self.bank.tensor());
+        let (clean, training) = (voters(&known), voters(self.bank.tensor()));
         let bank_labels: Vec<u16> = rows.iter().map(|&r| data.train.labels[r as usize]).collect();
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
         let mut m = self.diagnose(&tested, &known, events)?;
         for (metric, bank, which) in
             [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
         {
-            let (dim, n_classes) = (spec.model.dim as usize, data.classes.len());
-            let labels = &data.test.labels;
-            let top1 = knn_accuracy(&queries, labels, bank, &bank_labels, dim, n_classes, k, tau);
+            let (n_classes, labels) = (data.classes.len(), &data.test.labels);
+            let top1 = vote(&tested, labels, bank, &bank_labels, n_classes, k, tau);
             m.insert(metric.to_owned(), Number(top1));
             let settings = serde_json::json!({
                 "k": k.min(n_bank), "tau": tau, "bank": which, "feature": "embedding",
@@ -191,6 +188,13 @@ impl Trainer<'_> {
         let Some(why) = self.no_votes() else { return Ok(()) };
         let message = format!("{why}: knn_top1 is not measured; `eval` measures retrieval");
         self.warn("no_votes", message, events)
+    }
+
+    /// Said once, of a device that takes no recorded steps.
+    pub(super) fn warn_of_refusal(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
+        let Some(why) = self.replays.refusal() else { return Ok(()) };
+        let message = format!("steps are launched one operation at a time, which is slower: {why}");
+        self.warn("no_graphs", message, events)
     }
 
     fn warn(&self, code: &str, message: String, events: &mut dyn Events) -> Result<(), TrainError> {

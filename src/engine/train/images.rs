@@ -54,6 +54,11 @@ impl Images {
         })
     }
 
+    /// Whether all of them lie on the device.
+    pub fn is_resident(&self) -> bool {
+        matches!(self, Self::Resident(_))
+    }
+
     /// A view of `instances`: (B, 3, S, S) fp32, normalised.
     ///
     /// # Errors

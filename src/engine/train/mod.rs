@@ -8,7 +8,9 @@ mod epoch;
 mod error;
 mod first_look;
 pub(in crate::engine) mod images;
+mod replay;
 mod state;
+mod step;
 
 #[cfg(test)]
 mod tests;
@@ -16,18 +18,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::augment::Augment;
 use super::bank::MemoryBank;
 use super::checkpoint::{self, Loaded};
-use super::device::upload;
-use super::models::{Arithmetic, Mode, Model};
-use super::objectives::{self, Batch, EpochStart, Instances, Objective, View, proximal};
+use super::models::{Arithmetic, Model};
+use super::objectives::{self, EpochStart, Instances, Objective};
 use super::optimizer::Sgd;
 use super::params::Params;
 use super::recorder::{EpochLoss, Pending, StepLoss};
-use super::schedule::learning_rate;
 use crate::config::RunSpec;
 use crate::config::spec::ObjectiveKind;
 use crate::data::{Dataset, UNLABELLED};
@@ -36,10 +36,13 @@ use crate::journal::writer::WriteError;
 use crate::random::{self, Purpose};
 
 pub use error::TrainError;
-use images::{AHEAD, Images, ViewKey};
+use images::Images;
+use replay::Replays;
+use step::Ahead;
 
-/// Steps whose losses are read together on CUDA.
-const CUDA_GROUP: usize = 32;
+/// Seconds of steps whose losses are read together on CUDA, because reading waits for the device: less than a journal may
+/// lie unflushed.
+const CUDA_WINDOW: f64 = 0.4;
 
 /// Where a run's events go.
 pub trait Events {
@@ -61,6 +64,8 @@ pub struct Job<'a> {
     pub clock: &'a dyn Fn() -> f64,
     /// Whether somebody asked for a checkpoint and an end.
     pub stop: &'a dyn Fn() -> bool,
+    /// Whether steps on CUDA may be recorded and launched whole.
+    pub graphs: bool,
 }
 
 /// How an attempt ended, failures apart.
@@ -85,6 +90,8 @@ pub struct Trainer<'a> {
     sgd: Sgd,
     augment: Augment,
     images: Images,
+    ahead: Option<Ahead>,
+    replays: Replays,
     /// Steps done.
     step: u64,
     epoch_loss: EpochLoss,
@@ -113,7 +120,7 @@ impl<'a> Trainer<'a> {
             model.load_weights(&mut params, weights)?;
         }
         let sgd = Sgd::new(spec.train.momentum, spec.train.weight_decay, &params);
-        let group = if job.device == Device::Cpu { 1 } else { CUDA_GROUP };
+        let window = if job.device == Device::Cpu { 0.0 } else { CUDA_WINDOW };
         let started = (job.clock)();
         let mut trainer = Self {
             augment: Augment::new(&spec.augment, data.mean, data.std, data.side, job.device),
@@ -123,9 +130,11 @@ impl<'a> Trainer<'a> {
             model,
             objective,
             sgd,
+            ahead: None,
+            replays: Replays::new(job.graphs),
             step: 0,
             epoch_loss: EpochLoss::default(),
-            pending: Pending::new(group),
+            pending: Pending::new(window),
             sec_before: 0.0,
             started,
             warned_chance: false,
@@ -201,6 +210,7 @@ impl<'a> Trainer<'a> {
             let (epoch_started, first_step) = (self.now(), self.step);
             while self.epoch() == epoch {
                 self.train_step(epoch, &order)?;
+                self.warn_of_refusal(events)?;
                 if self.pending.is_due() {
                     self.log_losses(events)?;
                 }
@@ -221,85 +231,6 @@ impl<'a> Trainer<'a> {
             }
         }
         Ok(Outcome::Finished { step: self.step })
-    }
-
-    /// One step of the paper's Algorithm: embed, compare with the bank, descend, remember.
-    fn train_step(&mut self, epoch: u32, order: &[i64]) -> Result<(), TrainError> {
-        let spec = self.job.spec;
-        let instances = self.batch(self.step, order);
-        let index = upload(instances, self.job.device); // (B)
-        self.foresee(epoch, order);
-
-        let (mut learned, mut keys) = (Vec::new(), None);
-        for key in self.views_of(self.step, epoch) {
-            let view = self.images.view(&self.augment, spec.seed, key, instances)?; // (B, 3, S, S)
-            match key.view {
-                View::Key => keys = Some(view),
-                View::Original | View::Augmented => learned.push(view),
-            }
-        }
-        let feats = self.embed(&learned); // (B, D) each
-
-        let instance = self.objective.loss(&Batch {
-            views: &feats,
-            keys: &|params| {
-                let keys = keys.as_ref().unwrap_or(&learned[0]);
-                tch::no_grad(|| self.model.forward(params, keys, Mode::Train).embedding)
-            },
-            index: &index,
-            bank: &self.bank,
-            params: &self.params,
-            step: self.step,
-            seed: spec.seed,
-        });
-        let feats = &feats[0]; // (B, D)
-        let lambda = if spec.objective.lambda_from <= epoch { spec.objective.lambda } else { 0.0 };
-        let proximal = (lambda != 0.0).then(|| proximal(feats, &self.bank.rows(&index)) * lambda);
-        let loss = proximal.as_ref().map_or_else(|| instance.shallow_clone(), |p| &instance + p);
-
-        let gradient = self.params.gradient(&loss); // (P)
-        let lr = learning_rate(spec.train.lr, &spec.train.lr_drops, spec.train.epochs, epoch);
-        self.sgd.step(&self.params, &gradient, lr);
-        self.bank.update(&index, feats, spec.objective.bank_momentum);
-
-        self.step += 1;
-        self.pending.push(self.step, self.now(), &instance, proximal.as_ref());
-        Ok(())
-    }
-
-    /// The instances of a step of the epoch that has this order.
-    fn batch<'o>(&self, step: u64, order: &'o [i64]) -> &'o [i64] {
-        let position = (step % self.steps_per_epoch()) as usize;
-        let size = self.job.spec.train.batch_size as usize;
-        &order[position * size..order.len().min((position + 1) * size)]
-    }
-
-    /// The views of a step, in the objective's order.
-    fn views_of(&self, step: u64, epoch: u32) -> impl Iterator<Item = ViewKey> + use<> {
-        let transform = self.objective.transform(epoch);
-        let views = (0..).zip(self.objective.views());
-        views.map(move |(number, &view)| ViewKey { step, number, view, transform })
-    }
-
-    /// Has the images of this step and the next few of the epoch read, where they are on disk.
-    fn foresee(&self, epoch: u32, order: &[i64]) {
-        let end = (u64::from(epoch) + 1) * self.steps_per_epoch();
-        for step in self.step..end.min(self.step + 1 + AHEAD) {
-            for key in self.views_of(step, epoch) {
-                let instances = self.batch(step, order);
-                self.images.foresee(&self.augment, self.job.spec.seed, key, instances);
-            }
-        }
-    }
-
-    /// Embeddings of several views of a batch, (B, D) each, by one pass: they share batch statistics.
-    fn embed(&self, views: &[Tensor]) -> Vec<Tensor> {
-        let embed =
-            |images: &Tensor| self.model.forward(&self.params, images, Mode::Train).embedding;
-        match views {
-            [one] => vec![embed(one)],
-            several => embed(&Tensor::cat(several, 0)).chunk(several.len() as i64, 0),
-        }
     }
 
     fn begin_epoch(&mut self, epoch: u32) -> Result<(), TrainError> {

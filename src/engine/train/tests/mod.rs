@@ -2,6 +2,7 @@
 
 mod files;
 mod objectives;
+mod replay;
 mod tuned;
 
 use std::cell::Cell;
@@ -84,6 +85,21 @@ impl Told {
     }
 }
 
+/// On the CPU, in fp32, that nobody stops.
+fn job<'a>(spec: &'a RunSpec, data: &'a Dataset, dir: &'a Path) -> Job<'a> {
+    Job {
+        spec,
+        spec_fingerprint: "spec".to_owned(),
+        data,
+        device: Device::Cpu,
+        arithmetic: Arithmetic::Fp32,
+        checkpoints: dir,
+        clock: &|| 0.0,
+        stop: &|| false,
+        graphs: false,
+    }
+}
+
 /// Trains from `from` until the end, or until `stop_after` steps.
 fn train(
     spec: &RunSpec,
@@ -99,16 +115,7 @@ fn train(
         done.set(done.get() + 1);
         stop_after.is_some_and(|after| after <= done.get())
     };
-    let job = Job {
-        spec,
-        spec_fingerprint: "spec".to_owned(),
-        data,
-        device: Device::Cpu,
-        arithmetic: Arithmetic::Fp32,
-        checkpoints: dir,
-        clock: &|| 0.0,
-        stop: &stop,
-    };
+    let job = Job { stop: &stop, ..job(spec, data, dir) };
     let mut told = Told::default();
     let outcome = Trainer::new(job, from)?.run(&mut told)?;
     Ok((outcome, told))

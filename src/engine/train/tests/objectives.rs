@@ -3,7 +3,7 @@
 use super::*;
 
 /// Every objective by its name, with the keys that it needs at this size.
-const OBJECTIVES: [&str; 12] = [
+pub(super) const OBJECTIVES: [&str; 12] = [
     r#""kind": "nce", "m": 8, "tau": 0.2, "z": "frozen", "z_batches": 2, "own_slot": "resample""#,
     r#""kind": "nonparametric", "tau": 0.2"#,
     r#""kind": "parametric", "tau": 0.2"#,

@@ -1,0 +1,40 @@
+// Which CUDA stream libtorch enqueues on: a thread-local of c10 that tch binds no way to. Only the device-independent
+// interface is used, so this compiles against libtorch's CPU half; the CUDA half registers itself when it is loaded.
+// Exceptions end here: 0 is success, 1 is not.
+
+#include <cstdint>
+
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+namespace {
+c10::Device cuda(int device) {
+    return c10::Device(c10::DeviceType::CUDA, static_cast<c10::DeviceIndex>(device));
+}
+} // namespace
+
+extern "C" {
+
+// Makes another stream than the default one current; its cudaStream_t, and the id of the one that was.
+int instdisc_stream_enter(int device, void **handle, int64_t *previous) {
+    try {
+        const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+        const c10::Stream stream = guard.getNewStream(cuda(device));
+        *handle = stream.native_handle();
+        *previous = guard.exchangeStream(stream).id();
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
+
+// Makes the stream of that id current again.
+int instdisc_stream_leave(int device, int64_t previous) {
+    try {
+        const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+        guard.exchangeStream(c10::Stream(c10::Stream::UNSAFE, cuda(device), previous));
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
+}
