@@ -43,6 +43,10 @@ const MEASURES: &[Measure] = &[
     #[cfg(feature = "engine")]
     ("train_step_same", ours::train::fp32),
     #[cfg(feature = "engine")]
+    ("train_step_cuda", ours::train::cuda),
+    #[cfg(feature = "engine")]
+    ("train_step_cuda_plain", ours::train::cuda_plain),
+    #[cfg(feature = "engine")]
     ("grid_workers", ours::train::grid),
     #[cfg(feature = "engine")]
     ("nce_step", ours::nce::step),

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -70,6 +71,8 @@ class Measure:
     # name → arguments of a script under scripts/peers
     peers: dict[str, list[str]] = field(default_factory=dict)
     rounds: int = 3
+    # Whether it wants an NVIDIA GPU.
+    cuda: bool = False
 
 
 TRAIN = "training step, ResNet-18, batch 128, m = 4096"
@@ -80,6 +83,12 @@ MEASURES = [
         "PyTorch bf16, channels-last": ["train.py", "bf16"],
     }),
     Measure("train_step_same", "the same, fp32 on both sides", Goal(ratio=1.0), {"PyTorch fp32": ["train.py", "fp32"]}, rounds=2),
+    Measure("train_step_cuda", "the same on a GPU, steps recorded", Goal(at_least=33_700, ratio=1.0), {
+        "PyTorch bf16, compiled": ["train.py", "compiled", "200", "cuda"],
+        "PyTorch bf16, channels-last": ["train.py", "bf16", "200", "cuda"],
+        "PyTorch fp32": ["train.py", "fp32", "200", "cuda"],
+    }, cuda=True),
+    Measure("train_step_cuda_plain", "the same on a GPU, one operation at a time", Goal(), {}, cuda=True),
     Measure("nce_step", "NCE loss and gradient, m = 4096, n = 50,000", Goal(ratio=5.0), {"PyTorch gather + bmm": ["nce.py"]}, rounds=5),
     Measure("knn_eval", "k-NN search, 10,000 × 50,000, k = 200", Goal(at_most=0.4), {
         "faiss flat": ["search.py", "knn_eval", "faiss"],
@@ -181,6 +190,12 @@ def built():
     return found[-1]
 
 
+def has_gpu():
+    """Whether the driver lists one."""
+    program = shutil.which("nvidia-smi")
+    return program is not None and subprocess.run([program, "-L"], capture_output=True).returncode == 0
+
+
 def peer_python():
     """The Python that has the peers, or None."""
     folder = os.environ.get("INSTDISC_PEERS")
@@ -233,6 +248,9 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     entries, left_out, step = [], [], None
     for measure in chosen:
+        if measure.cuda and not has_gpu():
+            left_out.append(f"{measure.name}: this machine has no NVIDIA GPU that answers")
+            continue
         begin = time.monotonic()
         try:
             rounds = arguments.rounds or measure.rounds

@@ -40,7 +40,7 @@ pub fn step() -> Measured {
     let value = median(30, || {
         step += 1;
         let (keys, index, bank, params) = (&keys, &index, &bank, &params);
-        let batch = Batch { views: &views, keys, index, bank, params, step, seed: 0 };
+        let batch = Batch { views: &views, keys, index, bank, params, noise: None, step, seed: 0 };
         let loss = objective.loss(&batch);
         black_box(Tensor::run_backward(&[loss], &[&feats], false, false));
     });

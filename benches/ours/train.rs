@@ -19,15 +19,27 @@ const IMAGES: usize = 50_000;
 const SIDE: usize = 32;
 /// Steps until the caches are warm and Z is known.
 const WARM: usize = 3;
+/// The same on CUDA, until kernels are chosen and steps recorded.
+const WARM_CUDA: usize = 40;
 
 /// The arithmetic that the trainer chooses on this machine.
 pub fn best() -> Measured {
-    measured(Precision::Auto, 16)
+    measured(Precision::Auto, 16, Device::Cpu, true)
 }
 
 /// fp32 on both sides.
 pub fn fp32() -> Measured {
-    measured(Precision::Fp32, 8)
+    measured(Precision::Fp32, 8, Device::Cpu, true)
+}
+
+/// On the first CUDA device, steps recorded and launched whole.
+pub fn cuda() -> Measured {
+    measured(Precision::Auto, 800, device::parse("cuda").unwrap(), true)
+}
+
+/// On the first CUDA device, one operation at a time.
+pub fn cuda_plain() -> Measured {
+    measured(Precision::Auto, 400, device::parse("cuda").unwrap(), false)
 }
 
 /// How much faster one trainer with all cores goes through a queue than one trainer a core: above 1, one is better.
@@ -57,7 +69,8 @@ fn rate_of_children(n: u32, threads: u32) -> f64 {
         .sum()
 }
 
-fn measured(precision: Precision, steps: usize) -> Measured {
+fn measured(precision: Precision, steps: usize, device: Device, graphs: bool) -> Measured {
+    let warm = if device.is_cuda() { WARM_CUDA } else { WARM };
     let steps = given("BENCH_STEPS", steps);
     let threads = device::threads(given("BENCH_THREADS", 0) as u32, device::Share::ALL);
     tch::set_num_threads(threads as i32);
@@ -71,25 +84,32 @@ fn measured(precision: Precision, steps: usize) -> Measured {
     let ends: RefCell<Vec<Instant>> = RefCell::default();
     let stop = || {
         let mut ends = ends.borrow_mut();
+        // The host runs ahead of a CUDA device: the first and the last step are waited for.
+        if let Device::Cuda(index) = device
+            && [warm, warm + steps].contains(&ends.len())
+        {
+            tch::Cuda::synchronize(index as i64);
+        }
         ends.push(Instant::now());
-        WARM + steps < ends.len()
+        warm + steps < ends.len()
     };
     let origin = Instant::now();
     let job = Job {
         spec: &spec,
         spec_fingerprint: String::new(),
         data: &data,
-        device: Device::Cpu,
-        arithmetic: device::arithmetic(precision, Device::Cpu),
+        device,
+        arithmetic: device::arithmetic(precision, device),
         checkpoints: &run.checkpoints(),
         clock: &|| origin.elapsed().as_secs_f64(),
         stop: &stop,
+        graphs,
     };
     let writer = Writer::open(&run, 1, system_clock()).unwrap();
     Trainer::new(job, None).unwrap().run(&mut &writer).unwrap();
     let ends = ends.into_inner();
     let times: Vec<f64> =
-        ends[WARM..].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
+        ends[warm..].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect();
     let batch = f64::from(spec.train.batch_size);
     let quickest = times.iter().copied().fold(f64::INFINITY, f64::min);
     eprintln!("{} threads, quickest step {:.1} ms", threads, quickest * 1e3);
