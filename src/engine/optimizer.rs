@@ -29,7 +29,8 @@ impl Sgd {
     pub fn set_rate(&mut self, lr: f64) {
         if self.rate.0 != lr {
             self.rate.0 = lr;
-            let _ = self.rate.1.fill_(lr);
+            // Not filled: libtorch refuses a number beyond fp32 there, which a run has to get to say so itself.
+            self.rate.1.copy_(&Tensor::from(lr as f32));
         }
     }
 

@@ -129,15 +129,15 @@ mod tests {
 
     #[test]
     fn losses_of_a_window_come_back_in_order() {
-        let mut pending = Pending::new(0.1);
+        let mut pending = Pending::new(0.25);
         assert!(!pending.is_due());
         pending.push(1, 0.5, &Tensor::from(1.5f32), Some(&Tensor::from(0.25f32)));
         assert!(!pending.is_due());
-        pending.push(2, 0.6, &Tensor::from(2.5f32), Some(&Tensor::from(0.5f32)));
+        pending.push(2, 0.75, &Tensor::from(2.5f32), Some(&Tensor::from(0.5f32)));
         assert!(pending.is_due());
         let read = pending.take();
         assert_eq!(read[0], StepLoss { step: 1, sec: 0.5, instance: 1.5, proximal: Some(0.25) });
-        assert_eq!(read[1], StepLoss { step: 2, sec: 0.6, instance: 2.5, proximal: Some(0.5) });
+        assert_eq!(read[1], StepLoss { step: 2, sec: 0.75, instance: 2.5, proximal: Some(0.5) });
         assert!(pending.take().is_empty());
 
         let mut at_once = Pending::new(0.0);

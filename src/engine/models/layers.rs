@@ -112,6 +112,12 @@ pub struct Conv {
 /// taken on a busy machine. The input's gradient adds up to nine terms in bf16.
 const FEW_POSITIONS: i64 = 16;
 
+/// Channels that oneDNN takes together, with the widest vectors. The weights' gradient of a 1×1 convolution at stride 2 of
+/// fewer writes beyond its scratch memory: wrong numbers, a hang or a crash, seen as crashes on a processor with AVX2
+/// (<https://github.com/uxlfoundation/oneDNN/issues/6035>, open). So the pixels that such a convolution sees are taken out
+/// first, which is what oneDNN does too.
+const ONEDNN_BLOCK: i64 = 16;
+
 /// A convolution without bias as one matrix product: `xs` (B, I, H, W), `weight` (O, I, K, K) → (B, O, H', W'), with
 /// channels-last strides. Gradients come of autograd, through the same product.
 fn by_patches(xs: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Tensor {
@@ -146,6 +152,10 @@ impl Conv {
             return by_patches(xs, &weight, self.stride, self.padding);
         }
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
+        if xs.device() == Device::Cpu && self.kernel == 1 && xs.size()[1] < ONEDNN_BLOCK {
+            let seen = xs.slice(2, None, None, self.stride).slice(3, None, None, self.stride);
+            return seen.conv2d(&weight, bias.as_ref(), [1, 1], padding, [1, 1], 1);
+        }
         xs.conv2d(&weight, bias.as_ref(), stride, padding, [1, 1], 1)
     }
 
@@ -211,6 +221,35 @@ mod tests {
         let xs: Vec<f32> = (0..n).map(|i| ((i * 7919 % 1013) as f32 - 506.0) / 512.0).collect();
         let [b, c, h, w] = shape;
         Tensor::from_slice(&xs).view([b, h, w, c]).permute([0, 3, 1, 2]).to_kind(kind)
+    }
+
+    #[test]
+    fn a_narrow_convolution_at_a_stride_is_that_of_the_pixels_it_sees() {
+        for (channels, side) in [(4, 32), (8, 7), (15, 8), (16, 8)] {
+            let (mut params, shape) = (Params::new(Device::Cpu), [32, channels, side, side]);
+            let conv =
+                Init { seed: 0, params: &mut params, n_drawn: 0 }.conv("c", channels, 8, 1, 2);
+            params.freeze();
+            let xs = some(shape, Kind::Float);
+            let ys = conv.forward(&params, &xs, Arithmetic::Fp32);
+            let weight = params.get(conv.weight);
+            // By a product in fp64, which is nobody's convolution.
+            let (seen, side) = (xs.slice(2, None, None, 2).slice(3, None, None, 2), (side + 1) / 2);
+            let pixels = seen.permute([0, 2, 3, 1]).reshape([-1, channels]).to_kind(Kind::Double);
+            let matrix = weight.detach().view([8, channels]).to_kind(Kind::Double);
+            let expected =
+                pixels.matmul(&matrix.tr()).view([32, side, side, 8]).permute([0, 3, 1, 2]);
+            let away = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+            assert!(away(&ys.to_kind(Kind::Double), &expected) < 1e-5, "{channels} channels");
+            // The weights' gradient of the sum of outputs is the sum of the pixels, for each output.
+            let gradient =
+                params.gradient(&ys.sum(Kind::Float)).to_kind(Kind::Double).view([8, channels]);
+            let sums = pixels.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
+            assert!(
+                away(&gradient, &sums.expand([8, channels], false)) < 2e-3,
+                "{channels} channels"
+            );
+        }
     }
 
     #[test]

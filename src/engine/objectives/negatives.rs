@@ -96,9 +96,12 @@ pub fn unknown(device: Device) -> Tensor {
 mod tests {
     use super::*;
 
-    fn drawn(n: usize, m: usize, own_slot: OwnSlot, index: &[i64], step: u64) -> Vec<Vec<i64>> {
-        let index = Tensor::from_slice(index);
-        Vec::try_from(draw(n, m, own_slot, &index, 11, step)).unwrap()
+    fn on_cpu(n: usize, m: usize, own_slot: OwnSlot, own: &[u32], step: u64) -> Tensor {
+        draw(n, m, own_slot, own, (11, step), Device::Cpu).to_kind(Kind::Int64)
+    }
+
+    fn drawn(n: usize, m: usize, own_slot: OwnSlot, own: &[u32], step: u64) -> Vec<Vec<i64>> {
+        Vec::try_from(on_cpu(n, m, own_slot, own, step)).unwrap()
     }
 
     #[test]
@@ -115,7 +118,7 @@ mod tests {
         let (own, index) = ([3u32, 0, 19], Tensor::from_slice(&[3i64, 0, 19]));
         for own_slot in [OwnSlot::Keep, OwnSlot::Resample] {
             let rows = draw_rows(20, 300, own_slot, &own, 11, 4);
-            let tensor = draw(20, 300, own_slot, &index, 11, 4);
+            let tensor = on_cpu(20, 300, own_slot, &own, 4);
             assert_eq!(rows, numbers(&tensor));
             assert_eq!(own_slot_hits_of(&rows, &own), own_slot_hits(&tensor, &index));
         }
@@ -136,18 +139,18 @@ mod tests {
             .map(|(row, own)| row.iter().filter(|&&x| x == own).count())
             .sum();
         let index = Tensor::from_slice(&[3i64, 19]);
-        let hits = own_slot_hits(&draw(n, m, OwnSlot::Keep, &index, 11, 0), &index);
+        let hits = own_slot_hits(&on_cpu(n, m, OwnSlot::Keep, &[3, 19], 0), &index);
         assert_eq!(hits.double_value(&[]), own as f64 / 2.0);
     }
 
     #[test]
     fn resampled_draws_are_uniform_over_the_others() {
         let (n, m) = (20, 8000);
-        for own in [0i64, 7, 19] {
+        for own in [0u32, 7, 19] {
             let row = &drawn(n, m, OwnSlot::Resample, &[own], 0)[0];
             for slot in 0..n as i64 {
                 let count = row.iter().filter(|&&x| x == slot).count();
-                let expected = if slot == own { 0..1 } else { 340..505 };
+                let expected = if slot == i64::from(own) { 0..1 } else { 340..505 };
                 assert!(expected.contains(&count), "slot {slot} came {count} times");
             }
         }

@@ -14,9 +14,9 @@ use crate::engine::models::Mode;
 use crate::engine::objectives::{Batch, View, proximal};
 use crate::engine::schedule::learning_rate;
 
-/// Steps whose views are made together on CUDA: an operation on 32 batches costs as many launches as one on a single
-/// batch, and a view depends on nothing else in its batch.
-const TOGETHER: u64 = 32;
+/// Pixels of the views that are made together on CUDA, 32 batches of 128 images of 32×32: an operation on all of them
+/// costs as many launches as one on a single batch, and a view depends on nothing else in its batch.
+const PIXELS_TOGETHER: u64 = 32 * 128 * 32 * 32;
 
 /// What a step reads beside the run's state, on the device.
 pub(super) struct Inputs {
@@ -122,7 +122,9 @@ impl Trainer<'_> {
             Some(ahead) if ahead.steps.contains(&step) => ahead,
             _ => {
                 let end = (u64::from(epoch) + 1) * self.steps_per_epoch();
-                let steps = step..end.min(step + TOGETHER);
+                let pixels =
+                    u64::from(self.job.spec.train.batch_size) * (self.job.data.side as u64).pow(2);
+                let steps = step..end.min(step + (PIXELS_TOGETHER / pixels).max(1));
                 let instances = steps.clone().flat_map(|step| self.batch(step, order));
                 let instances: Vec<i64> = instances.copied().collect();
                 let view = |&key| self.images.view(&self.augment, seed, key, &instances);
