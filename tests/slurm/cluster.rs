@@ -82,7 +82,13 @@ impl Cluster {
 
     /// `<array>_<element>` and state of each job that the queue knows.
     pub fn jobs(&self) -> Vec<(String, String)> {
-        let text = self.ok("squeue", &["-h", "-r", "-t", "all", "-o", "%i|%T"]);
+        // A busy controller may leave a question without an answer.
+        let mut text = String::new();
+        wait_for("an answer to squeue", || {
+            let output = self.ask("squeue", &["-h", "-r", "-t", "all", "-o", "%i|%T"]);
+            text = String::from_utf8_lossy(&output.stdout).into_owned();
+            output.status.success()
+        });
         let pair = |line: &str| {
             let (id, state) = line.split_once('|').unwrap();
             (id.to_owned(), state.to_owned())
