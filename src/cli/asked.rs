@@ -132,6 +132,10 @@ impl Place {
                 );
                 Ok(())
             }
+            Err(Trouble::Later(why)) => {
+                eprintln!("Slurm does not take them now ({why}); the runs wait until it does.");
+                Ok(())
+            }
             answer => Ok(answer.map_err(|why| bad_input(why.to_string()))?),
         }
     }

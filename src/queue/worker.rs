@@ -127,7 +127,8 @@ impl Worker {
                 self.take_on(&mut hands).await?;
             }
             // What a cluster works on needs nobody here.
-            if hands.is_empty() || (drained && self.slot.device == SLURM) {
+            let elsewhere = self.slot.device == SLURM && !self.launcher.is_starting();
+            if hands.is_empty() || (drained && elsewhere) {
                 return Ok(drained);
             }
             self.attend(&mut hands).await?;

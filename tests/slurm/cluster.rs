@@ -66,6 +66,19 @@ impl Cluster {
         lab
     }
 
+    /// From now on the programs of `lab` find this shell script in the place of a command of Slurm's. `REAL` in it is that
+    /// command.
+    pub fn stand_in(&self, lab: &mut Lab, command: &str, script: &str) {
+        let tools = lab.path().join("tools");
+        fs::create_dir_all(&tools).unwrap();
+        let real = String::from_utf8(self.ask("which", &[command]).stdout).unwrap();
+        let script = format!("#!/bin/bash\n{}", script.replace("REAL", real.trim()));
+        fs::write(tools.join(command), script).unwrap();
+        fs::set_permissions(tools.join(command), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        lab.env("PATH", format!("{}:{path}", tools.display()));
+    }
+
     pub fn ask(&self, command: &str, options: &[&str]) -> Output {
         let mut call = Command::new(command);
         call.args(options).env("SLURM_CONF", self.conf()).stdin(Stdio::null());

@@ -1,7 +1,6 @@
 //! What Slurm refuses, forgets or is told by others.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use instdisc_lab::store::State;
 
@@ -63,20 +62,13 @@ fn an_array_is_submitted_once_whoever_dies() {
     let mut lab = cluster.lab();
     lab.behave("until 40");
     // In the place of `sbatch`: the real one, after which our worker is killed, once.
-    let tools = lab.path().join("tools");
-    fs::create_dir(&tools).unwrap();
-    let real = String::from_utf8(cluster.ask("which", &["sbatch"]).stdout).unwrap();
     let script = format!(
-        "#!/bin/bash\ncase \" $* \" in *--test-only*) exec {real} \"$@\";; esac\n\
-         if mkdir {done} 2> /dev/null; then\n  {real} \"$@\" > /dev/null\n\
-           parent=$(ps -o ppid= -p $PPID)\n  kill -9 $parent\n  exit 1\nfi\nexec {real} \"$@\"\n",
-        real = real.trim(),
+        "case \" $* \" in *--test-only*) exec REAL \"$@\";; esac\n\
+         if mkdir {done} 2> /dev/null; then\n  REAL \"$@\" > /dev/null\n\
+           parent=$(ps -o ppid= -p $PPID)\n  kill -9 $parent\n  exit 1\nfi\nexec REAL \"$@\"\n",
         done = lab.path().join("done").display(),
     );
-    fs::write(tools.join("sbatch"), script).unwrap();
-    fs::set_permissions(tools.join("sbatch"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    lab.env("PATH", format!("{}:{path}", tools.display()));
+    cluster.stand_in(&mut lab, "sbatch", &script);
     let runs = lab.queue(&lab.experiment("once", &[0.0, 1.0, 2.0]), &[]);
     wait_for("the worker to be killed", || lab.path().join("done").exists() && !has_worker(&lab));
     // What `run` and the screens do now and then: see that somebody works.

@@ -9,4 +9,5 @@ mod support;
 mod arrays;
 mod cluster;
 mod failures;
+mod limits;
 mod requeues;

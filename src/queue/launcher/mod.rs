@@ -144,6 +144,11 @@ pub trait Launcher {
     /// worker lived to note it.
     fn adopt(&self, dir: &RunDir, attempt: u32, known: Option<&Identity>) -> io::Result<Found>;
 
+    /// Whether something that was to be started is still on its way, so that a worker should not leave yet.
+    fn is_starting(&self) -> bool {
+        false
+    }
+
     /// What keeps the launcher from its work at present, for people.
     fn trouble(&self) -> Option<String> {
         None

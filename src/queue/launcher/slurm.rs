@@ -16,7 +16,6 @@ use crate::lab::{Home, RunDir};
 use crate::queue::meta::Meta;
 use crate::queue::slurm::Settings;
 use crate::queue::slurm::array::{self, Array};
-use crate::queue::slurm::client::{self, Trouble};
 use crate::queue::slurm::job::{Job, JobState, Over};
 use crate::queue::slurm::scheduler::{Scheduler, Wish};
 use crate::queue::slurm::trace::Trace;
@@ -106,14 +105,8 @@ impl Slurm {
         })
     }
 
-    /// One array for these runs; what it answers holds for all of them. Where the scheduler gives no answer, that is waited
-    /// for elsewhere, and not again for the next array: `answers` says so from then on.
-    fn submit(
-        &self,
-        orders: &[&Order],
-        settings: &Settings,
-        answers: &mut bool,
-    ) -> Result<(), LaunchError> {
+    /// One array for these runs, on its way to Slurm: what Slurm answers is waited for elsewhere.
+    fn submit(&self, orders: &[&Order], settings: &Settings) -> Result<(), LaunchError> {
         let element = |order: &&Order| array::Element {
             run: run_of(&order.dir),
             attempt: order.attempt,
@@ -124,22 +117,7 @@ impl Slurm {
         let array = Array::make(&self.home, elements, settings, &self.trainer)
             .map_err(|why| LaunchError::Start { path: self.home.root().to_owned(), why })?;
         let array = Arc::new(array);
-        let answer = match answers {
-            true => client::submit(&array),
-            false => Err(Trouble::Unreachable(String::new())),
-        };
-        match answer {
-            // Where it cannot be noted, the array's name finds it again.
-            Ok(job) => drop(array.note_job(&job)),
-            Err(Trouble::Unreachable(_) | Trouble::Missing(_)) => {
-                *answers = false;
-                self.scheduler.send(Array::clone(&array));
-            }
-            Err(refused) => {
-                let _ = std::fs::remove_dir_all(&array.folder);
-                return Err(LaunchError::Refused(refused.to_string()));
-            }
-        }
+        self.scheduler.submit(Arc::clone(&array));
         self.remember(&array);
         Ok(())
     }
@@ -165,14 +143,11 @@ impl Launcher for Slurm {
                 alike.entry(&order.launch).or_default().push(order);
             }
         }
-        let known = if alike.is_empty() { Ok(1) } else { client::most_elements() };
-        let mut answers = known.is_ok();
-        let most = known.unwrap_or(client::MOST_ELEMENTS);
+        let most = if alike.is_empty() { 1 } else { self.scheduler.most_elements() };
         for (launch, orders) in alike {
             for orders in orders.chunks(most.max(1)) {
                 let settings = self.settings.with(launch).map_err(LaunchError::Refused);
-                let done = settings.and_then(|it| self.submit(orders, &it, &mut answers));
-                if let Err(why) = done {
+                if let Err(why) = settings.and_then(|it| self.submit(orders, &it)) {
                     let each = orders.iter().map(|order| (run_of(&order.dir), why.to_string()));
                     refused.extend(each);
                 }
@@ -197,13 +172,17 @@ impl Launcher for Slurm {
             return Ok(Found::Ended(Ending::Unseen));
         };
         if place.array.job().is_none() && self.sent.borrow_mut().insert(place.array.id.clone()) {
-            self.scheduler.send(Array::clone(&place.array));
+            self.scheduler.send(Arc::clone(&place.array));
         }
         Ok(Found::AtWork(self.trainer_at(dir, &place)))
     }
 
     fn trouble(&self) -> Option<String> {
         self.scheduler.trouble()
+    }
+
+    fn is_starting(&self) -> bool {
+        self.scheduler.is_submitting()
     }
 }
 
@@ -254,8 +233,8 @@ impl Trainer for Element {
         self.hold();
         let Place { array, element, base, .. } = &self.place;
         if self.scheduler.is_unsent(&array.id) {
-            self.since = Instant::now();
-            self.standing = Some("waits until Slurm takes it".into());
+            let words = self.scheduler.delay(&array.id);
+            self.standing = Some(words.unwrap_or_else(|| "waits until Slurm takes it".into()));
             return Ok(None);
         }
         if let Some(why) = self.scheduler.refusal(&array.id) {
@@ -266,7 +245,7 @@ impl Trainer for Element {
             let _ = say(&self.dir, &why);
             return Ok(Some(Ending::NeverBegan));
         }
-        let Some(view) = self.scheduler.view(self.since) else { return Ok(None) };
+        let Some(view) = self.scheduler.view(self.since, &array.id) else { return Ok(None) };
         let job = view.job(&array.id, *element);
         self.standing = job.and_then(Job::standing);
         if let Some(job) = job {

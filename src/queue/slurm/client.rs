@@ -19,6 +19,9 @@ pub enum Trouble {
     /// The controller gives no answer, which says nothing about jobs.
     #[error("scheduler unreachable: {0}")]
     Unreachable(String),
+    /// It answers no, for the time being.
+    #[error("Slurm takes it later: {0}")]
+    Later(String),
     /// It answers no.
     #[error("Slurm refuses: {0}")]
     Refused(String),
@@ -183,8 +186,11 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
         Some(124) => Err(Trouble::Unreachable(format!("no answer to {command} in {seconds} s"))),
         // It may have been heard all the same.
         None | Some(125 | 137) => Err(Trouble::Unreachable(format!("{command} was killed"))),
+        // It waits by itself for a queue that has no room.
+        Some(124) if said.contains("queue full") => Err(Trouble::Later(reason.to_owned())),
         Some(126 | 127) if reason.starts_with("timeout: ") => Err(Trouble::Missing(command)),
-        _ if is_unreachable(&said) => Err(Trouble::Unreachable(reason.to_owned())),
+        _ if said_of(&said, &LATER) => Err(Trouble::Later(format!("{command}: {reason}"))),
+        _ if said_of(&said, &UNREACHABLE) => Err(Trouble::Unreachable(reason.to_owned())),
         code => {
             let silent = || code.map_or("killed".into(), |code| format!("exit status {code}"));
             let reason = if reason.is_empty() { silent() } else { reason.to_owned() };
@@ -193,31 +199,33 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
     }
 }
 
-/// What Slurm says when it is not the request that is wrong, or will not be for long (slurm_errno.c).
-fn is_unreachable(said: &str) -> bool {
-    const SIGNS: [&str; 19] = [
-        "establish a configuration source",
-        "Protocol authentication error",
-        "Message send failure",
-        "Message receive failure",
-        "Communication connection failure",
-        "presently disabled",
-        "Controller is in standby mode",
-        // A limit of how many jobs one may submit; a partition that is being drained.
-        "Job violates accounting/QOS policy",
-        "Required partition not available",
-        "Unable to contact slurm controller",
-        "Unable to establish controller machine",
-        "Unable to establish configuration source",
-        "Socket timed out",
-        "Connection refused",
-        "Zero Bytes were transmitted",
-        "Transport endpoint",
-        "Slurm backup controller in standby",
-        "temporarily un",
-        "authentication credential",
-    ];
-    SIGNS.iter().any(|sign| said.contains(sign))
+/// What Slurm says of a request that it will take later: a limit of how many jobs one may have there, a partition that is
+/// being drained (slurm_errno.c, as what follows).
+const LATER: [&str; 2] = ["Job violates accounting/QOS policy", "Required partition not available"];
+
+/// What it says when it is not the request that is wrong.
+const UNREACHABLE: [&str; 17] = [
+    "establish a configuration source",
+    "Protocol authentication error",
+    "Message send failure",
+    "Message receive failure",
+    "Communication connection failure",
+    "presently disabled",
+    "Controller is in standby mode",
+    "Unable to contact slurm controller",
+    "Unable to establish controller machine",
+    "Unable to establish configuration source",
+    "Socket timed out",
+    "Connection refused",
+    "Zero Bytes were transmitted",
+    "Transport endpoint",
+    "Slurm backup controller in standby",
+    "temporarily un",
+    "authentication credential",
+];
+
+fn said_of(said: &str, signs: &[&str]) -> bool {
+    signs.iter().any(|sign| said.contains(sign))
 }
 
 #[cfg(test)]
@@ -252,6 +260,12 @@ mod tests {
         let missing =
             answered(127, "timeout: failed to run command 'sbatch': No such file or directory");
         assert_eq!(missing, Err(Trouble::Missing("sbatch")));
+        for said in [
+            "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+            "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
+        ] {
+            assert!(matches!(answered(1, said), Err(Trouble::Later(_))), "{said}");
+        }
         assert_eq!(answered(3, ""), Err(Trouble::Refused("sbatch: exit status 3".into())));
     }
 }

@@ -14,6 +14,9 @@ use super::job::{Job, JobState};
 use super::trace::Trace;
 use crate::lab::Home;
 
+/// How long a worker waits for an answer before it goes on without.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is to become of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -41,6 +44,11 @@ pub struct View {
 }
 
 impl View {
+    /// When the question was asked.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// The element's own job, else what is left of its array.
     pub fn job(&self, submission: &str, element: u32) -> Option<&Job> {
         let job = |element| self.jobs.get(&(submission.to_owned(), element));
@@ -52,8 +60,16 @@ impl View {
 struct Inside {
     view: Option<Arc<View>>,
     trouble: Option<String>,
+    /// What Slurm takes in one array; none before it was asked.
+    most: Option<usize>,
     /// Arrays whose job is not known yet.
-    unsent: Vec<Array>,
+    unsent: Vec<Arc<Array>>,
+    /// Those of them that nobody can have submitted before: there is nothing to look for first.
+    new: Vec<Arc<Array>>,
+    /// Those of them that Slurm takes later, in its words.
+    delayed: HashMap<String, String>,
+    /// When Slurm took a submission: looks that were begun earlier may not show it.
+    taken: HashMap<String, Instant>,
     /// Submissions that Slurm would not take, and why.
     refused: HashMap<String, String>,
     wishes: Vec<Told>,
@@ -68,6 +84,8 @@ struct Inside {
 struct Shared {
     inside: Mutex<Inside>,
     woken: Condvar,
+    /// Where something is known that somebody may wait for.
+    answered: Condvar,
     home: Home,
     poll: Duration,
 }
@@ -83,16 +101,19 @@ impl Scheduler {
     /// Where no thread can be had.
     pub fn start(home: Home, poll: Duration) -> std::io::Result<Self> {
         let inside = Mutex::new(Inside::default());
-        let shared = Arc::new(Shared { inside, woken: Condvar::new(), home, poll });
+        let (woken, answered) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { inside, woken, answered, home, poll });
         let thread = std::thread::Builder::new().name("slurm".into());
         let served = Arc::clone(&shared);
         let thread = Some(thread.spawn(move || served.serve())?);
         Ok(Self { shared, thread })
     }
 
-    /// The last look that was begun after `since`.
-    pub fn view(&self, since: Instant) -> Option<Arc<View>> {
-        self.shared.lock().view.clone().filter(|view| since <= view.begun)
+    /// The last look that was begun after `since`, and after Slurm had taken `submission`.
+    pub fn view(&self, since: Instant, submission: &str) -> Option<Arc<View>> {
+        let inside = self.shared.lock();
+        let since = inside.taken.get(submission).map_or(since, |taken| since.max(*taken));
+        inside.view.clone().filter(|view| since <= view.begun)
     }
 
     /// Why Slurm cannot be asked at present.
@@ -100,10 +121,42 @@ impl Scheduler {
         self.shared.lock().trouble.clone()
     }
 
-    /// Sees to it that an array gets to Slurm, once.
-    pub fn send(&self, array: Array) {
-        self.shared.lock().unsent.push(array);
+    /// What Slurm takes in one array; its own default where it gives no answer. That is waited for once: as long as there
+    /// is trouble, nobody waits again.
+    pub fn most_elements(&self) -> usize {
+        let waits = |inside: &mut Inside| inside.most.is_none() && inside.trouble.is_none();
+        let inside = self.shared.lock();
+        let waited = self.shared.answered.wait_timeout_while(inside, PATIENCE, waits);
+        let (mut inside, late) = waited.unwrap_or_else(PoisonError::into_inner);
+        if late.timed_out() && waits(&mut inside) {
+            let words = format!("no answer in {} s", PATIENCE.as_secs());
+            inside.trouble = Some(Trouble::Unreachable(words).to_string());
+        }
+        inside.most.unwrap_or(client::MOST_ELEMENTS)
+    }
+
+    /// Submits an array that was made just now.
+    pub fn submit(&self, array: Arc<Array>) {
+        let mut inside = self.shared.lock();
+        inside.unsent.push(Arc::clone(&array));
+        inside.new.push(array);
         self.shared.woken.notify_one();
+    }
+
+    /// Sees to it that an array gets to Slurm, once, whoever may have submitted it.
+    pub fn send(&self, array: Arc<Array>) {
+        self.shared.lock().unsent.push(array);
+    }
+
+    /// Whether Slurm is yet to be asked for an array, for all that is known.
+    pub fn is_submitting(&self) -> bool {
+        let inside = self.shared.lock();
+        inside.trouble.is_none() && !inside.new.is_empty()
+    }
+
+    /// What Slurm says of `submission`, which it takes later.
+    pub fn delay(&self, submission: &str) -> Option<String> {
+        self.shared.lock().delayed.get(submission).cloned()
     }
 
     /// Whether `submission` is still on its way to Slurm.
@@ -137,6 +190,24 @@ impl Scheduler {
     }
 }
 
+impl Inside {
+    /// What is to be submitted now. Of those that Slurm takes later one is tried again at a time.
+    fn due(&self) -> Vec<Arc<Array>> {
+        let is_delayed = |array: &&Arc<Array>| self.delayed.contains_key(&array.id);
+        let is_new = |array: &&Arc<Array>| self.new.iter().any(|new| new.id == array.id);
+        let first = self.unsent.iter().find(is_delayed);
+        let others = self.unsent.iter().filter(|array| !is_delayed(array) && !is_new(array));
+        others.chain(first).cloned().collect()
+    }
+
+    /// Behind the others that wait.
+    fn delay(&mut self, array: &Arc<Array>, words: String) {
+        self.unsent.retain(|known| known.id != array.id);
+        self.unsent.push(Arc::clone(array));
+        self.delayed.insert(array.id.clone(), words);
+    }
+}
+
 impl Told {
     fn again(&self) -> Self {
         Self { submission: self.submission.clone(), ..*self }
@@ -164,39 +235,48 @@ impl Shared {
     fn serve(&self) {
         loop {
             let begun = Instant::now();
-            match self.round(begun) {
-                Ok(()) => self.lock().trouble = None,
-                Err(trouble) => self.lock().trouble = Some(trouble.to_string()),
-            }
+            let done = self.round(begun);
+            self.lock().trouble = done.err().map(|trouble| trouble.to_string());
+            self.answered.notify_all();
             if self.wait_until(begun + self.poll) {
                 return;
             }
         }
     }
 
-    /// Tells wishes as they come. Whether it is time to leave.
+    /// Tells wishes and submits new arrays as they come. Whether it is time to leave.
     fn wait_until(&self, next: Instant) -> bool {
         loop {
             let inside = self.lock();
             let left = next.saturating_duration_since(Instant::now());
-            let waits = |inside: &mut Inside| !inside.leave && inside.wishes.is_empty();
+            let waits = |inside: &mut Inside| {
+                !inside.leave && inside.wishes.is_empty() && inside.new.is_empty()
+            };
             let waited = self.woken.wait_timeout_while(inside, left, waits);
             let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
             if inside.leave {
                 return true;
             }
-            let wishes = std::mem::take(&mut inside.wishes);
+            let (wishes, new) = (std::mem::take(&mut inside.wishes), inside.new.clone());
             drop(inside);
-            if wishes.is_empty() {
+            if wishes.is_empty() && new.is_empty() {
                 return false;
             }
             self.tell(wishes);
+            let done = self.submit(None, &new);
+            let mut inside = self.lock();
+            // What could not be told waits among the unsent.
+            inside.new.retain(|array| !new.iter().any(|known| known.id == array.id));
+            if let Err(trouble) = done {
+                inside.trouble = Some(trouble.to_string());
+            }
         }
     }
 
     fn round(&self, begun: Instant) -> Result<(), Trouble> {
+        self.learn_limit()?;
         // Before the look: what somebody else's `sbatch` does until it is gone, the look shows.
-        let mut unsent = self.lock().unsent.clone();
+        let mut unsent = self.lock().due();
         unsent.retain(|array| !client::in_flight(array));
         let mut jobs = HashMap::new();
         for job in client::jobs()? {
@@ -209,7 +289,19 @@ impl Shared {
         let later = std::mem::take(&mut self.lock().later);
         self.tell(later);
         self.ask_accounts();
-        self.submit(&view, unsent)
+        self.submit(Some(&view), &unsent)
+    }
+
+    fn learn_limit(&self) -> Result<(), Trouble> {
+        if self.lock().most.is_none() {
+            let most = match client::most_elements() {
+                Err(Trouble::Refused(_)) => client::MOST_ELEMENTS,
+                answer => answer?,
+            };
+            self.lock().most = Some(most);
+            self.answered.notify_all();
+        }
+        Ok(())
     }
 
     /// Tells what can be told; the rest is kept. A job that a look begun after the wish does not show needs no telling.
@@ -253,36 +345,48 @@ impl Shared {
         self.lock().later.extend(later);
     }
 
-    /// Arrays on their way. One that is in the queue under its name has arrived, though nobody lived to note it; so has one
-    /// of which an element has begun.
-    fn submit(&self, view: &View, unsent: Vec<Array>) -> Result<(), Trouble> {
+    /// Arrays on their way; no one of them keeps another from Slurm. One that is in the queue under its name has arrived,
+    /// though nobody lived to note it; so has one of which an element has begun. Without a view they are new.
+    fn submit(&self, view: Option<&View>, unsent: &[Arc<Array>]) -> Result<(), Trouble> {
         for array in unsent {
-            let known = view.jobs.iter().find(|((submission, _), _)| *submission == array.id);
-            let listed = known.and_then(|(_, job)| job.id.split('_').next().map(str::to_owned));
-            let answer = match listed.or_else(|| self.begun(&array)) {
+            let answer = match view.and_then(|view| self.arrived(view, array)) {
                 Some(job) => Ok(job),
                 // Nobody wants it any more.
-                None if self.is_held(&array) => Err(Trouble::Refused("held".into())),
-                None => client::submit(&array),
+                None if self.is_held(array) => Err(Trouble::Refused("held".into())),
+                None => client::submit(array),
             };
+            let id = &array.id;
             match answer {
                 // Where the disk is full, its name finds it again.
                 Ok(job) => drop(array.note_job(&job)),
-                // The others are not kept from Slurm by this one.
+                Err(later @ Trouble::Later(_)) => {
+                    self.lock().delay(array, later.to_string());
+                    continue;
+                }
                 Err(refused @ Trouble::Refused(_)) => {
-                    self.lock().refused.insert(array.id.clone(), refused.to_string());
+                    self.lock().refused.insert(id.clone(), refused.to_string());
                     // So that nobody takes it for a submission later.
                     let _ = std::fs::remove_dir_all(&array.folder);
                 }
                 Err(trouble) => return Err(trouble),
             }
             let mut inside = self.lock();
-            inside.unsent.retain(|known| known.id != array.id);
+            inside.unsent.retain(|known| known.id != *id);
+            inside.delayed.remove(id);
             // The look at hand is older than the job.
-            let of_it = inside.later.iter_mut().filter(|told| told.submission == array.id);
-            of_it.for_each(|told| told.at = Instant::now());
+            let now = Instant::now();
+            inside.taken.insert(id.clone(), now);
+            let of_it = inside.later.iter_mut().filter(|told| told.submission == *id);
+            of_it.for_each(|told| told.at = now);
         }
         Ok(())
+    }
+
+    /// The number of its job, where there is one.
+    fn arrived(&self, view: &View, array: &Array) -> Option<String> {
+        let known = view.jobs.iter().find(|((submission, _), _)| *submission == array.id);
+        let listed = known.and_then(|(_, job)| job.id.split('_').next().map(str::to_owned));
+        listed.or_else(|| self.begun(array))
     }
 
     fn is_held(&self, array: &Array) -> bool {
