@@ -1,5 +1,7 @@
 //! `worker`.
 
+use std::io::Write;
+
 use color_eyre::eyre::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -111,9 +113,10 @@ fn launcher(home: &Home, slot: &Slot) -> Result<Box<dyn Launcher>> {
     Ok(Box::new(Slurm::new(home.clone(), local.trainer().to_owned(), settings)?))
 }
 
-/// One line, with the time: a detached worker's standard error is a log.
+/// One line, with the time: a detached worker's standard error is a log. Where it takes nothing, on a disk that is full,
+/// work goes on without.
 fn log(words: &str) {
-    eprintln!("{} {words}", chrono::Local::now().format("%F %T"));
+    let _ = writeln!(std::io::stderr(), "{} {words}", chrono::Local::now().format("%F %T"));
 }
 
 fn asked_to_end() -> Result<impl Future<Output = ()>> {

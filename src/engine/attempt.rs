@@ -4,7 +4,7 @@
 //! never sees its exit status.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -162,7 +162,8 @@ fn on_node<T>(node: &Node, device: &str, journal: &Writer, work: impl FnOnce() -
             watch.look(None);
             while over.recv_timeout(FIGURES) == Err(RecvTimeoutError::Timeout) {
                 if claim.as_ref().is_some_and(Claim::is_lost) {
-                    eprintln!("instdisc-train: another start of this run has begun elsewhere");
+                    let words = "instdisc-train: another start of this run has begun elsewhere";
+                    let _ = writeln!(io::stderr(), "{words}");
                     // Neither a checkpoint nor an end record: both are the other one's now. An exit would run destructors
                     // of libtorch under the training.
                     let _ = kill_process(getpid(), Signal::KILL);

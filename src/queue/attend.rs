@@ -234,7 +234,8 @@ impl Worker {
         };
         let words = last_words(&self.home.run(id), attempt.said);
         // A disk that is full takes neither the end record nor the trainer's last words.
-        let mute = end.is_none() && words.is_none() && matches!(ending, Ending::Exited(1));
+        let silent = matches!(ending, Ending::Exited(1) | Ending::NeverBegan);
+        let mute = end.is_none() && words.is_none() && silent;
         let full = mute && is_full(&self.home.run(id));
         let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
         let verdict = judge(ending, end.as_ref(), wanted, words.as_deref());

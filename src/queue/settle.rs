@@ -63,7 +63,9 @@ pub fn judge(
             }
             (Ending::NeverBegan, None) => {
                 let why = last_words.map_or_else(|| ending.to_string(), str::to_owned);
-                verdict(State::Failed, Some(Cause::Cluster.reason(why)))
+                let named = Cause::of(&why).is_some();
+                let reason = if named { why } else { Cause::Cluster.reason(why) };
+                verdict(State::Failed, Some(reason))
             }
             (Ending::Deadline, None) => verdict(State::Failed, Some(Cause::Cluster.reason(ending))),
             (Ending::Signalled(_), None)

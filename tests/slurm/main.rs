@@ -8,6 +8,7 @@ mod support;
 
 mod arrays;
 mod cluster;
+mod disks;
 mod failures;
 mod limits;
 mod requeues;

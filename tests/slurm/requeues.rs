@@ -30,11 +30,6 @@ fn goes_on_and_ends(lab: &Lab, run: &str) {
     assert_eq!(lab.run(run).attempt, 2);
 }
 
-fn losses(lab: &Lab, run: &str) -> Vec<(u64, u64)> {
-    let points = lab.ask(async |store| store.curve(run, "loss", None).await);
-    points.iter().map(|point| (point.step, point.value.to_bits())).collect()
-}
-
 /// What the notice before a time limit does, sent by hand: the real trainer, whose curve comes out as if nothing had been.
 #[test]
 fn a_notice_is_a_checkpoint_and_another_start() {
@@ -53,7 +48,7 @@ fn a_notice_is_a_checkpoint_and_another_start() {
     let row = lab.run(&run);
     assert_eq!(row.attempt, 2, "{:?}", lab.history(&run));
     assert!(0 < row.resumes[0].step, "it went on from a checkpoint");
-    assert_eq!(losses(&lab, &run), losses(&unbroken, &run));
+    assert_eq!(lab.losses(&run), unbroken.losses(&run));
     use State::*;
     let history =
         [Queued, Starting, Running, Stopping, Paused, Queued, Starting, Running, Finished];

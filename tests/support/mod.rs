@@ -182,6 +182,13 @@ impl Lab {
         self.ask(async |store| store.run(id).await)
     }
 
+    /// Its loss curve to the last bit, by step.
+    #[allow(dead_code, reason = "what the Slurm tests compare")]
+    pub fn losses(&self, id: &str) -> Vec<(u64, u64)> {
+        let points = self.ask(async |store| store.curve(id, "loss", None).await);
+        points.iter().map(|point| (point.step, point.value.to_bits())).collect()
+    }
+
     /// The states that a run went through, from the first one on.
     pub fn history(&self, id: &str) -> Vec<State> {
         self.ask(async |store| store.history(id).await)

@@ -31,7 +31,10 @@ pub(super) fn look(home: &Home) -> Vec<Finding> {
     findings.push(match asked {
         Ok(()) => Finding::ok("slurm takes", words(&settings)),
         Err(why) => {
-            let cure = "mend [slurm] in lab.toml, or name another with --set slurm.…";
+            let cure = match why {
+                Trouble::Home { .. } => "free some space there, or mend its permissions",
+                _ => "mend [slurm] in lab.toml, or name another with --set slurm.…",
+            };
             Finding::missing("slurm takes", why.to_string(), cure)
         }
     });

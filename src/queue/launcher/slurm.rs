@@ -261,7 +261,12 @@ impl Trainer for Element {
             }
         }
         Ok(match job.map(|job| (&job.state, job.node.is_empty())) {
-            Some((JobState::Over(over), nowhere)) => self.over(attempt, Some(*over), nowhere),
+            Some((JobState::Over(over), nowhere)) => {
+                let exit = job.map_or(0, |job| job.exit);
+                self.over(attempt, Some((*over, exit)), nowhere)
+            }
+            // Gone is what two looks do not show.
+            None if self.silent.is_some_and(|(since, _)| view.begun() <= since) => None,
             None => self.over(attempt, None, false),
             Some(_) => {
                 self.silent = None;
@@ -287,21 +292,14 @@ impl Element {
     }
 
     /// Its job is over, or the scheduler has forgotten it. The trainer's own status says most; without one, its last words
-    /// may still be on their way through the shared disk. A job that was never on a node has none.
-    fn over(&mut self, attempt: u32, over: Option<Over>, nowhere: bool) -> Option<Ending> {
+    /// may still be on their way through the shared disk. A job that was never on a node has none. On a disk that was full
+    /// there are none either, and the job's own status counts.
+    fn over(&mut self, attempt: u32, job: Option<(Over, i32)>, nowhere: bool) -> Option<Ending> {
+        let over = job.map(|(over, _)| over);
         let trace = Trace(&self.dir);
         let begun = trace.started(attempt).is_some();
         if let Some(status) = trace.ended(attempt) {
-            return Some(match (status, over) {
-                // Held before it began.
-                (75, _) if !begun => Ending::Revoked,
-                (75, Some(Over::Cancelled)) => Ending::Revoked,
-                (75, Some(Over::NodeLost)) => Ending::NodeLost,
-                (75, _) => Ending::TimeLimit,
-                (129.., Some(over)) if over != Over::ByItself => how(over),
-                (129.., _) => Ending::Signalled(status - 128),
-                _ => Ending::Exited(status),
-            });
+            return Some(left(status, over, begun));
         }
         if !nowhere || begun {
             let (now, length) = (Instant::now(), trace.journal());
@@ -316,9 +314,10 @@ impl Element {
                 return None;
             }
         }
-        match over {
-            Some(Over::ByItself) if !begun => Some(Ending::NeverBegan),
-            Some(over) => Some(how(over)),
+        match job {
+            Some((Over::ByItself, _)) if !begun => Some(Ending::NeverBegan),
+            Some((Over::ByItself, exit)) if exit != 0 => Some(left(exit, over, begun)),
+            Some((over, _)) => Some(how(over)),
             None => {
                 let job = trace.started(attempt);
                 let id = job.and_then(|job| job.split(' ').next().map(str::to_owned));
@@ -333,6 +332,20 @@ impl Element {
                 }
             }
         }
+    }
+}
+
+/// By the exit status of its trainer.
+fn left(status: i32, over: Option<Over>, begun: bool) -> Ending {
+    match (status, over) {
+        // Held before it began.
+        (75, _) if !begun => Ending::Revoked,
+        (75, Some(Over::Cancelled)) => Ending::Revoked,
+        (75, Some(Over::NodeLost)) => Ending::NodeLost,
+        (75, _) => Ending::TimeLimit,
+        (129.., Some(over)) if over != Over::ByItself => how(over),
+        (129.., _) => Ending::Signalled(status - 128),
+        _ => Ending::Exited(status),
     }
 }
 

@@ -130,10 +130,11 @@ impl Array {
 /// # Errors
 /// [`Trouble`], with Slurm's reason.
 pub fn rehearse(home: &Home, settings: &Settings, trainer: &Path) -> Result<(), Trouble> {
-    let wrong = |why: io::Error| Trouble::Refused(format!("{}: {why}", home.root().display()));
+    let wrong =
+        |why: io::Error| Trouble::Home { home: home.root().to_owned(), why: why.to_string() };
     let folder = std::path::absolute(home.root()).map_err(wrong)?.join("slurm");
     for path in [folder.as_path(), trainer] {
-        shown(path).map_err(wrong)?;
+        shown(path).map_err(|why| Trouble::Refused(why.to_string()))?;
     }
     let text = Script {
         name: "instdisc-rehearsal",
@@ -146,8 +147,8 @@ pub fn rehearse(home: &Home, settings: &Settings, trainer: &Path) -> Result<(), 
     .text();
     fs::create_dir_all(&folder).map_err(wrong)?;
     let path = folder.join(format!(".rehearsal-{}", std::process::id()));
-    fs::write(&path, text).map_err(wrong)?;
-    let answer = client::try_out(&path);
+    let written = write_synced(&path, text.as_bytes());
+    let answer = written.map_err(wrong).and_then(|()| client::try_out(&path));
     let _ = fs::remove_file(&path);
     answer
 }

@@ -1,7 +1,7 @@
 //! Slurm's commands, and what their answers mean. Every call has an end: a controller that is gone keeps `squeue` waiting.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::array::Array;
@@ -25,6 +25,9 @@ pub enum Trouble {
     /// It answers no.
     #[error("Slurm refuses: {0}")]
     Refused(String),
+    /// What a job needs cannot be written.
+    #[error("{} takes nothing: {why}", .home.display())]
+    Home { home: PathBuf, why: String },
 }
 
 /// Submits an array whose folder is complete; returns the job's number. The script is handed over as standard input, locked:
@@ -183,11 +186,11 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
     let reason = last.rsplit_once("error: ").map_or(last, |(_, reason)| reason);
     match output.status.code() {
         Some(0) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        // It waits by itself for a queue that has no room.
+        Some(124) if said.contains("queue full") => Err(Trouble::Later(reason.to_owned())),
         Some(124) => Err(Trouble::Unreachable(format!("no answer to {command} in {seconds} s"))),
         // It may have been heard all the same.
         None | Some(125 | 137) => Err(Trouble::Unreachable(format!("{command} was killed"))),
-        // It waits by itself for a queue that has no room.
-        Some(124) if said.contains("queue full") => Err(Trouble::Later(reason.to_owned())),
         Some(126 | 127) if reason.starts_with("timeout: ") => Err(Trouble::Missing(command)),
         _ if said_of(&said, &LATER) => Err(Trouble::Later(format!("{command}: {reason}"))),
         _ if said_of(&said, &UNREACHABLE) => Err(Trouble::Unreachable(reason.to_owned())),
@@ -257,15 +260,15 @@ mod tests {
             assert!(matches!(answered(1, said), Err(Trouble::Unreachable(_))), "{said}");
         }
         assert!(matches!(answered(124, ""), Err(Trouble::Unreachable(_))));
-        let missing =
-            answered(127, "timeout: failed to run command 'sbatch': No such file or directory");
-        assert_eq!(missing, Err(Trouble::Missing("sbatch")));
         for said in [
             "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
             "sbatch: error: Batch job submission failed: Required partition not available (inactive or drain)",
         ] {
             assert!(matches!(answered(1, said), Err(Trouble::Later(_))), "{said}");
         }
+        let missing =
+            answered(127, "timeout: failed to run command 'sbatch': No such file or directory");
+        assert_eq!(missing, Err(Trouble::Missing("sbatch")));
         assert_eq!(answered(3, ""), Err(Trouble::Refused("sbatch: exit status 3".into())));
     }
 }

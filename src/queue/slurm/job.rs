@@ -16,6 +16,8 @@ pub struct Job {
     pub node: String,
     /// Why it waits, as Slurm names it.
     pub reason: String,
+    /// Of its batch script, once that has ended; as a shell shows it, so that signals are beyond 128.
+    pub exit: i32,
 }
 
 /// What a job's state means for its run.
@@ -68,7 +70,7 @@ impl JobState {
 }
 
 /// The columns of `squeue -O`, with their widths: it has no separator of its own, and some values hold spaces.
-const COLUMNS: [(&str, usize); 7] = [
+const COLUMNS: [(&str, usize); 8] = [
     ("ArrayJobID", 16),
     ("ArrayTaskID", 24),
     ("State", 20),
@@ -76,6 +78,7 @@ const COLUMNS: [(&str, usize); 7] = [
     ("Name", 48),
     ("NodeList", 64),
     ("Reason", 64),
+    ("exit_code", 12),
 ];
 
 /// What `squeue -O` is given.
@@ -90,7 +93,7 @@ pub fn parse(text: &str) -> Vec<Job> {
 
 fn line(line: &str) -> Job {
     let mut chars = line.chars();
-    let [array, element, state, restarts, name, node, reason] =
+    let [array, element, state, restarts, name, node, reason, exit] =
         COLUMNS.map(|(_, width)| chars.by_ref().take(width).collect::<String>().trim().to_owned());
     let element: Option<u32> = element.parse().ok();
     Job {
@@ -101,7 +104,18 @@ fn line(line: &str) -> Job {
         restarts: restarts.parse().unwrap_or(0),
         node,
         reason,
+        exit: exit_status(&exit),
     }
+}
+
+/// From `status:signal`, or from what `wait` leaves, as Slurm is older.
+fn exit_status(text: &str) -> i32 {
+    let number = |text: &str| text.parse::<i32>().unwrap_or(0);
+    let (status, signal) = match text.split_once(':') {
+        Some((status, signal)) => (number(status), number(signal)),
+        None => ((number(text) >> 8) & 0xff, number(text) & 0x7f),
+    };
+    if signal == 0 { status } else { 128 + signal }
 }
 
 impl Job {
@@ -132,7 +146,7 @@ impl Job {
 mod tests {
     use super::*;
 
-    fn printed(values: [&str; 7]) -> String {
+    fn printed(values: [&str; 8]) -> String {
         let cells = COLUMNS.iter().zip(values);
         cells.map(|((_, width), value)| format!("{value:width$}")).collect()
     }
@@ -140,9 +154,18 @@ mod tests {
     #[test]
     fn columns_are_cut_by_width_as_values_may_hold_spaces() {
         let text = [
-            printed(["41", "0", "RUNNING", "2", "instdisc-0a1b", "n1", "None"]),
-            printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", "(Nodes required, maybe)"]),
-            printed(["41", "N/A", "CANCELLED", "0", "instdisc-0a1b", "", "None"]),
+            printed(["41", "0", "RUNNING", "2", "instdisc-0a1b", "n1", "None", "256"]),
+            printed([
+                "41",
+                "7",
+                "PENDING",
+                "0",
+                "instdisc-0a1b",
+                "",
+                "(Nodes required, maybe)",
+                "0",
+            ]),
+            printed(["41", "N/A", "CANCELLED", "0", "instdisc-0a1b", "", "None", "0:9"]),
         ]
         .join("\n");
         let jobs = parse(&text);
@@ -151,6 +174,7 @@ mod tests {
             (jobs[0].id.as_str(), jobs[0].restarts, jobs[0].node.as_str()),
             ("41_0", 2, "n1")
         );
+        assert_eq!((jobs[0].exit, jobs[1].exit, jobs[2].exit), (1, 0, 137));
         assert_eq!(jobs[0].standing(), None);
         assert_eq!(jobs[1].standing().unwrap(), "slurm 41_7 waits: (Nodes required, maybe)");
     }
@@ -171,7 +195,7 @@ mod tests {
     #[test]
     fn a_held_job_says_how_it_is_released() {
         for reason in ["JobHeldUser", "JobHeldAdmin", "job requeued in held state"] {
-            let held = printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", reason]);
+            let held = printed(["41", "7", "PENDING", "0", "instdisc-0a1b", "", reason, "0"]);
             assert!(parse(&held)[0].standing().unwrap().contains("scontrol release 41_7"));
         }
     }

@@ -39,11 +39,11 @@ if [ -z "$run" ]; then
   echo "$job on $(hostname -s): no line $((element + 1)) in $folder/manifest" >&2
   exit 2
 fi
-# Should Slurm have taken the same submission twice, one of the two trains.
+# Should Slurm have taken the same submission twice, one of the two trains. A disk that is full takes no owner.
 if ! [ -e "$folder/owner" ]; then
-  echo "$SLURM_ARRAY_JOB_ID" > "$folder/.owner.$job"
-  ln "$folder/.owner.$job" "$folder/owner" 2> /dev/null
+  echo "$SLURM_ARRAY_JOB_ID" > "$folder/.owner.$job" && ln "$folder/.owner.$job" "$folder/owner" 2> /dev/null
   rm -f "$folder/.owner.$job"
+  [ -e "$folder/owner" ] || exit 1
 fi
 [ "$(cat "$folder/owner")" = "$SLURM_ARRAY_JOB_ID" ] || exit 0
 dir=$runs/$run
@@ -52,7 +52,7 @@ attempt=$((base + restarts))
 last=$(cut -d ' ' -f 1 "$dir/{STARTED}" 2> /dev/null)
 [ "${{last:-0}}" -lt "$base" ] || fresh=
 # A line that replaces the last one whole, so that nobody reads half of it.
-leave() {{ printf '%s\n' "$2" > "$dir/$1.tmp" && mv "$dir/$1.tmp" "$dir/$1"; }}
+leave() {{ printf '%s\n' "$2" > "$dir/$1.tmp" && mv "$dir/$1.tmp" "$dir/$1" || rm -f "$dir/$1.tmp"; }}
 held() {{ grep -qxF "${{folder##*/}}" "$dir/{HELD}" 2> /dev/null; }}
 if held; then
   leave {ENDED} "$attempt 75"
