@@ -16,11 +16,15 @@ use crate::journal::event::{EndState, Event};
 use crate::journal::reader::{Position, ReadError, Reader};
 use crate::journal::writer::Clock;
 use crate::lab::{Home, RunDir};
-use crate::store::{Change, Restored, RunId, State, Store, StoreError, Wished, catch_up, location};
+use crate::store::{
+    self, Change, Restored, RunId, State, Store, StoreError, Wished, catch_up, location,
+};
 
 /// What [`rebuild`] did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rebuilt {
+    /// The machine that kept the home until now, where that was another.
+    pub kept_by: Option<String>,
     /// Where the damaged run log lies now.
     pub set_aside: Option<PathBuf>,
     /// Runs that were in no run log, and what state they are in.
@@ -34,12 +38,17 @@ pub struct Rebuilt {
 }
 
 /// Sets a damaged run log aside, makes one where there is none, takes in every run directory that it lacks or knows an
-/// older story of, and sweeps what crashes left behind.
+/// older story of, and sweeps what crashes left behind. A home that another machine kept is this one's from now on.
 ///
 /// # Errors
 /// While workers live: they hold the old file, and would go on writing to it.
 pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> {
     let mut rebuilt = Rebuilt::default();
+    rebuilt.kept_by = store::kept_elsewhere(home)?;
+    if rebuilt.kept_by.is_some() {
+        refuse_workers(home)?;
+        store::keep_here(home)?;
+    }
     if !is_sound(home).await? {
         refuse_workers(home)?;
         rebuilt.set_aside = Some(set_aside(&location(home)?, clock())?);

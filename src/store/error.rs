@@ -23,6 +23,13 @@ pub enum StoreError {
     )]
     NetworkDisk { path: PathBuf, kind: &'static str },
 
+    #[error(
+        "{} is kept by {keeper}, where its run log lies (store.path), and this is {here}: work there. Where {keeper} is gone \
+         for good, or this is a copy of the home, `instdisc-lab doctor --repair` keeps it here from now on",
+        .home.display()
+    )]
+    KeptElsewhere { home: PathBuf, keeper: String, here: String },
+
     #[error("{} is no database: move it away, and the run log is made anew", .path.display())]
     NotADatabase { path: PathBuf },
 

@@ -14,6 +14,7 @@ mod edit;
 mod enqueue;
 mod error;
 mod ingest;
+mod keeper;
 mod migrate;
 pub mod model;
 mod open;
@@ -36,6 +37,7 @@ pub use audit::{Custody, Grid, Tally};
 pub use enqueue::{Demand, Enqueued, NewRun, Outcome, Submission};
 pub use error::StoreError;
 pub use ingest::{Ingested, catch_up};
+pub use keeper::{keep_here, kept_elsewhere};
 pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
 pub use open::location;
 pub use records::{
@@ -94,6 +96,7 @@ impl Store {
     /// [`StoreError::Missing`] where there is none yet, else as [`Store::open`].
     pub async fn open_readonly(home: &crate::lab::Home) -> Result<Self> {
         let path = location(home)?;
+        keeper::refuse_elsewhere(home)?;
         let version = open::check_readable(&path).await?;
         Self::assemble(path, None, version).await
     }

@@ -16,6 +16,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, Connection, Row};
 
 use super::error::{BUSY_SECONDS, StoreError};
+use super::keeper;
 use super::migrate::{migrate, veil};
 use super::{Result, SCHEMA, SCHEMA_VERSION};
 use crate::lab::Home;
@@ -62,6 +63,7 @@ pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
         make_private(dir).map_err(|error| StoreError::from_io(dir, "create", error))?;
     }
     refuse_network_disk(&folder)?;
+    keeper::claim(home)?;
     let guard = lock(&path).await?;
     if path.exists() {
         // SQLite would quietly fall back to reading only.

@@ -10,5 +10,6 @@ mod arrays;
 mod cluster;
 mod disks;
 mod failures;
+mod keepers;
 mod limits;
 mod requeues;

@@ -7,6 +7,9 @@ use crate::queue::{QueueError, rebuild};
 /// Makes the run log whole again and says on stderr what that took.
 pub(super) async fn repair(home: &Home) -> Result<(), QueueError> {
     let rebuilt = rebuild(home, &system_clock()).await?;
+    if let Some(keeper) = &rebuilt.kept_by {
+        eprintln!("{} was kept by {keeper} and is kept here from now on.", home.root().display());
+    }
     if let Some(aside) = &rebuilt.set_aside {
         eprintln!("The damaged run log lies in {} now.", aside.display());
     }
