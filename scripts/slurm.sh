@@ -27,3 +27,8 @@ if [ -n "$(missing)" ]; then
     $install > /dev/null 2>&1 || { apt-get update --quiet > /dev/null && $install > /dev/null; }
     [ -z "$(missing)" ] || refuse 'Slurm' "slurm-wlm is installed, but there is no $(missing)"
 fi
+
+# A file system that looks like a network's: one case is left out without it.
+if ! command -v bindfs > /dev/null && [ -e /etc/debian_version ]; then
+    DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends bindfs fuse3 > /dev/null 2>&1 || true
+fi

@@ -27,6 +27,13 @@ impl Mount {
         assert!(mount.status().unwrap().success());
         Self(dir)
     }
+
+    /// What FUSE makes of a folder: to a program a disk like one of another machine's. None where there is no FUSE.
+    fn fuse(folder: &Path) -> Option<Self> {
+        let dir = tempfile::Builder::new().prefix("instdisc-disk-").tempdir().unwrap();
+        let mounted = Command::new("bindfs").arg(folder).arg(dir.path()).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
+    }
 }
 
 impl Drop for Mount {
@@ -95,4 +102,33 @@ fn a_shared_disk_that_fills_up_fails_a_run_by_name_and_costs_nothing() {
     unbroken.wait_for_state(&run, State::Finished);
     assert_eq!(lab.run(&run).attempt, 2);
     assert_eq!(lab.losses(&run), unbroken.losses(&run));
+}
+
+/// As on NFS or Lustre, by the one such file system that needs no second machine.
+#[test]
+fn a_home_on_a_network_disk_needs_its_run_log_elsewhere() {
+    let behind = tempfile::tempdir().unwrap();
+    let Some(disk) = Mount::fuse(behind.path()) else {
+        println!("left out: bindfs, of Debian, is not here or may not mount");
+        return;
+    };
+    let cluster = Cluster::start();
+    let lab = cluster.lab();
+    lab.behave("until 20");
+    settle(&lab, disk.path());
+    let file = lab.experiment("fused", &[0.0, 1.0]);
+    let refused = lab.output(&["queue", file.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("lies on FUSE") && said.contains("store.path"), "{said}");
+    assert!(cluster.jobs().is_empty() && !lab.home().database().exists());
+
+    keep_apart(&lab);
+    let runs = lab.queue(&file, &[]);
+    for run in &runs {
+        lab.wait_for_state(run, State::Finished);
+        assert_eq!(lab.starts(run).len(), 1);
+    }
+    assert_eq!(cluster.arrays().len(), 1);
+    wait_for("the worker to leave", || lab.processes().is_empty());
 }
