@@ -99,6 +99,35 @@ fn a_job_that_slurm_has_forgotten_is_known_by_its_run() {
     assert!(lab.history(&runs[1]).contains(&State::Lost));
 }
 
+/// Neither the queue nor the run has a word of how it ended; an account has.
+#[test]
+fn what_only_the_account_knows_is_asked_once() {
+    let cluster = Cluster::with("MinJobAge=2");
+    let mut lab = cluster.lab();
+    let asked = lab.path().join("asked");
+    let account = format!(
+        "echo asked >> {}\nid=${{@: -1}}\necho \"${{id%%,*}}|OUT_OF_MEMORY\"\n",
+        asked.display()
+    );
+    cluster.stand_in(&mut lab, "sacct", &account);
+    let run = lab.queue(&lab.experiment("account", &[0.0]), &[]).remove(0);
+    let trainer = lab.wait_for_start(&run, 1).pid;
+    lab.wait_for_state(&run, State::Running);
+    kill(lab.worker());
+    // The batch script alone, so that it leaves no exit status.
+    let job = only_job(&cluster);
+    cluster.ok("scancel", &["--batch", "--signal=KILL", &job]);
+    wait_for("the queue to be empty", || cluster.jobs().is_empty());
+    kill(trainer);
+    assert!(!lab.dir_of(&run).path().join("slurm.ended").exists());
+    let worker = lab.output(&["worker", "--launcher", "slurm", "--until-empty"]);
+    assert!(worker.status.success(), "{}", String::from_utf8_lossy(&worker.stderr));
+    let row = lab.run(&run);
+    assert_eq!((row.state, row.attempt), (State::Failed, 1), "{row:?}");
+    assert!(row.reason.unwrap().starts_with("out of memory: "));
+    assert_eq!(std::fs::read_to_string(asked).unwrap(), "asked\n");
+}
+
 #[test]
 fn a_dead_node_gives_its_run_to_the_other() {
     let mut cluster = Cluster::start();
