@@ -19,8 +19,28 @@ const MIB: f64 = (1u64 << 20) as f64;
 
 /// The GPUs of this machine, or why nothing is known of them.
 pub fn ask() -> Result<Vec<Gpu>, String> {
+    ask_for(&[])
+}
+
+/// What CUDA calls number `at` in a process with this environment: of a job, one of those that it was given.
+pub fn given(at: usize, environment: impl Fn(&str) -> Option<String>) -> Option<Gpu> {
+    let name = name(at, environment);
+    let it = name.and_then(|name| ask_for(&["-i", &name]).ok());
+    // Where a job sees no others than its own, they count from 0 whatever they are called outside.
+    let it = it.and_then(|gpus| gpus.into_iter().next());
+    it.or_else(|| ask().ok()?.into_iter().nth(at))
+}
+
+/// By number or by UUID, as the driver takes it.
+fn name(at: usize, environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let names = ["CUDA_VISIBLE_DEVICES", "SLURM_JOB_GPUS"];
+    let list = names.into_iter().find_map(|name| environment(name).filter(|it| !it.is_empty()))?;
+    list.split(',').nth(at).map(|name| name.trim().to_owned())
+}
+
+fn ask_for(options: &[&str]) -> Result<Vec<Gpu>, String> {
     let mut command = Command::new(PROGRAM);
-    command.args([QUERY, "--format=csv,noheader,nounits"]).stdin(Stdio::null());
+    command.args([QUERY, "--format=csv,noheader,nounits"]).args(options).stdin(Stdio::null());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = match child {
         Ok(child) => child,
@@ -71,6 +91,21 @@ fn parse(text: &str) -> Vec<Gpu> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_looks_at_the_gpu_that_it_was_given() {
+        let of = |cuda: Option<&str>, slurm: Option<&str>, at| {
+            let environment = |name: &str| match name {
+                "CUDA_VISIBLE_DEVICES" => cuda.map(str::to_owned),
+                _ => slurm.map(str::to_owned),
+            };
+            name(at, environment)
+        };
+        assert_eq!(of(Some("3"), Some("5"), 0).as_deref(), Some("3"));
+        assert_eq!(of(Some("3,GPU-9f"), None, 1).as_deref(), Some("GPU-9f"));
+        assert_eq!(of(Some(""), Some("5"), 0).as_deref(), Some("5"));
+        assert_eq!((of(Some("3"), None, 1), of(None, None, 0)), (None, None));
+    }
 
     #[test]
     fn what_a_driver_does_not_tell_is_absent() {

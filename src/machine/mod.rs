@@ -50,7 +50,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// How busy it was since the last look, with GPU number `gpu`; none before the second look, or where the system does
+    /// How busy it was since the last look, with what CUDA calls GPU number `gpu`; none before the second look, or where the system does
     /// not tell.
     pub fn look(&mut self, gpu: Option<usize>) -> Option<Figures> {
         let times = proc::times(&fs::read_to_string("/proc/stat").ok()?);
@@ -58,7 +58,7 @@ impl Watch {
         self.cores = times;
         let busy = busy?;
         let memory = proc::memory(&fs::read_to_string("/proc/meminfo").ok()?)?;
-        let gpu = gpu.and_then(|at| gpus::ask().ok()?.into_iter().nth(at));
+        let gpu = gpu.and_then(|at| gpus::given(at, |name| std::env::var(name).ok()));
         Some(Figures {
             cores: busy.len() as u32,
             busy: busy.iter().sum(),
