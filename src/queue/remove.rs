@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::desk::{Answer, Desk, QueueError, file_error};
 use super::meta::{Meta, sync_parent};
 use super::rebuild::describe;
+use super::slurm::array::Array;
 use crate::lab::RunDir;
 use crate::store::{Change, RunRow, State, StoreError, Wish, Wished};
 
@@ -105,10 +106,27 @@ impl Desk {
             fs::remove_dir_all(&place).map_err(file_error(place))?;
             n_deleted += 1;
         }
+        // What is left over for now goes with the next one.
+        let _ = self.forget_submissions();
         Ok(match n_deleted {
             0 => Answer::Refused("is not there, nor in the trash".into()),
             _ => Answer::Done("is deleted".into()),
         })
+    }
+
+    /// Job arrays of which no run is left, not even in the trash.
+    fn forget_submissions(&self) -> Result<(), QueueError> {
+        let trash = self.trash()?;
+        let is_left = |id: &str| {
+            let removed = |name: &String| name.split('~').next() == Some(id);
+            self.home.run(id).path().exists() || trash.iter().any(removed)
+        };
+        for array in Array::all(&self.home).map_err(file_error(self.home.root()))? {
+            if !array.elements.iter().any(|element| is_left(&element.run)) {
+                fs::remove_dir_all(&array.folder).map_err(file_error(&array.folder))?;
+            }
+        }
+        Ok(())
     }
 
     /// What lies in the trash, by name.

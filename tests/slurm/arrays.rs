@@ -119,6 +119,21 @@ fn a_run_that_was_removed_is_submitted_anew() {
     assert_eq!((cluster.arrays().len(), lab.run(&run).attempt), (2, 1));
 }
 
+#[test]
+fn what_was_submitted_goes_with_the_last_of_its_runs() {
+    let cluster = Cluster::start();
+    let lab = cluster.lab();
+    lab.behave("until 5");
+    let runs = lab.queue(&lab.experiment("gone", &[0.0, 1.0]), &[]);
+    runs.iter().for_each(|run| lab.wait_for_state(run, State::Finished));
+    let submissions = || std::fs::read_dir(lab.home().root().join("slurm")).unwrap().count();
+    lab.ok(&["rm", "--forever", &runs[0]]);
+    lab.ok(&["rm", &runs[1]]);
+    assert_eq!(submissions(), 1, "the other one can be brought back");
+    lab.ok(&["rm", "--forever", &runs[1]]);
+    assert_eq!(submissions(), 0);
+}
+
 /// Who copies the home has everything: `rsync -a` of it is all it takes.
 #[test]
 fn a_home_is_carried_away_whole() {
