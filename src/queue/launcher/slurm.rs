@@ -233,6 +233,9 @@ impl Trainer for Element {
         self.hold();
         let Place { array, element, base, .. } = &self.place;
         if self.scheduler.is_unsent(&array.id) {
+            if self.asked && self.scheduler.is_withdrawn(&array.id, *element) {
+                return Ok(Some(Ending::Revoked));
+            }
             let words = self.scheduler.delay(&array.id);
             self.standing = Some(words.unwrap_or_else(|| "waits until Slurm takes it".into()));
             return Ok(None);

@@ -3,7 +3,7 @@
 //!
 //! Wishes that Slurm could not hear are told again until it does, submissions too.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -68,6 +68,8 @@ struct Inside {
     new: Vec<Arc<Array>>,
     /// Those of them that Slurm takes later, in its words.
     delayed: HashMap<String, String>,
+    /// Elements of those that are not wanted any more.
+    withdrawn: HashSet<(String, u32)>,
     /// When Slurm took a submission: looks that were begun earlier may not show it.
     taken: HashMap<String, Instant>,
     /// Submissions that Slurm would not take, and why.
@@ -162,6 +164,11 @@ impl Scheduler {
     /// Whether `submission` is still on its way to Slurm.
     pub fn is_unsent(&self, submission: &str) -> bool {
         self.shared.is_unsent(submission)
+    }
+
+    /// Whether nobody wants this element of a submission any more, which Slurm has not taken so far.
+    pub fn is_withdrawn(&self, submission: &str, element: u32) -> bool {
+        self.shared.lock().withdrawn.contains(&(submission.to_owned(), element))
     }
 
     /// Why Slurm would not take `submission`.
@@ -325,7 +332,11 @@ impl Shared {
                         told.push(one);
                     }
                     None if view.as_ref().is_none_or(|view| view.begun < one.at) => later.push(one),
-                    None if self.is_unsent(&one.submission) => later.push(one),
+                    // Should Slurm take it after all.
+                    None if self.is_unsent(&one.submission) => {
+                        self.withdraw(one);
+                        later.push(one);
+                    }
                     None => {}
                 }
             }
@@ -343,6 +354,19 @@ impl Shared {
         }
         let later: Vec<Told> = later.into_iter().map(Told::again).collect();
         self.lock().later.extend(later);
+    }
+
+    /// What Slurm takes later has no job that could be ended first, once the run's directory says that none is to train it.
+    fn withdraw(&self, one: &Told) {
+        let inside = self.lock();
+        let array = inside.unsent.iter().find(|array| array.id == one.submission);
+        let array = array.filter(|array| inside.delayed.contains_key(&array.id)).cloned();
+        drop(inside);
+        let element = array.as_ref().and_then(|array| array.elements.get(one.element as usize));
+        let held = |run: &str| Trace(&self.home.run(run)).is_held(&one.submission);
+        if element.is_some_and(|element| held(&element.run)) {
+            self.lock().withdrawn.insert((one.submission.clone(), one.element));
+        }
     }
 
     /// Arrays on their way; no one of them keeps another from Slurm. One that is in the queue under its name has arrived,
