@@ -1,6 +1,6 @@
 //! Attending to one trainer: its journal goes into the run log, requests go to it, and its end is settled.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Instant;
 
 use super::launcher::{Ask, Ending, Trainer};
@@ -326,10 +326,16 @@ fn losses(history: &[StateChange]) -> u32 {
 
 const FULL: &str = "the trainer could write neither its journal nor an error";
 
-/// Whether there is no room for as much as an end record.
+/// Whether there is no room for as much as an end record. Tried, as a quota may be used up on a disk that has room.
 fn is_full(dir: &RunDir) -> bool {
-    const ROOM: u64 = 64 << 10;
-    rustix::fs::statvfs(dir.path()).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < ROOM)
+    const ROOM: usize = 64 << 10;
+    let path = dir.path().join(".room.tmp");
+    // A network disk may notice as late as that.
+    let tried = std::fs::File::create(&path)
+        .and_then(|mut file| file.write_all(&[0; ROOM]).and_then(|()| file.sync_all()));
+    let _ = std::fs::remove_file(&path);
+    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+    tried.is_err_and(|why| full.contains(&why.kind()))
 }
 
 /// The last line of `stderr.log` beyond byte `said`, if any.

@@ -41,7 +41,8 @@ if [ -z "$run" ]; then
 fi
 # Should Slurm have taken the same submission twice, one of the two trains. A disk that is full takes no owner.
 if ! [ -e "$folder/owner" ]; then
-  echo "$SLURM_ARRAY_JOB_ID" > "$folder/.owner.$job" && ln "$folder/.owner.$job" "$folder/owner" 2> /dev/null
+  echo "$SLURM_ARRAY_JOB_ID" > "$folder/.owner.$job" && sync "$folder/.owner.$job" \
+    && ln "$folder/.owner.$job" "$folder/owner" 2> /dev/null
   rm -f "$folder/.owner.$job"
   [ -e "$folder/owner" ] || exit 1
 fi
