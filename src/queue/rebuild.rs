@@ -43,8 +43,8 @@ pub struct Rebuilt {
 /// # Errors
 /// While workers live: they hold the old file, and would go on writing to it.
 pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> {
-    let mut rebuilt = Rebuilt::default();
-    rebuilt.kept_by = store::kept_elsewhere(home)?;
+    let kept_by = store::kept_elsewhere(home)?;
+    let mut rebuilt = Rebuilt { kept_by, ..Rebuilt::default() };
     if rebuilt.kept_by.is_some() {
         refuse_workers(home)?;
         store::keep_here(home)?;
