@@ -1,0 +1,97 @@
+//! The scheduler's thread: a look at the queue now and then, and between two of them what cannot wait.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use super::{Inside, Shared, View};
+use crate::queue::slurm::array::PREFIX;
+use crate::queue::slurm::client::{self, Trouble};
+use crate::queue::slurm::job::JobState;
+
+impl Shared {
+    pub(super) fn serve(&self) {
+        loop {
+            let begun = Instant::now();
+            let done = self.round(begun);
+            self.lock().trouble = done.err().map(|trouble| trouble.to_string());
+            self.answered.notify_all();
+            if self.wait_until(begun + self.poll) {
+                return;
+            }
+        }
+    }
+
+    /// Tells wishes and submits new arrays as they come. Whether it is time to leave.
+    fn wait_until(&self, next: Instant) -> bool {
+        loop {
+            let inside = self.lock();
+            let left = next.saturating_duration_since(Instant::now());
+            let waits = |inside: &mut Inside| {
+                !inside.leave && inside.wishes.is_empty() && inside.new.is_empty()
+            };
+            let waited = self.woken.wait_timeout_while(inside, left, waits);
+            let (mut inside, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if inside.leave {
+                return true;
+            }
+            let (wishes, new) = (std::mem::take(&mut inside.wishes), inside.new.clone());
+            drop(inside);
+            if wishes.is_empty() && new.is_empty() {
+                return false;
+            }
+            self.tell(wishes);
+            let done = self.submit(None, &new);
+            let mut inside = self.lock();
+            // What could not be told waits among the unsent.
+            inside.new.retain(|array| !new.iter().any(|known| known.id == array.id));
+            if let Err(trouble) = done {
+                inside.trouble = Some(trouble.to_string());
+            }
+        }
+    }
+
+    fn round(&self, begun: Instant) -> Result<(), Trouble> {
+        self.learn_limit()?;
+        // Before the look: what somebody else's `sbatch` does until it is gone, the look shows.
+        let mut unsent = self.lock().due();
+        unsent.retain(|array| !client::in_flight(array));
+        let mut jobs = HashMap::new();
+        for job in client::jobs()? {
+            if let Some(submission) = job.name.strip_prefix(PREFIX) {
+                jobs.insert((submission.to_owned(), job.element), job);
+            }
+        }
+        let view = Arc::new(View { begun, jobs });
+        self.lock().view = Some(Arc::clone(&view));
+        let later = std::mem::take(&mut self.lock().later);
+        self.tell(later);
+        self.ask_accounts();
+        self.submit(Some(&view), &unsent)
+    }
+
+    fn learn_limit(&self) -> Result<(), Trouble> {
+        if self.lock().most.is_none() {
+            let most = match client::most_elements() {
+                Err(Trouble::Refused(_)) => client::MOST_ELEMENTS,
+                answer => answer?,
+            };
+            self.lock().most = Some(most);
+            self.answered.notify_all();
+        }
+        Ok(())
+    }
+
+    fn ask_accounts(&self) {
+        let forgotten = std::mem::take(&mut self.lock().forgotten);
+        if forgotten.is_empty() {
+            return;
+        }
+        let answers: HashMap<_, _> = client::account(&forgotten).into_iter().collect();
+        let mut inside = self.lock();
+        for id in forgotten {
+            let state = answers.get(&id).cloned().unwrap_or(JobState::Unknown(String::new()));
+            inside.accounts.insert(id, state);
+        }
+    }
+}
