@@ -200,7 +200,7 @@ fn configuration(dir: &Path, more: &str) -> String {
          SchedulerParameters=sched_interval=1,sched_min_interval=0,bf_interval=1,batch_sched_delay=0\n\
          SwitchType=switch/none\nMpiDefault=none\nAccountingStorageType=accounting_storage/none\n\
          JobCompType=jobcomp/none\nSlurmdParameters=config_overrides\nReturnToService=2\nJobRequeue=1\n\
-         JobFileAppend=1\nKillWait=5\nSlurmdTimeout=15\nMailProg=/bin/true\nStateSaveLocation={dir}/state\n\
+         JobFileAppend=1\nKillWait=5\nMailProg=/bin/true\nStateSaveLocation={dir}/state\n\
          SlurmdSpoolDir={dir}/spool.%n\nSlurmctldPidFile={dir}/slurmctld.pid\nSlurmdPidFile={dir}/slurmd.%n.pid\n\
          SlurmctldLogFile={dir}/slurmctld.log\nSlurmdLogFile={dir}/slurmd.%n.log\n\
          NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=4 RealMemory=1000 State=UNKNOWN\n\
