@@ -99,38 +99,47 @@ fn a_job_that_slurm_has_forgotten_is_known_by_its_run() {
     assert!(lab.history(&runs[1]).contains(&State::Lost));
 }
 
-/// Neither the queue nor the run has a word of how it ended; an account has.
+/// Neither the queue nor the run has a word of how it ended; an account has, or believes that it never did.
 #[test]
 fn what_only_the_account_knows_is_asked_once() {
     let cluster = Cluster::with("MinJobAge=2");
     let mut lab = cluster.lab();
     let asked = lab.path().join("asked");
     let account = format!(
-        "echo asked >> {}\nid=${{@: -1}}\necho \"${{id%%,*}}|OUT_OF_MEMORY\"\n",
+        "ids=${{@: -1}}\necho \"$ids\" >> {}\nfor id in ${{ids//,/ }}; do\n  case $id in\n    \
+         *_0) echo \"$id|OUT_OF_MEMORY\";;\n    *) echo \"$id|RUNNING\";;\n  esac\ndone\n",
         asked.display()
     );
     cluster.stand_in(&mut lab, "sacct", &account);
-    let run = lab.queue(&lab.experiment("account", &[0.0]), &[]).remove(0);
-    let trainer = lab.wait_for_start(&run, 1).pid;
-    lab.wait_for_state(&run, State::Running);
+    let runs = lab.queue(&lab.experiment("account", &[0.0, 1.0]), &[]);
+    let trainers: Vec<u32> = runs.iter().map(|run| lab.wait_for_start(run, 1).pid).collect();
+    runs.iter().for_each(|run| lab.wait_for_state(run, State::Running));
     kill(lab.worker());
-    // The batch script alone, so that it leaves no exit status.
-    let job = only_job(&cluster);
-    cluster.ok("scancel", &["--batch", "--signal=KILL", &job]);
+    // The batch scripts alone, so that they leave no exit status.
+    let mut jobs: Vec<String> = cluster.jobs().into_iter().map(|(id, _)| id).collect();
+    jobs.sort_unstable();
+    for job in &jobs {
+        cluster.ok("scancel", &["--batch", "--signal=KILL", job]);
+    }
     wait_for("the queue to be empty", || cluster.jobs().is_empty());
-    kill(trainer);
-    assert!(!lab.dir_of(&run).path().join("slurm.ended").exists());
+    trainers.into_iter().for_each(kill);
+    assert!(runs.iter().all(|run| !lab.dir_of(run).path().join("slurm.ended").exists()));
+    lab.behave("finish");
     let worker = lab.output(&["worker", "--launcher", "slurm", "--until-empty"]);
     assert!(worker.status.success(), "{}", String::from_utf8_lossy(&worker.stderr));
-    let row = lab.run(&run);
-    assert_eq!((row.state, row.attempt), (State::Failed, 1), "{row:?}");
-    assert!(row.reason.unwrap().starts_with("out of memory: "));
-    assert_eq!(std::fs::read_to_string(asked).unwrap(), "asked\n");
+    let [first, second] = [lab.run(&runs[0]), lab.run(&runs[1])];
+    assert_eq!((first.state, first.attempt), (State::Failed, 1), "{first:?}");
+    assert!(first.reason.unwrap().starts_with("out of memory: "));
+    assert_eq!((second.state, second.attempt), (State::Finished, 2), "{second:?}");
+    let asked = std::fs::read_to_string(asked).unwrap();
+    let mut asked: Vec<&str> = asked.trim().split(['\n', ',']).collect();
+    asked.sort_unstable();
+    assert_eq!(asked, jobs, "once for each");
 }
 
 #[test]
 fn a_dead_node_gives_its_run_to_the_other() {
-    let mut cluster = Cluster::start();
+    let mut cluster = Cluster::with("SlurmdTimeout=15");
     let (lab, run) = at_work(&cluster, "node");
     let node = cluster.ok("squeue", &["-h", "-o", "%N"]);
     let which = usize::from(node.trim() == "n2");

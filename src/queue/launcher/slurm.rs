@@ -329,9 +329,9 @@ impl Element {
                 };
                 match self.scheduler.account(&id)? {
                     JobState::Over(over) => Some(how(over)),
-                    // It lives, though `squeue` does not show it.
-                    JobState::Waiting(_) | JobState::AtWork(_) => None,
-                    JobState::Unknown(_) => Some(Ending::Unseen),
+                    _ if self.asked => Some(Ending::Revoked),
+                    // An account may have missed the end, and believe in it for ever.
+                    _ => Some(Ending::Unseen),
                 }
             }
         }
