@@ -1,5 +1,7 @@
 //! `runs [FILTER]`.
 
+use std::io;
+
 use color_eyre::eyre::Result;
 
 use super::{Context, Exit, FormatArg, print};
@@ -33,11 +35,10 @@ impl Args {
         let all = self.all || filter.mentions_archived();
         let mut found = everything(context).await?;
         found.retain(|run| (all || !run.archived) && filter.matches(run));
-        let text = match self.format.format {
-            Format::Json => runs::json_text(&found)?,
-            format => runs::table(&found).render(format),
-        };
-        print(&text)?;
+        match self.format.format {
+            Format::Json => runs::write_json(&found, io::stdout().lock())?,
+            format => print(&runs::table(&found).render(format))?,
+        }
         Ok(Exit::Done)
     }
 }

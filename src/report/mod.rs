@@ -2,6 +2,7 @@
 
 pub mod ablation;
 pub mod figure;
+mod indented;
 pub mod page;
 pub mod parquet;
 mod render;

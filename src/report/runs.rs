@@ -1,11 +1,13 @@
 //! Lists of runs: the fixed JSON of `runs --format json`, and the table that people read.
 
 use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer as _};
+use serde_json::{Map, Serializer, Value, json};
 
+use super::indented::Indented;
 use super::shown;
 use super::table::Table;
 use crate::journal::event::Number;
@@ -22,11 +24,20 @@ pub fn json(run: &RunRow) -> Value {
     json!(Listed::from(run))
 }
 
-/// Runs in the fixed form, as text, without a [`Value`] of all of them in between.
-pub fn json_text(runs: &[RunRow]) -> serde_json::Result<String> {
-    let listed: Vec<Listed> = runs.iter().map(Listed::from).collect();
-    Ok(serde_json::to_string_pretty(&listed)? + "\n")
+/// Runs in the fixed form, as they are written: of ten thousand neither a [`Value`] nor a text of all of them is made.
+///
+/// # Errors
+/// What `out` says.
+pub fn write_json(runs: &[RunRow], out: impl io::Write) -> io::Result<()> {
+    let mut out = BufWriter::with_capacity(PIECE, out);
+    let mut serializer = Serializer::with_formatter(&mut out, Indented::default());
+    serializer.collect_seq(runs.iter().map(Listed::from))?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
+
+/// Bytes written at a time: what a pipe holds.
+const PIECE: usize = 64 << 10;
 
 /// A [`RunRow`] with its times in words.
 #[derive(Serialize)]

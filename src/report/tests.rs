@@ -257,6 +257,20 @@ fn what_cannot_be_tabulated_is_said_with_what_can() {
 }
 
 #[test]
+fn a_list_of_runs_is_written_as_each_of_them_reads() {
+    let (_, runs) = negatives();
+    let written = |runs: &[RunRow]| -> Value {
+        let mut out = Vec::new();
+        super::runs::write_json(runs, &mut out).unwrap();
+        assert!(out.ends_with(b"]\n"));
+        serde_json::from_slice(&out).unwrap()
+    };
+    let each: Vec<Value> = runs.iter().map(super::runs::json).collect();
+    assert_eq!(written(&runs), json!(each));
+    assert_eq!(written(&[]), json!([]));
+}
+
+#[test]
 fn a_row_of_runs_reads_as_the_fixed_json() {
     let (_, runs) = negatives();
     let run = super::runs::json(&runs[3]);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -85,18 +86,12 @@ pub(super) fn better(text: &str) -> Result<Better> {
 /// All runs, or the one with `key`: seven queries, put together here. Asked for as a range of keys, as that is what an
 /// index serves in both cases.
 async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
-    let (first, last) = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
-    let mut place = HashMap::new();
-    let mut runs = Vec::new();
-    let query = sqlx::query(
-        "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
+    let keys = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
+    let mut found = Found::default();
+    let query = "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
                 reason, note, priority, pinned, archived, launch
-           FROM run WHERE key BETWEEN ? AND ? ORDER BY key",
-    );
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        place.insert(row.try_get::<i64, _>(0)?, runs.len());
-        runs.push(bare(&row)?);
-    }
+           FROM run WHERE key BETWEEN ? AND ? ORDER BY key";
+    each(view, query, keys, |row| found.push(row.try_get(0)?, bare(row)?)).await?;
     // Names and units are few and summaries many: joined here, no text is copied for each of them.
     let mut metrics: HashMap<i64, (String, String, Better)> = HashMap::new();
     let query = sqlx::query("SELECT key, name, unit, better FROM metric");
@@ -104,60 +99,99 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
         metrics
             .insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, better(row.try_get(3)?)?));
     }
-    let query = sqlx::query(
-        "SELECT run, metric, last, last_flag, last_step, best, best_step
-           FROM summary WHERE run BETWEEN ? AND ?",
-    );
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
-        let Some((name, unit, better)) = metrics.get(&row.try_get(1)?) else { continue };
-        runs[at].metrics.insert(name.clone(), summary(&row, unit, *better)?);
-    }
-    let query = sqlx::query(
-        "SELECT run, name, varied FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
-          WHERE run BETWEEN ? AND ? ORDER BY experiment.key",
-    );
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
-        runs[at].experiments.push(row.try_get(1)?);
+    let query = "SELECT run, metric, last, last_flag, last_step, best, best_step
+           FROM summary WHERE run BETWEEN ? AND ?";
+    let take = |row: &SqliteRow| {
+        let Some((name, unit, better)) = metrics.get(&row.try_get(1)?) else { return Ok(()) };
+        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
+        run.metrics.insert(name.clone(), summary(row, unit, *better)?);
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    let query = "SELECT run, name, varied
+           FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
+          WHERE run BETWEEN ? AND ? ORDER BY experiment.key";
+    let take = |row: &SqliteRow| {
+        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
+        run.experiments.push(row.try_get(1)?);
         let varied: Map<String, Value> = unjson("varied factors", row.try_get(2)?)?;
-        runs[at].varied.extend(varied);
-    }
-    let query = sqlx::query("SELECT run, tag FROM tag WHERE run BETWEEN ? AND ? ORDER BY tag");
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
-        runs[at].tags.push(row.try_get(1)?);
-    }
-    let query = sqlx::query(
-        "SELECT warning.run, warning.message FROM warning JOIN run ON run.key = warning.run
-          WHERE warning.attempt = run.attempt AND warning.run BETWEEN ? AND ? ORDER BY warning.key",
-    );
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
-        runs[at].warning = Some(row.try_get(1)?);
-    }
-    let query = sqlx::query(
-        "SELECT run, resumed_step, started_at,
+        run.varied.extend(varied);
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    let query = "SELECT run, tag FROM tag WHERE run BETWEEN ? AND ? ORDER BY tag";
+    let take = |row: &SqliteRow| {
+        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
+        run.tags.push(row.try_get(1)?);
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    let query = "SELECT warning.run, warning.message FROM warning JOIN run ON run.key = warning.run
+          WHERE warning.attempt = run.attempt AND warning.run BETWEEN ? AND ? ORDER BY warning.key";
+    let take = |row: &SqliteRow| {
+        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
+        run.warning = Some(row.try_get(1)?);
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    let query = "SELECT run, resumed_step, started_at,
                 coalesce((SELECT sec FROM point
                            WHERE point.run = attempt.run AND step <= resumed_step
                              AND point.metric = (SELECT key FROM metric WHERE name = 'loss')
                            ORDER BY step DESC LIMIT 1), 0.0)
            FROM attempt
-          WHERE 1 < attempt AND 0 < resumed_step AND started_at IS NOT NULL AND run BETWEEN ? AND ? ORDER BY run, attempt",
-    );
-    for row in query.bind(first).bind(last).fetch_all(&mut *view).await? {
-        let Some(&at) = place.get(&row.try_get(0)?) else { continue };
+          WHERE 1 < attempt AND 0 < resumed_step AND started_at IS NOT NULL AND run BETWEEN ? AND ? ORDER BY run, attempt";
+    let take = |row: &SqliteRow| {
+        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
         let resume = Resume { step: row.try_get(1)?, at: row.try_get(2)?, sec: row.try_get(3)? };
-        runs[at].resumes.push(resume);
+        run.resumes.push(resume);
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    Ok(found.runs)
+}
+
+/// Takes rows as they come: all of them at once would be most of what a large lab takes in memory.
+async fn each(
+    view: &mut SqliteConnection,
+    query: &'static str,
+    (first, last): (i64, i64),
+    mut take: impl FnMut(&SqliteRow) -> Result<()>,
+) -> Result<()> {
+    let mut rows = sqlx::query(query).bind(first).bind(last).fetch(view);
+    while let Some(row) = rows.try_next().await? {
+        take(&row)?;
     }
-    Ok(runs)
+    Ok(())
+}
+
+/// Runs by their keys, which rise.
+#[derive(Default)]
+struct Found {
+    keys: Vec<i64>,
+    runs: Vec<RunRow>,
+    /// The one that was asked for last: most lists tell of one run after the other.
+    last: usize,
+}
+
+impl Found {
+    fn push(&mut self, key: i64, run: RunRow) -> Result<()> {
+        self.keys.push(key);
+        self.runs.push(run);
+        Ok(())
+    }
+
+    fn run(&mut self, key: i64) -> Option<&mut RunRow> {
+        if self.keys.get(self.last) != Some(&key) {
+            self.last = self.keys.binary_search(&key).ok()?;
+        }
+        self.runs.get_mut(self.last)
+    }
 }
 
 /// A run without what other tables say about it.
 fn bare(row: &SqliteRow) -> Result<RunRow> {
-    let text: String = row.try_get(10)?;
-    let spec = SpecJson::new(text)
-        .map_err(|why| StoreError::Nonsense { what: "a specification", found: why.to_string() })?;
+    let spec = SpecJson::new(row.try_get(10)?);
     let progress = Progress {
         epoch: row.try_get(5)?,
         epochs: row.try_get(6)?,

@@ -89,7 +89,8 @@ fn make_private(dir: &Path) -> std::io::Result<()> {
 
 /// Readers of the run log at `path`, which is of schema `version`.
 pub(super) async fn readers(path: &Path, version: i64) -> Result<SqlitePool> {
-    let options = reading(path)?;
+    // A long list passes between two threads: with room for more rows, neither waits for the other at each of them.
+    let options = reading(path)?.row_buffer_size(1024);
     let pool = pool(READERS).after_connect(move |connection, _| {
         Box::pin(async move {
             if let Some(veil) = veil(version) {

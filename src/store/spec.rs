@@ -3,15 +3,16 @@
 use std::ops::Deref;
 use std::sync::OnceLock;
 
+use serde::ser::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// JSON that is known to be sound and taken apart when somebody first looks into it: a list of runs shows what was varied,
-/// and of ten thousand specifications nobody reads most.
+/// JSON that is taken apart when somebody first looks into it, and that the run log accepted as an object: a list of runs
+/// shows what was varied, and of ten thousand specifications nobody reads most.
 #[derive(Clone, Debug)]
 pub struct SpecJson {
-    text: Box<RawValue>,
+    text: Box<str>,
     value: OnceLock<Value>,
 }
 
@@ -23,20 +24,30 @@ struct Seed {
 }
 
 impl SpecJson {
-    /// # Errors
-    /// `text` is no JSON.
-    pub fn new(text: String) -> serde_json::Result<Self> {
-        Ok(Self { text: RawValue::from_string(text)?, value: OnceLock::new() })
+    /// As it stands in the run log.
+    pub(super) fn new(text: &str) -> Self {
+        Self { text: text.into(), value: OnceLock::new() }
     }
 
     /// As it is written.
     pub fn text(&self) -> &str {
-        self.text.get()
+        &self.text
     }
 
     /// `seed`, without looking at the rest; 0 where there is none.
     pub fn seed(&self) -> u64 {
-        serde_json::from_str::<Seed>(self.text()).map_or(0, |spec| spec.seed)
+        self.last_seed().unwrap_or_else(|| {
+            serde_json::from_str::<Seed>(self.text()).map_or(0, |spec| spec.seed)
+        })
+    }
+
+    /// The seed where it is the last key of all, as in what we write. The brace at the end closes the whole, so what stands
+    /// right before it is the whole's; and no text in quotes ends there, as its quotes would have to be closed.
+    fn last_seed(&self) -> Option<u64> {
+        let (before, seed) = self.text().strip_suffix('}')?.rsplit_once(':')?;
+        let is_key = before.ends_with(",\"seed\"") || before == "{\"seed\"";
+        // A sign or a space is for serde to judge.
+        (is_key && seed.bytes().all(|byte| byte.is_ascii_digit())).then(|| seed.parse().ok())?
     }
 
     /// Changes what a dotted key names.
@@ -58,9 +69,7 @@ impl Deref for SpecJson {
 
 impl From<Value> for SpecJson {
     fn from(value: Value) -> Self {
-        // A value's own text is sound.
-        let text = RawValue::from_string(value.to_string()).unwrap_or_default();
-        Self { text, value: OnceLock::from(value) }
+        Self { text: value.to_string().into(), value: OnceLock::from(value) }
     }
 }
 
@@ -72,13 +81,15 @@ impl PartialEq for SpecJson {
 
 impl Serialize for SpecJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.text.serialize(serializer)
+        let text: &RawValue = serde_json::from_str(self.text()).map_err(S::Error::custom)?;
+        text.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for SpecJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self { text: Box::deserialize(deserializer)?, value: OnceLock::new() })
+        let text: Box<RawValue> = Box::deserialize(deserializer)?;
+        Ok(Self::new(text.get()))
     }
 }
 
@@ -91,13 +102,31 @@ mod tests {
     #[test]
     fn it_is_written_as_it_was_and_read_when_it_is_looked_into() {
         let text = r#"{"train":{"epochs":200.0},"seed":7}"#;
-        let spec = SpecJson::new(text.to_owned()).unwrap();
+        let spec = SpecJson::new(text);
         assert_eq!(spec.seed(), 7);
         assert!(spec.value.get().is_none());
         assert_eq!(serde_json::to_string(&[&spec]).unwrap(), format!("[{text}]"));
         assert_eq!(spec["train"]["epochs"], 200.0);
         assert_eq!(spec, SpecJson::from(json!({"seed": 7, "train": {"epochs": 200.0}})));
         assert_eq!(serde_json::from_str::<SpecJson>(text).unwrap(), spec);
-        assert!(SpecJson::new("{".to_owned()).is_err());
+        assert!(serde_json::to_string(&SpecJson::new("{")).is_err());
+    }
+
+    #[test]
+    fn the_seed_is_the_same_wherever_it_stands() {
+        for (text, seed) in [
+            (r#"{"train":{"lr":0.1},"seed":18446744073709551615}"#, u64::MAX),
+            (r#"{"seed":3}"#, 3),
+            (r#"{"seed":3,"train":{"lr":0.1}}"#, 3),
+            (r#"{"seed":3,"train":{"seed":4}}"#, 3),
+            (r#"{"data":{"seed":4}}"#, 0),
+            (r#"{"note":",\"seed\":4"}"#, 0),
+            (r#"{"subset_seed":4}"#, 0),
+            (r#"{"a":1,"seed": 5 }"#, 5),
+        ] {
+            let spec = SpecJson::new(text);
+            assert_eq!(spec.seed(), seed, "{text}");
+            assert_eq!(spec["seed"].as_u64().unwrap_or_default(), seed, "{text}");
+        }
     }
 }
