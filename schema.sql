@@ -161,7 +161,7 @@ CREATE TABLE point (
   epoch       REAL NOT NULL,
   sec         REAL NOT NULL,
   value       REAL,
-  flag        INTEGER NOT NULL CHECK ((value IS NULL) = (flag IN (1, 2, 3))),
+  flag        INTEGER NOT NULL CHECK ((value IS NULL) = (flag BETWEEN 1 AND 3)),
   PRIMARY KEY (run, metric, step)
 ) STRICT, WITHOUT ROWID;
 
@@ -187,7 +187,7 @@ CREATE TABLE evaluation (
   attempt     INTEGER NOT NULL,
   at          INTEGER NOT NULL,
   value       REAL,
-  flag        INTEGER NOT NULL CHECK ((value IS NULL) = (flag IN (1, 2, 3))),
+  flag        INTEGER NOT NULL CHECK ((value IS NULL) = (flag BETWEEN 1 AND 3)),
   settings    TEXT NOT NULL CHECK (json_type(settings) = 'object'),
   PRIMARY KEY (run, metric, step)
 ) STRICT, WITHOUT ROWID;

@@ -6,6 +6,7 @@
 pub mod cause;
 pub mod event;
 mod flusher;
+mod point;
 pub mod process;
 pub mod reader;
 pub mod writer;

@@ -77,6 +77,7 @@ pub struct Reader {
     at: Position,
     /// Bytes from here on are not looked at.
     end: u64,
+    /// As large as what was once read at a time, and never cleared: only its first bytes mean anything.
     buffer: Vec<u8>,
 }
 
@@ -132,8 +133,8 @@ impl Reader {
         if last != [b'\n'] {
             return Err(ReadError::Replaced { path: self.path.clone(), read: self.at.bytes });
         }
-        let whole =
-            whole_lines(&file, self.at.bytes, self.end, &mut self.buffer).map_err(failed)?;
+        let end = self.end.min(len);
+        let whole = whole_lines(&file, self.at.bytes, end, &mut self.buffer).map_err(failed)?;
         self.file = Some(file);
         let Some(whole) = whole else { return Ok(None) };
         let batch = match whole {
@@ -158,28 +159,23 @@ enum Whole {
 }
 
 /// Fills `buffer` with what stands from `at` on and before `end`, until it holds a whole line. `None`: the last line is
-/// still torn.
+/// still torn. No more of the buffer is touched than there is to read: most looks at a journal find a line or two.
 fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Option<Whole>> {
-    buffer.clear();
-    loop {
-        let begin = buffer.len();
-        buffer.resize(begin + PIECE, 0);
-        let got = read_at(file, &mut buffer[begin..], at + begin as u64, end)?;
-        buffer.truncate(begin + got);
-        if let Some(newline) = buffer[begin..].iter().rposition(|&byte| byte == b'\n') {
-            return Ok(Some(Whole::Lines(begin + newline + 1)));
-        }
+    let mut filled = 0;
+    while filled <= LONGEST {
+        let got = read_at(file, buffer, filled, at + filled as u64, end)?;
         if got == 0 {
             return Ok(None);
         }
-        if LONGEST < buffer.len() {
-            break;
+        let newline = buffer[filled..filled + got].iter().rposition(|&byte| byte == b'\n');
+        if let Some(newline) = newline {
+            return Ok(Some(Whole::Lines(filled + newline + 1)));
         }
+        filled += got;
     }
-    let mut read = buffer.len() as u64;
-    buffer.resize(PIECE, 0);
+    let mut read = filled as u64;
     loop {
-        let got = read_at(file, buffer, at + read, end)?;
+        let got = read_at(file, buffer, 0, at + read, end)?;
         match buffer[..got].iter().position(|&byte| byte == b'\n') {
             Some(newline) => return Ok(Some(Whole::TooLong(read + newline as u64 + 1))),
             None if got == 0 => return Ok(None),
@@ -188,11 +184,23 @@ fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Resu
     }
 }
 
-fn read_at(file: &File, buffer: &mut [u8], at: u64, end: u64) -> io::Result<usize> {
-    let room = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(buffer.len());
-    let buffer = &mut buffer[..room];
+/// Reads the next piece before `end` into `buffer` from its byte `begin` on, which grows where it is too short; how much.
+fn read_at(
+    file: &File,
+    buffer: &mut Vec<u8>,
+    begin: usize,
+    at: u64,
+    end: u64,
+) -> io::Result<usize> {
+    let piece = usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX).min(PIECE);
+    if piece == 0 {
+        return Ok(0);
+    }
+    if buffer.len() < begin + piece {
+        buffer.resize(begin + piece, 0);
+    }
     loop {
-        match file.read_at(buffer, at) {
+        match file.read_at(&mut buffer[begin..begin + piece], at) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
@@ -238,8 +246,14 @@ struct PointLine {
 
 /// A point as our own writer puts it; `None` for anything else, also for what only looks like one.
 fn plain_point(text: &[u8]) -> Option<Line> {
-    let found = text.starts_with(POINT).then(|| serde_json::from_slice::<PointLine>(text).ok());
-    let PointLine { v, step, epoch, sec, m, attempt, seq, at } = found??;
+    if !text.starts_with(POINT) {
+        return None;
+    }
+    if let Some(line) = super::point::line(text) {
+        return Some(line);
+    }
+    let PointLine { v, step, epoch, sec, m, attempt, seq, at } =
+        serde_json::from_slice(text).ok()?;
     (v == VERSION).then_some(Line {
         v,
         event: Event::Point(Point { step, epoch, sec, m }),

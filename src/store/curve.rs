@@ -123,7 +123,9 @@ impl Store {
     pub async fn journal_position(&self, id: &str) -> Result<Position> {
         let query =
             sqlx::query("SELECT journal_bytes, journal_lines FROM run WHERE id = ?").bind(id);
-        let row = query.fetch_optional(&self.0.readers).await?;
+        // A worker asks this of every run in hand at every look: a connection from the pool would have to go back there, by
+        // a task of its own.
+        let row = query.fetch_optional(&mut *self.0.watcher.lock().await).await?;
         let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
         Ok(Position { bytes: row.try_get(0)?, lines: row.try_get(1)? })
     }

@@ -1,6 +1,5 @@
 //! Measurements and their summaries: written in bulk, in the transaction of their journal position.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
@@ -10,8 +9,9 @@ use super::Result;
 use super::records::CurvePoint;
 use crate::journal::event::{Better, MetricInfo, Point};
 
-/// Rows of one INSERT; with seven columns far below SQLite's 32766 variables, and beyond which nothing is gained.
-const ROWS: usize = 256;
+/// Rows of one INSERT, each size prepared once. Every statement passes to SQLite's thread and back, so a bulk load goes in by
+/// the largest, whose seven columns are below SQLite's 32766 variables; what is left over takes one of each size at most.
+const ROWS: [usize; 11] = [1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A number as two columns: SQLite stores a NaN as NULL and −0 as 0, and a person's `avg(value)` is to pass over
 /// infinities.
@@ -38,16 +38,21 @@ pub(super) fn value_of(value: Option<f64>, flag: i64) -> f64 {
 
 /// Measurements that wait to be written, by metric.
 #[derive(Default)]
-pub(super) struct Pending(BTreeMap<String, Vec<CurvePoint>>);
+pub(super) struct Pending(Vec<(String, Vec<CurvePoint>)>);
 
 impl Pending {
     pub(super) fn push(&mut self, point: &Point) {
-        for (name, value) in &point.m {
+        for (at, (name, value)) in point.m.iter().enumerate() {
             let point =
                 CurvePoint { step: point.step, epoch: point.epoch, sec: point.sec, value: value.0 };
-            match self.0.get_mut(name) {
-                Some(points) => points.push(point),
-                None => drop(self.0.insert(name.clone(), vec![point])),
+            // One line has the metrics of the line before it, in the same order.
+            let here = match self.0.get(at) {
+                Some((known, _)) if known == name => Some(at),
+                _ => self.0.iter().position(|(known, _)| known == name),
+            };
+            match here {
+                Some(here) => self.0[here].1.push(point),
+                None => self.0.push((name.clone(), vec![point])),
             }
         }
     }
@@ -55,23 +60,29 @@ impl Pending {
     /// Writes everything and brings the summaries up to date. Returns how many measurements there were.
     pub(super) async fn write(&mut self, tx: &mut SqliteConnection, run: i64) -> Result<u64> {
         let mut count = 0;
-        for (name, mut points) in std::mem::take(&mut self.0) {
+        let mut all = std::mem::take(&mut self.0);
+        // In the order of the names, so that the same journal always makes the same run log.
+        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (name, points) in all {
             count += points.len() as u64;
-            // Of two measurements at one step the later counts, here as in the table.
-            points.sort_by_key(|point| point.step);
-            let mut kept: Vec<CurvePoint> = Vec::with_capacity(points.len());
-            for point in points {
-                match kept.last_mut() {
-                    Some(last) if last.step == point.step => *last = point,
-                    _ => kept.push(point),
-                }
-            }
-            let metric = Metric::named(tx, &name).await?;
-            insert(tx, run, metric.key, &kept).await?;
-            summarise(tx, run, &metric, &kept).await?;
+            let points = in_order(points);
+            let (metric, known) = Metric::summarised(tx, &name, run).await?;
+            insert(tx, run, metric.key, &points).await?;
+            summarise(tx, run, &metric, known, &points).await?;
         }
         Ok(count)
     }
+}
+
+/// By step. Of two measurements at one step the later counts, here as in the table.
+fn in_order(mut points: Vec<CurvePoint>) -> Vec<CurvePoint> {
+    if points.is_sorted_by(|a, b| a.step < b.step) {
+        return points;
+    }
+    points.reverse();
+    points.sort_by_key(|point| point.step);
+    points.dedup_by_key(|point| point.step);
+    points
 }
 
 /// An entry of the dictionary of names.
@@ -80,7 +91,36 @@ struct Metric {
     better: Better,
 }
 
+/// What the summary of a run and a metric says.
+struct Known {
+    n: i64,
+    last_step: u64,
+    best: Option<(f64, u64)>,
+}
+
 impl Metric {
+    /// A metric by its name, and its summary of `run` where there is one: in one question, as a worker asks it for every
+    /// point of every run.
+    async fn summarised(
+        tx: &mut SqliteConnection,
+        name: &str,
+        run: i64,
+    ) -> Result<(Self, Option<Known>)> {
+        let query = sqlx::query(
+            "SELECT key, better, n, last_step, best, best_step
+               FROM metric LEFT JOIN summary ON summary.metric = metric.key AND summary.run = ?
+              WHERE name = ?",
+        );
+        let Some(row) = query.bind(run).bind(name).fetch_optional(&mut *tx).await? else {
+            return Ok((Self::named(tx, name).await?, None));
+        };
+        let metric = Self { key: row.try_get(0)?, better: super::browse::better(row.try_get(1)?)? };
+        let Some(n) = row.try_get(2)? else { return Ok((metric, None)) };
+        let best: (Option<f64>, Option<u64>) = (row.try_get(4)?, row.try_get(5)?);
+        let known = Known { n, last_step: row.try_get(3)?, best: best.0.zip(best.1) };
+        Ok((metric, Some(known)))
+    }
+
     async fn named(tx: &mut SqliteConnection, name: &str) -> Result<Self> {
         let row = sqlx::query("SELECT key, better FROM metric WHERE name = ?").bind(name);
         if let Some(row) = row.fetch_optional(&mut *tx).await? {
@@ -135,14 +175,16 @@ pub(super) async fn void(tx: &mut SqliteConnection, run: i64, after: Option<u64>
     Ok(())
 }
 
-/// One statement for a full chunk, another for what is left over: both prepared once.
+/// In as few statements as there are chunks of the sizes that are prepared.
 async fn insert(
     tx: &mut SqliteConnection,
     run: i64,
     metric: i64,
-    points: &[CurvePoint],
+    mut points: &[CurvePoint],
 ) -> Result<()> {
-    for chunk in points.chunks(ROWS) {
+    while let Some(size) = ROWS.iter().position(|&rows| rows <= points.len()) {
+        let (chunk, rest) = points.split_at(ROWS[size]);
+        points = rest;
         let mut arguments = SqliteArguments::default();
         arguments.reserve(7 * chunk.len(), 0);
         let mut bind = || -> std::result::Result<(), sqlx::error::BoxDynError> {
@@ -159,19 +201,14 @@ async fn insert(
             Ok(())
         };
         bind().map_err(sqlx::Error::Encode)?;
-        let query = match chunk.len() {
-            ROWS => sqlx::query_with(AssertSqlSafe(FULL.as_str()), arguments),
-            rows => {
-                sqlx::query_with(AssertSqlSafe(insert_statement(rows)), arguments).persistent(false)
-            }
-        };
-        query.execute(&mut *tx).await?;
+        let statement = AssertSqlSafe(STATEMENTS[size].as_str());
+        sqlx::query_with(statement, arguments).execute(&mut *tx).await?;
     }
     Ok(())
 }
 
-/// The statement for a full chunk.
-static FULL: LazyLock<String> = LazyLock::new(|| insert_statement(ROWS));
+/// One for each of [`ROWS`].
+static STATEMENTS: LazyLock<[String; ROWS.len()]> = LazyLock::new(|| ROWS.map(insert_statement));
 
 /// Every variable stands as a bare `?`: SQLite keeps a list of the names of numbered ones, which sqlx has it search from
 /// its beginning for each value that it binds.
@@ -186,28 +223,24 @@ fn insert_statement(rows: usize) -> String {
     sql
 }
 
-/// Brings the summary of one metric up to date after `new`, in step order, was written.
+/// Brings the summary of one metric, which was `known`, up to date after `new`, in step order, was written.
 async fn summarise(
     tx: &mut SqliteConnection,
     run: i64,
     metric: &Metric,
+    known: Option<Known>,
     new: &[CurvePoint],
 ) -> Result<()> {
     let (Some(first), Some(last)) = (new.first(), new.last()) else { return Ok(()) };
-    let query = sqlx::query(
-        "SELECT last_step, best, best_step, n FROM summary WHERE run = ? AND metric = ?",
-    );
-    let row = query.bind(run).bind(metric.key).fetch_optional(&mut *tx).await?;
     let mut best = None;
     let mut n = new.len() as i64;
-    if let Some(row) = row {
+    if let Some(known) = known {
         // Something was overwritten, so what is known of the best may be about a measurement that is gone.
-        if first.step <= row.try_get::<u64, _>(0)? {
+        if first.step <= known.last_step {
             return recompute(tx, run, metric.key, metric.better).await;
         }
-        let known: (Option<f64>, Option<u64>) = (row.try_get(1)?, row.try_get(2)?);
-        best = known.0.zip(known.1);
-        n += row.try_get::<i64, _>(3)?;
+        best = known.best;
+        n += known.n;
     }
     for point in new.iter().filter(|point| point.value.is_finite()) {
         let is_better = match (metric.better, best) {
@@ -258,4 +291,30 @@ async fn recompute(tx: &mut SqliteConnection, run: i64, metric: i64, better: Bet
     };
     query.bind(run).bind(metric).bind(sign).execute(tx).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_measurements_at_a_step_the_later_counts() {
+        let points = |all: &[(u64, f64)]| -> Vec<CurvePoint> {
+            let point = |&(step, value)| CurvePoint { step, epoch: 0.0, sec: 0.0, value };
+            all.iter().map(point).collect()
+        };
+        let rising = points(&[(1, 0.1), (2, 0.2), (5, 0.5)]);
+        assert_eq!(in_order(rising.clone()), rising);
+        let mixed = points(&[(5, 0.1), (1, 0.1), (5, 0.5), (2, 0.2)]);
+        assert_eq!(in_order(mixed), rising);
+    }
+
+    #[test]
+    fn every_number_of_rows_is_made_of_prepared_statements() {
+        assert_eq!(ROWS.last(), Some(&1));
+        assert!(ROWS.is_sorted_by(|a, b| a > b));
+        for (rows, statement) in ROWS.iter().zip(STATEMENTS.iter()) {
+            assert_eq!(statement.matches('?').count(), 7 * rows);
+        }
+    }
 }
