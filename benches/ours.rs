@@ -64,6 +64,7 @@ const MEASURES: &[Measure] = &[
     ("log_growth", logging::growth),
     ("tui_frame", screens::frame),
     ("tui_key", screens::key),
+    ("table_key", screens::table_key),
     ("tui_open", screens::open),
     ("startup", program::startup),
     ("runs_json", program::runs_json),

@@ -23,7 +23,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 use serde_json::json;
 
 use super::lab;
-use crate::Measured;
+use crate::{Measured, given};
 
 const SIZE: (u16, u16) = (200, 60);
 const RUNS: usize = 8;
@@ -158,6 +158,55 @@ pub fn key() -> Measured {
         times.push(begin.elapsed());
     }
     Measured { value: median(times, "key to frame"), unit: "ms" }
+}
+
+/// Milliseconds from a key to the bytes of the frame that shows it, in the table of a lab of 10,000 runs of which a tenth
+/// trains: the cursor goes down through them. What the news of those takes, once a second, goes to standard error.
+pub fn table_key() -> Measured {
+    let n = given("BENCH_RUNS", 10_000);
+    let mut rows: Vec<RunRow> = (0..n).map(|i| table_row(i, i < n / 10)).collect();
+    let mut screen = Screen::new();
+    screen.update(Event::Data(Data::Runs(rows.clone())));
+    let (mut times, mut news) = (Vec::with_capacity(FRAMES), Vec::new());
+    for i in 0..FRAMES {
+        if i % 20 == 0 {
+            for row in rows.iter_mut().take(n / 10) {
+                row.progress.step += 1;
+                for summary in row.metrics.values_mut() {
+                    summary.last_step += 1;
+                }
+            }
+            let told = Event::Data(Data::Runs(rows.clone()));
+            let begin = Instant::now();
+            screen.update(told);
+            news.push(begin.elapsed());
+        }
+        let begin = Instant::now();
+        screen.key("j");
+        screen.draw();
+        times.push(begin.elapsed());
+    }
+    median(news, "news of all that train");
+    say("resident MB", resident("self"));
+    Measured { value: median(times, "key to frame"), unit: "ms" }
+}
+
+fn table_row(i: usize, trains: bool) -> RunRow {
+    let summary = json!({"last": 1.0 / (i + 1) as f64, "last_step": 9, "best": 0.5, "best_step": 9, "unit": "",
+                         "better": "lower"});
+    let metrics: serde_json::Map<String, serde_json::Value> =
+        lab::NAMES.iter().map(|name| ((*name).to_owned(), summary.clone())).collect();
+    let state = if trains { "running" } else { "finished" };
+    let step = if trains { i % 1000 } else { 1000 };
+    serde_json::from_value(json!({
+        "id": format!("bench-{i:08x}"), "experiments": ["bench"], "state": state, "attempt": 1,
+        "device": "cpu", "seed": i, "tags": [], "varied": {"objective.lambda": i % 7 * 10},
+        "progress": {"epoch": step as f64 / 5.0, "epochs": 200, "step": step, "steps": 1000, "sec": 60.0},
+        "spec": {"data": {"dataset": "cifar10"}, "train": {"epochs": 200}, "seed": i}, "metrics": metrics,
+        "queued_at": 1000, "started_at": 2000, "ended_at": null, "reason": null, "note": "",
+        "priority": 0, "pinned": false, "archived": false, "warning": null,
+    }))
+    .unwrap()
 }
 
 /// Milliseconds from nothing to a frame with the table and the curves of the first run, in a lab of 1,000 runs of
