@@ -8,9 +8,10 @@
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, WaitOptions, child_subreaper, pidfd_open, set_child_subreaper, waitpid,
 };
@@ -21,14 +22,21 @@ use super::local::MARK;
 pub(super) struct Member {
     pub pid: Pid,
     pub fd: OwnedFd,
-    parent: Option<Pid>,
-    marked: bool,
 }
 
 impl Member {
     pub fn number(&self) -> u32 {
         self.pid.as_raw_nonzero().get().cast_unsigned()
     }
+}
+
+/// A process as it was found.
+struct Found {
+    pid: Pid,
+    /// In ticks since the boot: with the number never the same again.
+    began: u64,
+    parent: Option<Pid>,
+    marked: bool,
 }
 
 /// From now on orphans among the descendants of this process are its children. Survives exec, and is not passed on to
@@ -38,29 +46,44 @@ pub fn adopt_orphans() {
     let _ = set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-/// Every living process of the run in `dir`, ourselves apart.
+/// Every living process of the run in `dir`, ourselves apart. A descriptor is held for each of those alone: a machine may
+/// have more processes than one of them may have descriptors.
 pub(super) fn family(dir: &Path) -> io::Result<Vec<Member>> {
-    let mut all = living(dir)?;
+    let wanted = [MARK.as_bytes(), b"=", dir.as_os_str().as_bytes()].concat();
+    let found = living(&wanted)?;
     let me = rustix::process::getpid();
     let adopts = child_subreaper().is_ok_and(|reaper| reaper.is_some());
     let mut known: BTreeSet<i32> = BTreeSet::new();
     let number = |pid: Pid| pid.as_raw_nonzero().get();
     loop {
         let before = known.len();
-        for member in &all {
-            let by_parent = member.parent.is_some_and(|parent| known.contains(&number(parent)));
+        for process in &found {
+            let by_parent = process.parent.is_some_and(|parent| known.contains(&number(parent)));
             // A worker starts nothing but its trainer: any other child of it was an orphan.
-            let fell_to_us = adopts && member.parent == Some(me);
-            if member.pid != me && (member.marked || by_parent || fell_to_us) {
-                known.insert(number(member.pid));
+            let fell_to_us = adopts && process.parent == Some(me);
+            if process.pid != me && (process.marked || by_parent || fell_to_us) {
+                known.insert(number(process.pid));
             }
         }
         if known.len() == before {
             break;
         }
     }
-    all.retain(|member| known.contains(&number(member.pid)));
-    Ok(all)
+    let members = found.iter().filter(|process| known.contains(&number(process.pid)));
+    members.filter_map(|process| pinned(process).transpose()).collect()
+}
+
+/// The process by a descriptor, if it still lives. What is read once the descriptor is held is about the process behind it
+/// or, if that has died, a signal through the descriptor goes nowhere.
+fn pinned(found: &Found) -> io::Result<Option<Member>> {
+    let fd = match pidfd_open(found.pid, PidfdFlags::empty()) {
+        Ok(fd) => fd,
+        // A process that cannot be held must not be taken for one that is gone.
+        Err(why @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(why.into()),
+        Err(_) => return Ok(None),
+    };
+    let same = stat(&place(found.pid)).is_some_and(|(_, began)| began == found.began);
+    Ok(same.then_some(Member { pid: found.pid, fd }))
 }
 
 /// Takes note of the deaths of orphans that fell to us. The trainer's own is for its launcher to look at first.
@@ -68,31 +91,53 @@ pub(super) fn reap_orphans() {
     while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
 }
 
-fn living(dir: &Path) -> io::Result<Vec<Member>> {
-    let wanted = [MARK.as_bytes(), b"=", dir.as_os_str().as_bytes()].concat();
+fn living(wanted: &[u8]) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Ok(entry) = entry else { continue };
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
-        // The descriptor first: what is read afterwards is about this process or, if it died meanwhile, a signal
-        // through the descriptor goes nowhere.
-        let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
-        let Some(parent) = parent_of(&entry.path()) else { continue };
-        // Unreadable: another user's.
-        let environ = fs::read(entry.path().join("environ")).unwrap_or_default();
-        let marked = environ.split(|&byte| byte == 0).any(|variable| variable == wanted);
-        found.push(Member { pid, fd, parent: Pid::from_raw(parent), marked });
+        found.extend(pid.and_then(Pid::from_raw).and_then(|pid| look(pid, wanted)));
     }
     Ok(found)
 }
 
-/// Field 4 of `stat`, behind a name that may hold anything; nothing for a zombie.
-fn parent_of(process: &Path) -> Option<i32> {
+fn look(pid: Pid, wanted: &[u8]) -> Option<Found> {
+    let place = place(pid);
+    let (parent, began) = stat(&place)?;
+    // Unreadable: another user's.
+    let environ = fs::read(place.join("environ")).unwrap_or_default();
+    let marked = environ.split(|&byte| byte == 0).any(|variable| variable == wanted);
+    Some(Found { pid, began, parent: Pid::from_raw(parent), marked })
+}
+
+fn place(pid: Pid) -> PathBuf {
+    Path::new("/proc").join(pid.as_raw_nonzero().to_string())
+}
+
+/// Fields 4 and 22 of `stat`, its parent and when it began, behind a name that may hold anything; nothing for a zombie.
+fn stat(process: &Path) -> Option<(i32, u64)> {
     let stat = fs::read(process.join("stat")).ok()?;
     let stat = String::from_utf8_lossy(&stat);
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    (!matches!(state, "Z" | "X" | "x")).then_some(parent)
+    let began = fields.nth(17)?.parse().ok()?;
+    (!matches!(state, "Z" | "X" | "x")).then_some((parent, began))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_number_and_when_it_began() {
+        let me = rustix::process::getpid();
+        let found = look(me, b"NO=variable").unwrap();
+        let own = crate::journal::process::Identity::current().unwrap();
+        assert_eq!((found.began, found.marked), (own.start_ticks, false));
+        assert_eq!(found.parent, rustix::process::getppid());
+        assert_eq!(pinned(&found).unwrap().unwrap().pid, me);
+        let earlier = Found { began: found.began - 1, ..found };
+        assert!(pinned(&earlier).unwrap().is_none(), "the number was another's");
+    }
 }
