@@ -74,12 +74,16 @@ impl Movement {
 impl App {
     /// What holds now and has not been waved away, the most urgent first.
     pub fn alerts(&self) -> Vec<Alert> {
-        let mut alerts = self.all_alerts();
-        alerts.retain(|alert| !self.movement.hushed.contains(&alert.key()));
-        alerts
+        let hushed = |alert: &&Alert| self.movement.hushed.contains(&alert.key());
+        self.all_alerts().iter().filter(|alert| !hushed(alert)).cloned().collect()
     }
 
-    fn all_alerts(&self) -> Vec<Alert> {
+    /// Looked for once a second and whenever something has come in: a key that moves the cursor changes none of them.
+    fn all_alerts(&self) -> &[Alert] {
+        self.alerted.get_or_init(|| self.found_alerts())
+    }
+
+    fn found_alerts(&self) -> Vec<Alert> {
         let active: Vec<&RunRow> =
             self.rows.iter().filter(|row| row.state == State::Running).collect();
         let of = |rule: Rule, about: fn(&App, &RunRow) -> Option<(String, String)>| {
@@ -94,7 +98,7 @@ impl App {
         alerts.extend(self.disk_low());
         alerts.extend(of(Rule::Stalled, App::stalled));
         alerts.extend(of(Rule::BelowChance, App::below_chance));
-        alerts.extend(of(Rule::BelowPeers, App::below_peers));
+        alerts.extend(self.below_peers(&active));
         alerts
     }
 
@@ -128,30 +132,44 @@ impl App {
     }
 
     /// Seeds of one setting should come to about the same.
-    fn below_peers(&self, row: &RunRow) -> Option<(String, String)> {
-        let knn = row.metrics.get("knn_top1")?.last.0;
-        if share(row) < LATE {
-            return None;
+    fn below_peers(&self, active: &[&RunRow]) -> Vec<Alert> {
+        let knn = |row: &RunRow| Some(row.metrics.get("knn_top1")?.last.0);
+        let late: Vec<_> = active.iter().filter(|row| share(row) >= LATE).collect();
+        if late.iter().all(|row| knn(row).is_none()) {
+            return Vec::new();
         }
-        let is_peer = |other: &&RunRow| {
-            other.id != row.id
-                && other.varied == row.varied
-                && other.experiments.iter().any(|name| row.experiments.contains(name))
-                && share(other) >= LATE
+        let mut settings: HashMap<String, Vec<(&RunRow, f64)>> = HashMap::new();
+        let setting = |row: &RunRow| {
+            let mut pairs: Vec<_> = row.varied.iter().map(|(k, v)| format!("{k}={v}")).collect();
+            pairs.sort_unstable();
+            pairs.join("\n")
         };
-        let peers = self.rows.iter().filter(is_peer);
-        let values: Vec<f64> = peers
-            .filter_map(|other| Some(other.metrics.get("knn_top1")?.last.0))
-            .filter(|value| value.is_finite())
-            .collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let text = format!(
-            "k-NN {} % is far below its other seeds ({} %, n = {})",
-            figures::percent(knn),
-            figures::percent(mean),
-            values.len()
-        );
-        (mean - knn > FAR).then(|| (text, self.proposed(Action::Inspect, "looks into it")))
+        for row in self.rows.iter().filter(|row| share(row) >= LATE) {
+            if let Some(value) = knn(row).filter(|value| value.is_finite()) {
+                settings.entry(setting(row)).or_default().push((row, value));
+            }
+        }
+        let far = |row: &&&RunRow| {
+            let value = knn(row)?;
+            let is_peer = |other: &RunRow| {
+                other.id != row.id
+                    && other.experiments.iter().any(|name| row.experiments.contains(name))
+            };
+            let peers = settings.get(&setting(row))?.iter().filter(|(other, _)| is_peer(other));
+            let values: Vec<f64> = peers.map(|(_, value)| *value).collect();
+            let mean = values.iter().sum::<f64>() / values.len() as f64;
+            let text = format!(
+                "{}: k-NN {} % is far below its other seeds ({} %, n = {})",
+                row.id,
+                figures::percent(value),
+                figures::percent(mean),
+                values.len()
+            );
+            let cure = self.proposed(Action::Inspect, "looks into it");
+            let alert = Alert { rule: Rule::BelowPeers, run: Some(row.id.clone()), text, cure };
+            (mean - value > FAR).then_some(alert)
+        };
+        late.iter().filter_map(far).collect()
     }
 
     fn stalled(&self, row: &RunRow) -> Option<(String, String)> {

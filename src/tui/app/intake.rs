@@ -9,6 +9,7 @@ use super::{App, Column, Tail, notice};
 impl App {
     /// Stops taking in what happens, or takes in all that has happened meanwhile.
     pub(super) fn freeze(&mut self) {
+        self.alerted.take();
         match self.frozen.take() {
             None => self.frozen = Some(Vec::new()),
             Some(held) => held.into_iter().for_each(|data| self.on_data(data)),
@@ -26,6 +27,7 @@ impl App {
             return held.push(data);
         }
         self.dirty = true;
+        self.alerted.take();
         match data {
             Data::Runs(rows) => {
                 self.tabled.take();

@@ -9,6 +9,7 @@ mod charts;
 mod choose;
 mod column;
 mod cursor;
+mod extent;
 mod forecast;
 mod form;
 mod images;
@@ -35,6 +36,7 @@ pub use alerts::{Alert, Movement};
 pub use charts::{Charts, SMOOTHING};
 pub use choose::Choose;
 pub use column::{Column, best, factor, last, share, short, time_left, written};
+pub use extent::{Extent, factors};
 pub use forecast::{Forecast, expected};
 pub use form::{Form, values as form_values};
 pub use images::{Images, Order};
@@ -45,7 +47,7 @@ pub use picker::Picker;
 pub use run::{Panel, RunView};
 pub use shown::{Axis, Shown, groups};
 pub use tab::Tab;
-pub use table::{Line as TableLine, Table, factors};
+pub use table::{Line as TableLine, Table};
 pub use verbs::{named, to_type};
 
 use std::cell::OnceCell;
@@ -147,6 +149,8 @@ pub struct App {
     pub dirty: bool,
     /// The ablation table, once somebody has asked for it since the last event.
     tabled: OnceCell<Result<Ablation, String>>,
+    /// What is to be warned of, once somebody has asked for it since something came in and since the second began.
+    alerted: OnceCell<Vec<Alert>>,
     undo: Vec<Undo>,
     curves: HashMap<CurveId, Held>,
     watched: Vec<CurveId>,
@@ -202,6 +206,7 @@ impl App {
             frozen: None,
             dirty: true,
             tabled: OnceCell::new(),
+            alerted: OnceCell::new(),
             undo: Vec::new(),
             curves: HashMap::new(),
             watched: Vec::new(),
@@ -216,6 +221,9 @@ impl App {
 
     /// Takes in one event; `now` is in milliseconds since 1970.
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
+        if now / 1000 != self.now / 1000 {
+            self.alerted.take();
+        }
         self.now = now;
         let mut effects = Vec::new();
         let painted = self.painted();

@@ -1,6 +1,6 @@
 //! Telling a person who looks elsewhere that a run or the queue has ended, if that is wanted.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use crate::store::model::{RunRow, State};
 use crate::tui::effect::{Effect, Notice};
@@ -12,12 +12,12 @@ pub const WAYS: [&str; 3] = ["off", "bell", "desktop"];
 
 /// What is said of runs that ended between two looks; nothing where none did.
 pub fn ended(before: &[RunRow], now: &[RunRow]) -> Option<String> {
-    let states: HashMap<&str, State> =
-        before.iter().map(|row| (row.id.as_str(), row.state)).collect();
+    let was_active = |row: &&RunRow| row.state.is_active();
+    let active: HashSet<&str> =
+        before.iter().filter(was_active).map(|row| row.id.as_str()).collect();
     let has_ended = |row: &&RunRow| {
-        let was = states.get(row.id.as_str());
         let over = row.state.is_settled() || row.state == State::Lost;
-        over && was.is_some_and(|was| was.is_active())
+        over && !active.is_empty() && active.contains(row.id.as_str())
     };
     let over: Vec<&RunRow> = now.iter().filter(has_ended).collect();
     let mut text = match over.as_slice() {

@@ -6,6 +6,7 @@ use std::ops::Range;
 use unicode_width::UnicodeWidthStr;
 
 use super::column::{Column, compare, factor, values, written};
+use super::extent::{Extent, Factor, factors};
 use super::marks::Marks;
 use crate::filter::Filter;
 use crate::store::Sketch;
@@ -25,6 +26,8 @@ pub struct Table {
     chosen: Vec<Column>,
     /// As drawn.
     columns: Vec<Column>,
+    /// What the shown runs ask of each of them. Thousands of texts are measured when runs change, not when a frame is drawn.
+    extents: Vec<Extent>,
     /// Which of them keys mean.
     column: usize,
     /// `None`: the order in which runs were queued.
@@ -50,14 +53,6 @@ pub enum Line {
     Run(usize),
 }
 
-/// A key in which the shown runs differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Factor {
-    pub key: String,
-    /// Columns of its widest value.
-    pub width: usize,
-}
-
 impl Default for Table {
     fn default() -> Self {
         Self {
@@ -70,6 +65,7 @@ impl Default for Table {
             marks: Marks::default(),
             chosen: Column::usual(),
             columns: Vec::new(),
+            extents: Vec::new(),
             column: 0,
             sort: None,
             descending: false,
@@ -114,6 +110,11 @@ impl Table {
 
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Each of [`Table::columns`] with what the shown runs ask of it.
+    pub fn measured(&self) -> impl Iterator<Item = (&Column, Extent)> {
+        self.columns.iter().zip(self.extents.iter().copied())
     }
 
     /// The column that keys mean.
@@ -188,7 +189,14 @@ impl Table {
     pub fn fit(&mut self, page: usize) {
         self.page = page;
         let page = page.max(1);
-        let at = self.lines.iter().position(|line| *line == Line::Run(self.cursor)).unwrap_or(0);
+        let at = match &self.group {
+            // Without heads every run has the line of its number.
+            None => self.cursor.min(self.lines.len().saturating_sub(1)),
+            Some(_) => {
+                let here = |line: &Line| *line == Line::Run(self.cursor);
+                self.lines.iter().position(here).unwrap_or(0)
+            }
+        };
         // The head of the first group stays in sight with its first run.
         let top = if at == 1 && self.group.is_some() { 0 } else { at };
         self.offset = self.offset.min(self.lines.len().saturating_sub(page));
@@ -304,6 +312,8 @@ impl Table {
         self.factors = factors(&shown).into_iter().map(measured).collect();
         self.id_width = shown.iter().map(|row| row.id.width()).max().unwrap_or(0);
         self.columns = self.expanded();
+        let of = |column| Extent::of(column, &self.factors, &shown, rows);
+        self.extents = self.columns.iter().map(of).collect();
         self.column = self.column.min(self.columns.len().saturating_sub(1));
         self.order(rows);
         self.ids = self.shown.iter().map(|&i| rows[i].id.clone()).collect();
@@ -364,22 +374,4 @@ impl Table {
         }
         lines
     }
-}
-
-/// Keys that differ between runs, in the order in which they first appear; the seed is one like any other.
-pub fn factors(rows: &[&RunRow]) -> Vec<String> {
-    let mut keys: Vec<&String> = Vec::new();
-    for key in rows.iter().flat_map(|row| row.varied.keys()) {
-        if !keys.contains(&key) {
-            keys.push(key);
-        }
-    }
-    let differs =
-        |key: &&String| rows.iter().any(|row| row.varied.get(*key) != rows[0].varied.get(*key));
-    let mut keys: Vec<String> = keys.into_iter().filter(differs).cloned().collect();
-    let seeds_differ = rows.iter().any(|row| row.seed != rows[0].seed);
-    if seeds_differ && !keys.iter().any(|key| key == "seed") {
-        keys.push("seed".into());
-    }
-    keys
 }

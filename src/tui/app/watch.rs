@@ -1,9 +1,9 @@
 //! What is on screen decides what is read: curves, sketches, a failed run's last words, one run whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{App, Column, Tab, verbs};
-use crate::store::model::{Resume, RunId, RunRow};
+use crate::store::model::{Resume, RunId, RunRow, State};
 use crate::tui::curves::{CurveId, Pause, Series};
 use crate::tui::effect::{Ask, Effect, Watched};
 use crate::tui::event::Points;
@@ -31,13 +31,17 @@ impl App {
     /// A new attempt makes what an earlier one told beyond its checkpoint void: such curves are read afresh. The others
     /// learn what later attempts add to the active time.
     pub(super) fn drop_void_curves(&mut self, rows: &[RunRow]) {
-        let before = self.rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
-        let now = rows.iter().map(|row| (row.id.as_str(), row)).collect::<HashMap<_, _>>();
+        let held: HashSet<&str> = self.curves.keys().map(|id| id.run.as_str()).collect();
+        let of_held = |rows: &'_ [RunRow]| -> HashMap<RunId, (State, usize)> {
+            let rows = rows.iter().enumerate().filter(|(_, row)| held.contains(row.id.as_str()));
+            rows.map(|(at, row)| (row.id.clone(), (row.state, at))).collect()
+        };
+        let (before, now) = (of_held(&self.rows), of_held(rows));
         let watched = &mut self.watched;
         self.curves.retain(|id, held| {
-            let Some(row) = now.get(id.run.as_str()) else { return false };
-            let started = before.get(id.run.as_str()).is_some_and(|old| old.state != row.state)
-                && row.attempt > 1;
+            let Some(row) = now.get(&id.run).map(|&(_, at)| &rows[at]) else { return false };
+            let started =
+                before.get(&id.run).is_some_and(|&(old, _)| old != row.state) && row.attempt > 1;
             let last_told = row.metrics.get(&id.metric).map(|summary| summary.last_step);
             let fell_back = held.series.last_step() > last_told;
             let keep = held.attempt == row.attempt && !started && !fell_back;

@@ -9,6 +9,7 @@ mod beside;
 mod experiments;
 mod inspect;
 mod machine;
+mod newest;
 mod search;
 mod tail;
 mod verbs;
@@ -64,7 +65,7 @@ impl Feed {
                 version: None,
                 told: None,
                 watched: Vec::new(),
-                last_steps: HashMap::new(),
+                newest: newest::Newest::default(),
                 records: Vec::new(),
                 follower: inspect::Follower::default(),
                 workers: Vec::new(),
@@ -106,8 +107,8 @@ struct Server {
     /// The trouble that was told last, to tell it once.
     told: Option<String>,
     watched: Vec<Watched>,
-    /// Newest step of every curve, as of the last look.
-    last_steps: HashMap<CurveId, u64>,
+    /// As of the last look.
+    newest: newest::Newest,
     follower: inspect::Follower,
     /// Workers as they were told last.
     workers: Vec<Worker>,
@@ -216,13 +217,7 @@ impl Server {
             return Ok(());
         }
         let rows = store.runs().await?;
-        self.last_steps.clear();
-        for row in &rows {
-            for (metric, summary) in &row.metrics {
-                let curve = CurveId { run: row.id.clone(), metric: metric.clone() };
-                self.last_steps.insert(curve, summary.last_step);
-            }
-        }
+        self.newest.read(&rows);
         self.tell(Data::Runs(rows));
         self.told = None;
         let records = store.experiments().await?;
@@ -241,7 +236,7 @@ impl Server {
     /// New points of the watched curves.
     async fn read_points(&mut self, store: &Store) -> Result<(), StoreError> {
         for watched in &mut self.watched {
-            let newest = self.last_steps.get(&watched.curve).copied();
+            let newest = self.newest.step(&watched.curve);
             if newest.is_none() || newest <= watched.after {
                 continue;
             }
@@ -271,9 +266,9 @@ impl Server {
         for (metric, runs) in &self.sketched {
             let curve = |run: &RunId| CurveId { run: run.clone(), metric: metric.clone() };
             let has_grown = |run: &&RunId| {
-                let newest = self.last_steps.get(&curve(run));
+                let newest = self.newest.step(&curve(run));
                 let drawn = self.drawn.get(&curve(run));
-                newest.is_some_and(|&now| drawn.is_none_or(|&then| now != then && seen(then, now)))
+                newest.is_some_and(|now| drawn.is_none_or(|&then| now != then && seen(then, now)))
             };
             let grown: Vec<RunId> = runs.iter().filter(has_grown).cloned().collect();
             if grown.is_empty() {

@@ -79,10 +79,14 @@ fn counts(app: &App, room: usize) -> Vec<(String, Style)> {
     if app.readonly {
         badges.push(("read only".into(), warn));
     }
-    let count =
-        |state: State| app.rows.iter().filter(|row| row.state == state && !row.archived).count();
-    let present = BY_URGENCY.into_iter().map(|state| (state, count(state)));
-    let present: Vec<_> = present.filter(|(_, n)| *n > 0).collect();
+    // All states in one pass: there may be thousands of runs.
+    let mut present = BY_URGENCY.map(|state| (state, 0));
+    for row in app.rows.iter().filter(|row| !row.archived) {
+        if let Some((_, n)) = present.iter_mut().find(|(state, _)| *state == row.state) {
+            *n += 1;
+        }
+    }
+    let present: Vec<_> = present.into_iter().filter(|(_, n)| *n > 0).collect();
     let written = |words: bool| -> Vec<(String, Style)> {
         let counts = present.iter().map(|(state, n)| {
             let (glyph, style) = theme::state(*state);

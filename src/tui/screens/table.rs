@@ -8,7 +8,9 @@ use unicode_width::UnicodeWidthStr;
 use crate::report::ablation::mean_and_std;
 use crate::store::STROKES;
 use crate::store::model::RunRow;
-use crate::tui::app::{App, Column, TableLine, best, last, share, short, time_left, written};
+use crate::tui::app::{
+    App, Column, Extent, TableLine, best, last, share, short, time_left, written,
+};
 use crate::tui::figures;
 use crate::tui::theme::{self, THEME};
 
@@ -31,36 +33,28 @@ struct Drawn {
     terse: bool,
 }
 
-fn drawn(app: &App) -> Vec<Drawn> {
-    let columns = app.table.columns().iter();
-    columns.map(|column| Drawn::new(app, column)).collect()
-}
-
 impl Drawn {
-    fn new(app: &App, column: &Column) -> Self {
+    fn new(app: &App, column: &Column, extent: Extent) -> Self {
         let mut title = column.title();
         if matches!(column, Column::Curve(_)) {
             title = format!("{title} ~");
         }
-        let longest = |of: &dyn Fn(&RunRow) -> usize| {
-            app.table.shown().iter().map(|&i| of(&app.rows[i])).max().unwrap_or(0)
-        };
         let width = match column {
             Column::State => 11,
             Column::Run => app.table.id_width() + if app.baseline().is_some() { 2 } else { 0 },
-            Column::Factor(key) => longest(&|row| written(row, key).width()).min(FACTOR_MAX),
+            Column::Factor(_) => extent.width.min(FACTOR_MAX),
             Column::Factors => 0,
             Column::Progress => BAR + 5,
             Column::Curve(_) => STROKES,
-            Column::Last(metric) | Column::Best(metric) if is_percent(app, metric) => 5,
+            Column::Last(_) | Column::Best(_) if extent.percent => 5,
             Column::Left | Column::Time => 6,
             Column::Last(_) | Column::Best(_) | Column::Recent(_) | Column::Delta(_) => 7,
             Column::Queued => 8,
-            Column::Tags => longest(&|row| row.tags.join(" ").width()).min(20),
-            Column::Note => longest(&|row| row.note.width()).min(32),
-            Column::Device => longest(&|row| row.device.as_deref().unwrap_or("").width()),
+            Column::Tags => extent.width.min(20),
+            Column::Note => extent.width.min(32),
+            Column::Device => extent.width,
             Column::Attempt => 3,
-            Column::Experiments => longest(&|row| row.experiments.join(" ").width()).min(24),
+            Column::Experiments => extent.width.min(24),
         };
         let arrow = usize::from(sorted(app, column).is_some());
         let width = width.max(title.width() + arrow);
@@ -83,10 +77,6 @@ impl Drawn {
             _ => 1,
         }
     }
-}
-
-fn is_percent(app: &App, metric: &str) -> bool {
-    app.rows.iter().find_map(|row| row.metrics.get(metric)).is_some_and(|m| m.unit == "%")
 }
 
 /// The arrow of the column that the table is sorted by.
@@ -113,11 +103,10 @@ pub fn natural_width(app: &App) -> u16 {
 /// Columns without those that have nothing to show.
 fn worthy(app: &App) -> Vec<Drawn> {
     let here = app.table.column();
-    let is_bare = |column: &Drawn| {
-        column.column == Column::Tags
-            && app.table.shown().iter().all(|&i| app.rows[i].tags.is_empty())
-    };
-    drawn(app).into_iter().filter(|c| !is_bare(c) || Some(&c.column) == here).collect()
+    let is_bare = |column: &Column, extent: Extent| *column == Column::Tags && extent.width == 0;
+    let columns = app.table.measured();
+    let columns = columns.filter(|&(c, extent)| !is_bare(c, extent) || Some(c) == here);
+    columns.map(|(column, extent)| Drawn::new(app, column, extent)).collect()
 }
 
 /// What fits into `width`: first the gaps narrow, then bars become numbers and columns are given up, then the run's
