@@ -83,7 +83,7 @@ impl Environment {
 
 fn accelerator(on: Device) -> Option<String> {
     let Device::Cuda(index) = on else { return None };
-    gpus::ask().ok()?.into_iter().nth(index).map(|gpu| gpu.name)
+    gpus::given(index, |name| std::env::var(name).ok()).map(|gpu| gpu.name)
 }
 
 fn processor() -> String {
