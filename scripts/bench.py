@@ -109,6 +109,7 @@ MEASURES = [
     }),
     Measure("tui_frame", "frame, 12 charts × 8 runs × 100,000 points, all moved", Goal(at_most=8)),
     Measure("tui_key", "key to frame on the same charts", Goal(at_most=5)),
+    Measure("table_key", "the same in the table of 10,000 runs, 1,000 at work", Goal(at_most=5), rounds=1),
     Measure("tui_open", "a lab of 1,000 runs, to table and curves", Goal(at_most=200)),
     Measure("startup", "start to first frame, 1,000 runs", Goal(at_most=100)),
     Measure("runs_json", "runs --format json, 10,000 runs", Goal(at_most=300), rounds=2),

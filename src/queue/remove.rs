@@ -116,13 +116,16 @@ impl Desk {
 
     /// Job arrays of which no run is left, not even in the trash.
     fn forget_submissions(&self) -> Result<(), QueueError> {
-        let trash = self.trash()?;
-        let is_left = |id: &str| {
-            let removed = |name: &String| name.split('~').next() == Some(id);
-            self.home.run(id).path().exists() || trash.iter().any(removed)
-        };
         for array in Array::all(&self.home).map_err(file_error(self.home.root()))? {
-            if !array.elements.iter().any(|element| is_left(&element.run)) {
+            // A disk that does not answer has not said that a run is gone.
+            let lies = |id: &str| !matches!(self.home.run(id).path().try_exists(), Ok(false));
+            if array.elements.iter().any(|element| lies(&element.run)) {
+                continue;
+            }
+            // After that: what has moved meanwhile lies there by now.
+            let trash = self.trash()?;
+            let removed = |id: &str| trash.iter().any(|name| name.split('~').next() == Some(id));
+            if !array.elements.iter().any(|element| removed(&element.run)) {
                 fs::remove_dir_all(&array.folder).map_err(file_error(&array.folder))?;
             }
         }

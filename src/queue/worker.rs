@@ -121,6 +121,7 @@ impl Worker {
     async fn round(&self, stay: Stay) -> Result<bool, WorkerError> {
         let mut hands = Vec::new();
         self.recover(&mut hands).await?;
+        let mut parting = false;
         loop {
             let drained = self.is_draining().await?;
             if stay != Stay::AdoptOnly && !drained {
@@ -128,9 +129,12 @@ impl Worker {
             }
             // What a cluster works on needs nobody here.
             let elsewhere = self.slot.device == SLURM && !self.launcher.is_starting();
-            if hands.is_empty() || (drained && elsewhere) {
+            let leaves = drained && elsewhere;
+            if hands.is_empty() || (leaves && parting) {
                 return Ok(drained);
             }
+            // What the cluster said last, a refusal say, is heard before it leaves.
+            parting = leaves;
             self.attend(&mut hands).await?;
         }
     }

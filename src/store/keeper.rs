@@ -53,7 +53,14 @@ pub(super) fn claim(home: &Home) -> Result<()> {
         let first = match fs::hard_link(&new, &file) {
             Err(why) if why.kind() == ErrorKind::AlreadyExists => Ok(()),
             // Not every disk has links.
-            Err(_) => fs::rename(&new, &file),
+            Err(why)
+                if matches!(why.kind(), ErrorKind::Unsupported | ErrorKind::PermissionDenied) =>
+            {
+                match File::create_new(&file) {
+                    Err(why) if why.kind() == ErrorKind::AlreadyExists => Ok(()),
+                    made => made.and_then(sign),
+                }
+            }
             done => done,
         };
         let _ = fs::remove_file(&new);
@@ -72,7 +79,10 @@ fn draft(home: &Home) -> PathBuf {
 }
 
 fn write(path: &Path) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
+    sign(File::create(path)?)
+}
+
+fn sign(mut file: File) -> std::io::Result<()> {
     file.write_all(format!("{}\n", here()).as_bytes())?;
     file.sync_all()
 }

@@ -21,7 +21,7 @@ use libloading::Library;
 pub enum GraphError {
     #[error("the CUDA runtime was not found: {0}")]
     NoRuntime(String),
-    #[error("libtorch gave no stream to record on")]
+    #[error("libtorch gave no device or stream to record on")]
     NoStream,
     #[error("{call}: {why}")]
     Runtime { call: &'static str, why: String },
@@ -31,6 +31,7 @@ pub enum GraphError {
 
 /// Operations on one CUDA device, ready to be launched.
 pub struct Graph {
+    device: c_int,
     executable: *mut c_void,
 }
 
@@ -42,7 +43,9 @@ impl Graph {
     /// What CUDA or libtorch refused. The device is as it was.
     pub fn record<T>(device: usize, body: impl FnOnce() -> T) -> Result<(Graph, T), GraphError> {
         let runtime = runtime()?;
-        let stream = Stream::enter(device as c_int)?;
+        let device = device as c_int;
+        let _on = Current::enter(device)?;
+        let stream = Stream::enter(device)?;
         // Relaxed: libtorch's allocator may ask the device for memory meanwhile, and its backward pass enqueues from
         // another thread.
         const RELAXED: c_int = 2;
@@ -51,14 +54,20 @@ impl Graph {
         let mut recorded = ptr::null_mut();
         let ended = (runtime.end)(stream.handle, &mut recorded);
         drop(stream);
+        // Before anything else is said: an error that is left there libtorch would take for one of its next operation.
+        let ended = runtime.check("cudaStreamEndCapture", ended);
+        let mut executable = ptr::null_mut();
+        let mut instantiated = Ok(());
+        if !recorded.is_null() {
+            let code = (runtime.instantiate)(&mut executable, recorded, 0);
+            instantiated = runtime.check("cudaGraphInstantiate", code);
+            (runtime.destroy)(recorded);
+        }
+        let graph = Graph { device, executable };
         let made =
             made.map_err(|panic| GraphError::Body(crate::engine::attempt::message(&*panic)))?;
-        runtime.check("cudaStreamEndCapture", ended)?;
-        let mut executable = ptr::null_mut();
-        let instantiated = (runtime.instantiate)(&mut executable, recorded, 0);
-        (runtime.destroy)(recorded);
-        runtime.check("cudaGraphInstantiate", instantiated)?;
-        Ok((Graph { executable }, made))
+        ended.and(instantiated)?;
+        Ok((graph, made))
     }
 
     /// Enqueues the operations on the default stream, after all that is there.
@@ -67,13 +76,15 @@ impl Graph {
     /// What CUDA refused.
     pub fn launch(&self) -> Result<(), GraphError> {
         let runtime = runtime()?;
+        // No stream means the default one of the device that is current.
+        let _on = Current::enter(self.device)?;
         runtime.check("cudaGraphLaunch", (runtime.launch)(self.executable, ptr::null_mut()))
     }
 }
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        if let Ok(runtime) = runtime() {
+        if let (Ok(runtime), false) = (runtime(), self.executable.is_null()) {
             (runtime.destroy_executable)(self.executable);
         }
     }
@@ -86,8 +97,35 @@ struct Stream {
     previous: i64,
 }
 
+/// A device that is current in this thread as long as this lives: tch sets none, libtorch one an operation.
+struct Current {
+    previous: c_int,
+}
+
+impl Current {
+    fn enter(device: c_int) -> Result<Self, GraphError> {
+        let mut previous = 0;
+        // SAFETY: the pointer is to a local that outlives the call; without such a device it returns 1.
+        #[allow(unsafe_code, reason = "a C function")]
+        let refused = unsafe { instdisc_device_exchange(device, &mut previous) };
+        if refused == 0 { Ok(Self { previous }) } else { Err(GraphError::NoStream) }
+    }
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        let mut left = 0;
+        // SAFETY: as above; `previous` was current before.
+        #[allow(unsafe_code, reason = "a C function")]
+        unsafe {
+            instdisc_device_exchange(self.previous, &mut left);
+        }
+    }
+}
+
 #[allow(unsafe_code, reason = "stream.cpp, which lets no exception out")]
 unsafe extern "C" {
+    fn instdisc_device_exchange(device: c_int, previous: *mut c_int) -> c_int;
     fn instdisc_stream_enter(device: c_int, handle: *mut *mut c_void, previous: *mut i64) -> c_int;
     fn instdisc_stream_leave(device: c_int, previous: i64) -> c_int;
 }

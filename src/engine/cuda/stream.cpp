@@ -1,4 +1,4 @@
-// Which CUDA stream libtorch enqueues on: a thread-local of c10 that tch binds no way to. Only the device-independent
+// Which CUDA device and stream are current: thread-locals of c10 that tch binds no way to. Only the device-independent
 // interface is used, so this compiles against libtorch's CPU half; the CUDA half registers itself when it is loaded.
 // Exceptions end here: 0 is success, 1 is not.
 
@@ -13,6 +13,17 @@ c10::Device cuda(int device) {
 } // namespace
 
 extern "C" {
+
+// Makes that device current in this thread; the one that was.
+int instdisc_device_exchange(int device, int *previous) {
+    try {
+        const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+        *previous = guard.exchangeDevice(cuda(device)).index();
+        return 0;
+    } catch (...) {
+        return 1;
+    }
+}
 
 // Makes another stream than the default one current; its cudaStream_t, and the id of the one that was.
 int instdisc_stream_enter(int device, void **handle, int64_t *previous) {

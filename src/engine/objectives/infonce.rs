@@ -60,12 +60,12 @@ impl Objective for Infonce {
         if self.route == Route::OnePass {
             let own = numbers(index);
             let negatives = draw_rows(n, m, self.own_slot, &own, seed, step);
-            self.hits = own_slot_hits_of(&negatives, &own);
+            self.hits.copy_(&own_slot_hits_of(&negatives, &own));
             let sample = InMemory::new(feats, bank.tensor(), own, negatives);
             return sample.grade(onepass::InfoNce, self.tau).attach(feats);
         }
         let negatives = negatives_of(batch, m, self.own_slot); // (B, m)
-        self.hits = own_slot_hits(&negatives, index);
+        self.hits.copy_(&own_slot_hits(&negatives, index));
         infonce(feats, index, bank.tensor(), &negatives, self.tau, self.route).attach(feats)
     }
 

@@ -63,7 +63,7 @@ impl Nce {
         let Batch { index, bank, .. } = *batch;
         let (n, tau, rows, feats) = (bank.len(), self.tau, bank.tensor(), batch.feats().detach());
         let negatives = negatives_of(batch, self.m, self.own_slot); // (B, m)
-        self.hits = own_slot_hits(&negatives, index);
+        self.hits.copy_(&own_slot_hits(&negatives, index));
         let sims = form.similarities(&feats, rows, &negatives); // (B, m)
         let z = self
             .normaliser
@@ -78,7 +78,7 @@ impl Nce {
         let (n, tau, rows, feats) = (bank.len(), self.tau, bank.tensor(), batch.feats().detach());
         let own = numbers(index);
         let negatives = draw_rows(n, self.m, self.own_slot, &own, seed, step);
-        self.hits = own_slot_hits_of(&negatives, &own);
+        self.hits.copy_(&own_slot_hits_of(&negatives, &own));
         let sample = InMemory::new(&feats, rows, own, negatives);
         let z = self.normaliser.observe(
             || mean_exp(&sample.similarities(), tau) * n as f64,

@@ -107,12 +107,11 @@ impl Trainer<'_> {
 
         let before = self.remember();
         self.compute(&inputs, lambda);
-        let expected = self.params.flat().copy();
+        let expected = self.remember();
         self.rewind(&before);
         graph.launch()?;
-        let away = distance(&before.params, &expected, self.params.flat());
-        // Not a number where the step itself gives none: that has a message of its own.
-        if TOLERANCE < away {
+        let away = before.distance(&expected, &self.remember());
+        if away.is_nan() || TOLERANCE < away {
             self.rewind(&before);
             return Err(Refusal::Differs(100.0 * away));
         }
@@ -151,6 +150,19 @@ pub(super) struct Before {
     velocity: Tensor,
     bank: Tensor,
     objective: objectives::State,
+}
+
+impl Before {
+    /// Of parameters, velocity, bank and batch statistics, the farthest from where it should be, by [`distance`].
+    fn distance(&self, there: &Before, here: &Before) -> f64 {
+        let parts = self.parts().zip(there.parts()).zip(here.parts());
+        let away = parts.map(|((start, there), here)| distance(start, there, here));
+        away.fold(0.0, |most, away| if away.is_nan() || most < away { away } else { most })
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Tensor> {
+        [&self.params, &self.velocity, &self.bank].into_iter().chain(&self.buffers)
+    }
 }
 
 /// ‖there − here‖ as a share of ‖there − start‖, of rows of the same length. A sync point.

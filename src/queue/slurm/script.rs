@@ -56,7 +56,8 @@ last=$(cut -d ' ' -f 1 "$dir/{STARTED}" 2> /dev/null)
 leave() {{ printf '%s\n' "$2" > "$dir/$1.tmp" && mv "$dir/$1.tmp" "$dir/$1" || rm -f "$dir/$1.tmp"; }}
 held() {{ grep -qxF "${{folder##*/}}" "$dir/{HELD}" 2> /dev/null; }}
 if held; then
-  leave {ENDED} "$attempt 75"
+  # Unless it has been started otherwise since: then that start's end stands there, or will.
+  [ "${{last:-0}}" -gt "$attempt" ] || leave {ENDED} "$attempt 75"
   exit 0
 fi
 rm -f "$dir/{ENDED}"

@@ -52,7 +52,7 @@ impl Shared {
     }
 
     fn round(&self, begun: Instant) -> Result<(), Trouble> {
-        self.learn_limit()?;
+        let limit = self.learn_limit();
         // Before the look: what somebody else's `sbatch` does until it is gone, the look shows.
         let mut unsent = self.lock().due();
         unsent.retain(|array| !client::in_flight(array));
@@ -67,13 +67,13 @@ impl Shared {
         let later = std::mem::take(&mut self.lock().later);
         self.tell(later);
         self.ask_accounts();
-        self.submit(Some(&view), &unsent)
+        limit.and(self.submit(Some(&view), &unsent))
     }
 
     fn learn_limit(&self) -> Result<(), Trouble> {
         if self.lock().most.is_none() {
             let most = match client::most_elements() {
-                Err(Trouble::Refused(_)) => client::MOST_ELEMENTS,
+                Err(Trouble::Refused(_) | Trouble::Missing(_)) => client::MOST_ELEMENTS,
                 answer => answer?,
             };
             self.lock().most = Some(most);
