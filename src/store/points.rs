@@ -175,36 +175,49 @@ pub(super) async fn void(tx: &mut SqliteConnection, run: i64, after: Option<u64>
     Ok(())
 }
 
-/// In as few statements as there are chunks of the sizes that are prepared.
+/// In as few statements as there are chunks of the sizes that are prepared. SQLite is at work on a thread of its own: what it
+/// gets next is put together meanwhile.
 async fn insert(
     tx: &mut SqliteConnection,
     run: i64,
     metric: i64,
     mut points: &[CurvePoint],
 ) -> Result<()> {
-    while let Some(size) = ROWS.iter().position(|&rows| rows <= points.len()) {
+    let mut next = || {
+        let size = ROWS.iter().position(|&rows| rows <= points.len())?;
         let (chunk, rest) = points.split_at(ROWS[size]);
         points = rest;
-        let mut arguments = SqliteArguments::default();
-        arguments.reserve(7 * chunk.len(), 0);
-        let mut bind = || -> std::result::Result<(), sqlx::error::BoxDynError> {
-            for point in chunk {
-                let (value, flag) = columns_of(point.value);
-                arguments.add(run)?;
-                arguments.add(metric)?;
-                arguments.add(point.step.cast_signed())?;
-                arguments.add(point.epoch)?;
-                arguments.add(point.sec)?;
-                arguments.add(value)?;
-                arguments.add(flag)?;
-            }
-            Ok(())
-        };
-        bind().map_err(sqlx::Error::Encode)?;
         let statement = AssertSqlSafe(STATEMENTS[size].as_str());
-        sqlx::query_with(statement, arguments).execute(&mut *tx).await?;
+        Some(arguments(run, metric, chunk).map(|rows| sqlx::query_with(statement, rows)))
+    };
+    let mut query = next();
+    while let Some(rows) = query {
+        let written;
+        (written, query) = tokio::join!(rows?.execute(&mut *tx), async { next() });
+        written?;
     }
     Ok(())
+}
+
+/// What the statement for so many rows takes.
+fn arguments(run: i64, metric: i64, points: &[CurvePoint]) -> sqlx::Result<SqliteArguments> {
+    let mut arguments = SqliteArguments::default();
+    arguments.reserve(7 * points.len(), 0);
+    let mut add = || -> std::result::Result<(), sqlx::error::BoxDynError> {
+        for point in points {
+            let (value, flag) = columns_of(point.value);
+            arguments.add(run)?;
+            arguments.add(metric)?;
+            arguments.add(point.step.cast_signed())?;
+            arguments.add(point.epoch)?;
+            arguments.add(point.sec)?;
+            arguments.add(value)?;
+            arguments.add(flag)?;
+        }
+        Ok(())
+    };
+    add().map_err(sqlx::Error::Encode)?;
+    Ok(arguments)
 }
 
 /// One for each of [`ROWS`].
