@@ -287,6 +287,89 @@ async fn two_who_ingest_at_once_do_no_harm() {
     assert_eq!(picture(&other, &id).await, expected);
 }
 
+/// A run that is at work, as its journal has it: `steps` losses.
+fn plain(steps: u64) -> Vec<u8> {
+    let mut story = Story::default();
+    story.start(0);
+    for step in 1..=steps {
+        story.point(step, &[("loss", 1.0 / step as f64), ("lr", 0.03)]);
+    }
+    story.text
+}
+
+#[tokio::test]
+async fn many_journals_say_together_what_each_says_alone() {
+    // One that says nothing yet, one whose last line is torn, and some that are longer than what is read at a time.
+    let mut texts = vec![eventful().text, plain(3), Vec::new(), plain(20_000), eventful().text];
+    texts[1].extend_from_slice(b"{\"v\":1,\"t\":\"poi");
+    texts.push(plain(20_000));
+    let mut alone = Vec::new();
+    for text in &texts {
+        let (_lab, _, _, picture) = ingested_at_once(text).await;
+        alone.push(picture);
+    }
+    let lab = lab().await;
+    let runs = lab.several(texts.len() as u64).await;
+    let named: Vec<(&str, &RunDir)> = runs.iter().map(|(id, dir)| (id.as_str(), dir)).collect();
+    // In two goes, cut within a line.
+    for part in [0.4, 1.0] {
+        for (text, (_, dir)) in texts.iter().zip(&runs) {
+            let cut = (text.len() as f64 * part) as usize;
+            std::fs::write(dir.journal(), &text[..cut]).unwrap();
+        }
+        for done in catch_up_all(&lab.store, &named).await.unwrap() {
+            done.unwrap();
+        }
+    }
+    for (alone, (id, _)) in alone.iter().zip(&runs) {
+        let together = picture(&lab.store, id).await;
+        assert!(together == *alone, "{id}");
+    }
+    assert_eq!(lab.store.check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_bad_journal_keeps_no_other_waiting() {
+    let lab = lab().await;
+    let runs = lab.several(4).await;
+    for (_, dir) in &runs {
+        std::fs::write(dir.journal(), plain(5)).unwrap();
+    }
+    // One was read before and has become shorter, one is of a run that is gone.
+    catch_up(&lab.store, &runs[1].0, &runs[1].1).await.unwrap();
+    std::fs::write(runs[1].1.journal(), "").unwrap();
+    let mut named: Vec<(&str, &RunDir)> = runs.iter().map(|(id, dir)| (id.as_str(), dir)).collect();
+    named[2].0 = "gone-00000000";
+    let done = catch_up_all(&lab.store, &named).await.unwrap();
+    assert_eq!(done[0].as_ref().unwrap().points, 10);
+    assert!(matches!(done[1], Err(StoreError::Journal(_))), "{:?}", done[1]);
+    assert!(matches!(done[2], Err(StoreError::UnknownRun { .. })), "{:?}", done[2]);
+    assert_eq!(done[3].as_ref().unwrap().points, 10);
+    assert_eq!(lab.store.curve(&runs[3].0, "loss", None).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn two_who_ingest_the_same_journals_at_once_do_no_harm() {
+    let text = plain(3_000);
+    let (_reference, _, _, expected) = ingested_at_once(&text).await;
+    let lab = lab().await;
+    let runs = lab.several(3).await;
+    let named: Vec<(&str, &RunDir)> = runs.iter().map(|(id, dir)| (id.as_str(), dir)).collect();
+    let other = Store::open(&lab.home).await.unwrap();
+    for end in [1_000, 2_000, 50_000, 200_000, text.len()] {
+        for (_, dir) in &runs {
+            std::fs::write(dir.journal(), &text[..end.min(text.len())]).unwrap();
+        }
+        let both = tokio::join!(catch_up_all(&lab.store, &named), catch_up_all(&other, &named));
+        for done in both.0.unwrap().into_iter().chain(both.1.unwrap()) {
+            done.unwrap();
+        }
+    }
+    for (id, _) in &runs {
+        assert!(picture(&other, id).await == expected, "{id}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 

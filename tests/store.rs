@@ -56,10 +56,18 @@ impl Lab {
 
     /// One queued run and its directory.
     pub async fn one(&self) -> (String, RunDir) {
-        let id = self.enqueue(&submission("x", 0..1)).await.remove(0).id;
-        let dir = self.home.run(&id);
-        std::fs::create_dir_all(dir.path()).unwrap();
-        (id, dir)
+        self.several(1).await.remove(0)
+    }
+
+    /// Runs that are queued, with their directories.
+    pub async fn several(&self, n: u64) -> Vec<(String, RunDir)> {
+        let queued = self.enqueue(&submission("x", 0..n)).await;
+        let made = |id: String| {
+            let dir = self.home.run(&id);
+            std::fs::create_dir_all(dir.path()).unwrap();
+            (id, dir)
+        };
+        queued.into_iter().map(|queued| made(queued.id)).collect()
     }
 }
 

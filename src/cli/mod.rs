@@ -185,7 +185,8 @@ fn start() -> color_eyre::Result<Exit> {
     let cwd = std::env::current_dir()?;
     let home = Home::find(cli.home.as_deref(), &cwd);
     let mut context = Context { home, cwd, terminal: io::stdout().is_terminal() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // One thread: SQLite has its own, and a second of ours would only hand wakes to and fro.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let demo = if cli.demo { Some(demo::Demo::open().await?) } else { None };
         if let Some(demo) = &demo {

@@ -77,6 +77,8 @@ pub struct Reader {
     at: Position,
     /// Bytes from here on are not looked at.
     end: u64,
+    /// Whether there was more at the last look than is read at a time.
+    has_more: bool,
     /// As large as what was once read at a time, and never cleared: only its first bytes mean anything.
     buffer: Vec<u8>,
 }
@@ -84,7 +86,14 @@ pub struct Reader {
 impl Reader {
     /// A reader that goes on at `from`. The file need not exist yet.
     pub fn new(path: impl Into<PathBuf>, from: Position) -> Self {
-        Self { path: path.into(), file: None, at: from, end: u64::MAX, buffer: Vec::new() }
+        Self {
+            path: path.into(),
+            file: None,
+            at: from,
+            end: u64::MAX,
+            has_more: false,
+            buffer: Vec::new(),
+        }
     }
 
     /// A reader of the first `end` bytes alone: what somebody else has read so far.
@@ -99,6 +108,11 @@ impl Reader {
     /// Where the next batch begins.
     pub fn position(&self) -> Position {
         self.at
+    }
+
+    /// Whether the last batch may have left whole lines unread that stood there by then.
+    pub fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// The next whole lines, about a megabyte of them; `None` when there are no more for now.
@@ -134,6 +148,7 @@ impl Reader {
             return Err(ReadError::Replaced { path: self.path.clone(), read: self.at.bytes });
         }
         let end = self.end.min(len);
+        self.has_more = PIECE as u64 + self.at.bytes < end;
         let whole = whole_lines(&file, self.at.bytes, end, &mut self.buffer).map_err(failed)?;
         self.file = Some(file);
         let Some(whole) = whole else { return Ok(None) };

@@ -1,5 +1,6 @@
 //! Attending to one trainer: its journal goes into the run log, requests go to it, and its end is settled.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use super::worker::{Worker, WorkerError};
 use crate::journal::cause::Cause;
 use crate::lab::RunDir;
 use crate::store::{
-    Change, Request, Requested, RunId, State, StateChange, Store, StoreError, catch_up,
+    Change, Ingested, Request, Requested, RunId, State, StateChange, Store, StoreError,
+    catch_up_all,
 };
 
 /// One attempt at a run, in the hands of this worker.
@@ -35,6 +37,14 @@ impl Attempt {
     }
 }
 
+/// What is new of one attempt.
+pub(super) struct Heard {
+    ending: Option<Ending>,
+    news: Result<Ingested, StoreError>,
+    /// The newest attempt of the run whose `start` the run log has, where the run is starting.
+    started: Option<u32>,
+}
+
 /// An attempt with its trainer.
 pub(super) struct InHand {
     pub attempt: Attempt,
@@ -44,24 +54,44 @@ pub(super) struct InHand {
 }
 
 impl Worker {
-    /// One look; true once the run is settled.
+    /// Learns what is new of all `hands`: first whether each has ended, then what their journals say, as whatever a trainer had
+    /// to say, it said before it ended.
+    pub(super) async fn listen(&self, hands: &mut [InHand]) -> Result<Vec<Heard>, WorkerError> {
+        let mut endings = Vec::with_capacity(hands.len());
+        for InHand { attempt, trainer, .. } in hands.iter_mut() {
+            endings.push(followed(&attempt.id, trainer.ending(attempt.number))?);
+        }
+        let mut attempts: Vec<&mut Attempt> = hands.iter_mut().map(|it| &mut it.attempt).collect();
+        let news = self.hear(&mut attempts).await?;
+        let starting = attempts.iter().any(|attempt| attempt.state == State::Starting);
+        let starts = match starting {
+            true => self.store.starts(&self.slot.to_string()).await?,
+            false => HashMap::new(),
+        };
+        let heard = |((ending, news), attempt): (_, &mut Attempt)| {
+            let started = starts.get(&attempt.id).copied();
+            Heard { ending, news, started }
+        };
+        Ok(endings.into_iter().zip(news).zip(attempts).map(heard).collect())
+    }
+
+    /// Acts on what was heard; true once the run is settled.
     pub(super) async fn look_after(
         &self,
         hand: &mut InHand,
+        heard: Heard,
         asked: &[Requested],
     ) -> Result<bool, WorkerError> {
         let InHand { attempt, trainer, .. } = hand;
-        // Before the journal is read: whatever the trainer had to say, it said before it ended.
         let before = attempt.number;
-        let ending = followed(&attempt.id, trainer.ending(before))?;
-        self.hear(attempt).await?;
+        self.follow(attempt, heard.news?, heard.started).await?;
         if attempt.number != before {
             return Ok(false);
         }
         if let Some(asked) = asked.iter().find(|asked| asked.id == attempt.id) {
             self.relay(attempt, asked, trainer.as_mut()).await?;
         }
-        let Some(ending) = ending else { return Ok(false) };
+        let Some(ending) = heard.ending else { return Ok(false) };
         self.settle(attempt, ending, Some(trainer.as_mut())).await?;
         Ok(true)
     }
@@ -80,31 +110,60 @@ impl Worker {
         Some((hand.attempt.id.clone(), hand.attempt.number, standing))
     }
 
-    /// Follows the journal. One that was cut or replaced is this run's trouble alone: the queue goes on, and the run
-    /// fails by it once its trainer has ended.
-    pub(super) async fn hear(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
-        if attempt.damage.is_some() {
-            return Ok(());
-        }
-        match self.follow(attempt).await {
-            Err(WorkerError::Store(StoreError::Journal(why))) => {
-                (self.say)(&format!("{}: {why}", attempt.id));
-                attempt.damage = Some(Cause::DamagedJournal.reason(why));
-                Ok(())
+    /// Ingests what the journals have to say since the last look, and says what that was. One that was cut or replaced is
+    /// its run's trouble alone: the queue goes on, and the run fails by it once its trainer has ended.
+    async fn hear(
+        &self,
+        attempts: &mut [&mut Attempt],
+    ) -> Result<Vec<Result<Ingested, StoreError>>, WorkerError> {
+        let dirs: Vec<RunDir> = attempts.iter().map(|it| self.home.run(&it.id)).collect();
+        let sound = attempts.iter().zip(&dirs).filter(|(attempt, _)| attempt.damage.is_none());
+        let sound: Vec<(&str, &RunDir)> =
+            sound.map(|(attempt, dir)| (attempt.id.as_str(), dir)).collect();
+        let mut heard = catch_up_all(&self.store, &sound).await?.into_iter();
+        let mut news = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if attempt.damage.is_some() {
+                news.push(Ok(Ingested::default()));
+                continue;
             }
-            done => done,
+            news.push(match heard.next() {
+                Some(Err(StoreError::Journal(why))) => {
+                    (self.say)(&format!("{}: {why}", attempt.id));
+                    attempt.damage = Some(Cause::DamagedJournal.reason(why));
+                    Ok(Ingested::default())
+                }
+                Some(heard) => heard,
+                None => Ok(Ingested::default()),
+            });
         }
+        Ok(news)
     }
 
-    /// Ingests what the journal has to say since the last look.
-    async fn follow(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
-        let id = attempt.id.clone();
-        let news = catch_up(&self.store, &id, &self.home.run(&id)).await?;
-        if news.start.is_none() && attempt.state != State::Starting {
-            return Ok(());
+    /// [`Self::hear`] of one attempt, and what follows from it.
+    pub(super) async fn catch_up(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
+        for news in self.hear(&mut [&mut *attempt]).await? {
+            let started = self.store.last_start(&attempt.id).await?;
+            self.follow(attempt, news?, started).await?;
         }
-        // Its `start` may have been read by somebody who could not act on it.
-        let Some(started) = self.store.last_start(&id).await? else { return Ok(()) };
+        Ok(())
+    }
+
+    /// What follows from what its journal had to say. A `start` may have been read by somebody who could not act on it, so a
+    /// run that waits for its own goes by the newest that the run log knows, `started`.
+    async fn follow(
+        &self,
+        attempt: &mut Attempt,
+        news: Ingested,
+        started: Option<u32>,
+    ) -> Result<(), WorkerError> {
+        let id = attempt.id.clone();
+        let told = news.start.map(|(number, ..)| number);
+        let started = match attempt.state {
+            State::Starting => told.max(started),
+            _ => told,
+        };
+        let Some(started) = started.filter(|_| attempt.damage.is_none()) else { return Ok(()) };
         if attempt.number < started && self.slot.device == SLURM {
             // A cluster started it anew, and that start was quicker than the scheduler's word.
             self.follow_on(attempt, Ending::Requeued, started).await?;

@@ -27,7 +27,7 @@ impl Worker {
                     hands.push(InHand { attempt, trainer, said: String::new() });
                 }
                 Found::Ended(ending) => {
-                    self.hear(&mut attempt).await?;
+                    self.catch_up(&mut attempt).await?;
                     if let Some(asked) = self.store.request_of(&attempt.id).await? {
                         self.note_request(&mut attempt, &asked).await?;
                     }

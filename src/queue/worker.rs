@@ -121,7 +121,7 @@ impl Worker {
     async fn round(&self, stay: Stay) -> Result<bool, WorkerError> {
         let mut hands = Vec::new();
         self.recover(&mut hands).await?;
-        let mut parting = false;
+        let (mut parting, mut said) = (false, String::new());
         loop {
             let drained = self.is_draining().await?;
             if stay != Stay::AdoptOnly && !drained {
@@ -135,16 +135,25 @@ impl Worker {
             }
             // What the cluster said last, a refusal say, is heard before it leaves.
             parting = leaves;
-            self.attend(&mut hands).await?;
+            self.attend(&mut hands, &mut said).await?;
         }
     }
 
     /// Looks after what is in hand, once; returns at once where that has made room for another run.
-    async fn attend(&self, hands: &mut Vec<InHand>) -> Result<(), WorkerError> {
+    /// `said` is the last trouble with all of it that was told.
+    async fn attend(&self, hands: &mut Vec<InHand>, said: &mut String) -> Result<(), WorkerError> {
         let asked = self.store.requests().await?;
         let (mut ended, mut standings, mut troubled) = (Vec::new(), Vec::new(), false);
-        for hand in hands.iter_mut() {
-            match self.look_after(hand, &asked).await {
+        let heard = match self.listen(hands).await {
+            Err(trouble) if trouble.may_pass() => {
+                self.say_once(said, format!("{}: {trouble}", self.slot));
+                tokio::time::sleep(TROUBLED).await;
+                return Ok(());
+            }
+            heard => heard?,
+        };
+        for (hand, heard) in hands.iter_mut().zip(heard) {
+            match self.look_after(hand, heard, &asked).await {
                 Ok(true) => ended.push(hand.attempt.id.clone()),
                 Ok(false) => standings.extend(self.news(hand)),
                 // Somebody repairs the run log: what it says now holds.

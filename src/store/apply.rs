@@ -1,14 +1,18 @@
 //! What each event does to the run log, within the transaction of its batch.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use std::sync::LazyLock;
 
+use sqlx::error::BoxDynError;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Arguments, Row};
+
+use super::bulk::{Bulk, Columns};
 use super::ingest::Ingested;
 use super::points::{self, Pending, columns_of};
 use super::records::Ending;
 use super::{Result, StoreError, json};
 use crate::journal::event::{Checkpoint, End, EndState, Eval, Event, Figures, Line, Start, Warn};
-use crate::journal::reader::{Garbled, Position};
+use crate::journal::reader::{Batch, Garbled, Position};
 
 /// The run that a batch is written to.
 pub(super) struct Target {
@@ -20,45 +24,70 @@ pub(super) struct Target {
     epoch: f64,
     step: u64,
     sec: f64,
+    /// Where the batch ends.
+    to: Position,
     pending: Pending,
+    done: Ingested,
 }
 
 impl Target {
-    pub(super) async fn find(tx: &mut SqliteConnection, id: &str, from: Position) -> Result<Self> {
+    /// The runs that batches are written to, each with its id and where its batch begins.
+    pub(super) async fn find(
+        tx: &mut SqliteConnection,
+        news: &[(&str, &Batch)],
+    ) -> Result<Vec<Result<Self>>> {
+        let ids: Vec<&str> = news.iter().map(|(id, _)| *id).collect();
         let query = sqlx::query(
-            "SELECT key, epoch, step, sec, journal_bytes, coalesce(heard_at, queued_at),
+            "SELECT run.key, epoch, step, sec, journal_bytes, coalesce(heard_at, queued_at),
                     coalesce((SELECT max(attempt) FROM attempt WHERE attempt.run = run.key AND resumed_step IS NOT NULL), 0)
-               FROM run WHERE id = ?",
+               FROM json_each(?) AS asked LEFT JOIN run ON run.id = asked.value ORDER BY asked.key",
         );
-        let row = query.bind(id).fetch_optional(tx).await?;
-        let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
-        let expected: u64 = row.try_get(4)?;
-        if expected != from.bytes {
-            return Err(StoreError::OutOfPlace { run: id.to_owned(), expected, found: from.bytes });
+        let rows = query.bind(json(&ids)?).fetch_all(tx).await?;
+        Ok(rows.iter().zip(news).map(|(row, (id, batch))| Self::found(row, id, batch)).collect())
+    }
+
+    fn found(row: &SqliteRow, id: &str, batch: &Batch) -> Result<Self> {
+        let run: Option<i64> = row.try_get(0)?;
+        let run = run.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
+        let (expected, found): (u64, u64) = (row.try_get(4)?, batch.from.bytes);
+        if expected != found {
+            return Err(StoreError::OutOfPlace { run: id.to_owned(), expected, found });
         }
         Ok(Self {
-            run: row.try_get(0)?,
+            run,
             attempt: row.try_get(6)?,
             at: row.try_get(5)?,
             epoch: row.try_get(1)?,
             step: row.try_get(2)?,
             sec: row.try_get(3)?,
             pending: Pending::default(),
+            to: batch.to,
+            done: Ingested { lines: batch.to.lines - batch.from.lines, ..Ingested::default() },
         })
     }
 
-    pub(super) async fn line(
-        &mut self,
-        tx: &mut SqliteConnection,
-        line: &Line,
-        done: &mut Ingested,
-    ) -> Result<()> {
+    /// Takes in all that a batch says; its measurements wait for [`save`].
+    pub(super) async fn read(&mut self, tx: &mut SqliteConnection, batch: &Batch) -> Result<()> {
+        let mut garbled = batch.garbled.iter().peekable();
+        for (i, line) in batch.lines.iter().enumerate() {
+            while let Some(bad) = garbled.next_if(|bad| bad.after <= i) {
+                self.garbled(tx, bad).await?;
+            }
+            self.line(tx, line).await?;
+        }
+        for bad in garbled {
+            self.garbled(tx, bad).await?;
+        }
+        Ok(())
+    }
+
+    async fn line(&mut self, tx: &mut SqliteConnection, line: &Line) -> Result<()> {
         if line.attempt < self.attempt {
             return Ok(());
         }
         self.at = line.at;
         match &line.event {
-            Event::Start(start) => self.start(tx, line, start, done).await,
+            Event::Start(start) => self.start(tx, line, start).await,
             Event::Point(point) => {
                 self.pending.push(point);
                 if self.step <= point.step {
@@ -69,12 +98,12 @@ impl Target {
             Event::Checkpoint(checkpoint) => self.checkpoint(tx, line, checkpoint).await,
             Event::Eval(eval) => self.evaluation(tx, line, eval).await,
             Event::Warn(warn) => {
-                done.warnings += 1;
+                self.done.warnings += 1;
                 self.warning(tx, line.attempt, line.at, warn).await
             }
             Event::Declare(new) => points::declare(tx, &new.metrics).await,
             Event::Figures(figures) => self.figures(tx, line.attempt, figures).await,
-            Event::End(end) => self.end(tx, line, end, done).await,
+            Event::End(end) => self.end(tx, line, end).await,
             Event::Unknown => Ok(()),
         }
     }
@@ -92,14 +121,8 @@ impl Target {
     }
 
     /// A new attempt begins at a checkpoint, or at nothing: what earlier ones measured beyond it is void.
-    async fn start(
-        &mut self,
-        tx: &mut SqliteConnection,
-        line: &Line,
-        start: &Start,
-        done: &mut Ingested,
-    ) -> Result<()> {
-        self.flush(tx, done).await?;
+    async fn start(&mut self, tx: &mut SqliteConnection, line: &Line, start: &Start) -> Result<()> {
+        save_points(tx, [&mut *self]).await?;
         self.attempt = line.attempt;
         points::declare(tx, &start.metrics).await?;
         points::void(tx, self.run, (0 < start.resumed_step).then_some(start.resumed_step)).await?;
@@ -133,7 +156,7 @@ impl Target {
         let query = query.bind(start.resumed_step.cast_signed()).bind(start.threads);
         let query = query.bind(&start.precision).bind(&start.resume);
         query.bind(&start.host).bind(&start.job).execute(tx).await?;
-        done.start = Some((line.attempt, line.at, start.clone()));
+        self.done.start = Some((line.attempt, line.at, start.clone()));
         Ok(())
     }
 
@@ -180,13 +203,8 @@ impl Target {
         Ok(())
     }
 
-    pub(super) async fn garbled(
-        &self,
-        tx: &mut SqliteConnection,
-        bad: &Garbled,
-        done: &mut Ingested,
-    ) -> Result<()> {
-        done.warnings += 1;
+    async fn garbled(&mut self, tx: &mut SqliteConnection, bad: &Garbled) -> Result<()> {
+        self.done.warnings += 1;
         let message = format!(
             "line {} of events.jsonl, at byte {}, is no event: {}",
             bad.line, bad.at, bad.why
@@ -195,13 +213,7 @@ impl Target {
         self.warning(tx, self.attempt, self.at, &warn).await
     }
 
-    async fn end(
-        &mut self,
-        tx: &mut SqliteConnection,
-        line: &Line,
-        end: &End,
-        done: &mut Ingested,
-    ) -> Result<()> {
+    async fn end(&mut self, tx: &mut SqliteConnection, line: &Line, end: &End) -> Result<()> {
         let state = match end.state {
             EndState::Finished => "finished",
             EndState::Stopped => "stopped",
@@ -216,31 +228,49 @@ impl Target {
         query.bind(end.step.cast_signed()).bind(&end.reason).execute(tx).await?;
         let ending =
             Ending { at: line.at, state: end.state, step: end.step, reason: end.reason.clone() };
-        done.end = Some((line.attempt, ending));
+        self.done.end = Some((line.attempt, ending));
         Ok(())
     }
+}
 
-    pub(super) async fn flush(
-        &mut self,
-        tx: &mut SqliteConnection,
-        done: &mut Ingested,
-    ) -> Result<()> {
-        done.points += self.pending.write(tx, self.run).await?;
-        Ok(())
-    }
+/// Writes the measurements of all `targets` and how far their journals are read, and what that comes to for each.
+pub(super) async fn save(
+    tx: &mut SqliteConnection,
+    mut targets: Vec<Target>,
+) -> Result<Vec<Ingested>> {
+    save_points(tx, &mut targets).await?;
+    PROGRESS.write(tx, &targets).await?;
+    Ok(targets.into_iter().map(|target| target.done).collect())
+}
 
-    pub(super) async fn save(&self, tx: &mut SqliteConnection, to: Position) -> Result<()> {
-        let query = sqlx::query(
-            "UPDATE run SET epoch = ?, step = ?, sec = ?, journal_bytes = ?, journal_lines = ?, heard_at = ?
-              WHERE key = ?",
-        );
-        let query = query.bind(self.epoch).bind(self.step.cast_signed()).bind(self.sec);
-        let query = query
-            .bind(to.bytes.cast_signed())
-            .bind(to.lines.cast_signed())
-            .bind(self.at)
-            .bind(self.run);
-        query.execute(tx).await?;
-        Ok(())
+async fn save_points(
+    tx: &mut SqliteConnection,
+    targets: impl IntoIterator<Item = &mut Target>,
+) -> Result<()> {
+    let taken = |target: &mut Target| {
+        target.done.points += target.pending.len();
+        (target.run, std::mem::take(&mut target.pending))
+    };
+    points::write(tx, targets.into_iter().map(taken).collect()).await
+}
+
+static PROGRESS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "UPDATE run SET epoch = now.column2, step = now.column3, sec = now.column4, journal_bytes = now.column5,
+                        journal_lines = now.column6, heard_at = now.column7 FROM (VALUES",
+        7,
+        ") AS now WHERE run.key = now.column1",
+    )
+});
+
+impl Columns for Target {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
+        arguments.add(self.run)?;
+        arguments.add(self.epoch)?;
+        arguments.add(self.step.cast_signed())?;
+        arguments.add(self.sec)?;
+        arguments.add(self.to.bytes.cast_signed())?;
+        arguments.add(self.to.lines.cast_signed())?;
+        arguments.add(self.at)
     }
 }

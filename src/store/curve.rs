@@ -1,14 +1,17 @@
 //! What is known of one run: its curves, its history, its attempts, checkpoints, evaluations and warnings.
 
+use std::collections::HashMap;
+
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use super::browse::state;
+use super::model::RunId;
 use super::points::value_of;
 use super::records::{
     Attempt, CheckpointRow, CurvePoint, Ending, EvaluationRow, StateChange, WarningRow,
 };
-use super::{Result, Store, StoreError, key_of, unjson};
+use super::{Result, Store, StoreError, json, key_of, unjson};
 use crate::journal::event::{EndState, Number};
 use crate::journal::process::Identity;
 use crate::journal::reader::Position;
@@ -77,6 +80,19 @@ impl Store {
         Ok(query.bind(id).fetch_one(&self.0.readers).await?)
     }
 
+    /// [`Self::last_start`] of every run that is starting on `slot`, where there is one: a worker asks it for thousands that
+    /// wait for their cluster.
+    pub async fn starts(&self, slot: &str) -> Result<HashMap<RunId, u32>> {
+        let query = sqlx::query_as(
+            "SELECT run.id, max(attempt.attempt) FROM run JOIN attempt ON attempt.run = run.key
+              WHERE run.slot = ? AND state IN ('starting', 'running', 'stopping') -- as the index has it
+                AND state = 'starting' AND 0 < journal_bytes
+                AND attempt.started_at IS NOT NULL GROUP BY run.key",
+        );
+        let rows: Vec<(RunId, u32)> = query.bind(slot).fetch_all(&self.0.readers).await?;
+        Ok(rows.into_iter().collect())
+    }
+
     /// How an attempt ended, if the journal, as far as it is ingested, says so.
     pub async fn ending(&self, id: &str, number: u32) -> Result<Option<Ending>> {
         let attempts = self.attempts(id).await?;
@@ -121,13 +137,24 @@ impl Store {
 
     /// How much of the run's journal is in here.
     pub async fn journal_position(&self, id: &str) -> Result<Position> {
-        let query =
-            sqlx::query("SELECT journal_bytes, journal_lines FROM run WHERE id = ?").bind(id);
-        // A worker asks this of every run in hand at every look: a connection from the pool would have to go back there, by
-        // a task of its own.
-        let row = query.fetch_optional(&mut *self.0.watcher.lock().await).await?;
-        let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
-        Ok(Position { bytes: row.try_get(0)?, lines: row.try_get(1)? })
+        let position = self.journal_positions(&[id]).await?.into_iter().next().flatten();
+        position.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+    }
+
+    /// How much of each run's journal is in here; `None` for a run that there is not.
+    pub(super) async fn journal_positions(&self, ids: &[&str]) -> Result<Vec<Option<Position>>> {
+        let query = sqlx::query_as(
+            "SELECT journal_bytes, journal_lines
+               FROM json_each(?) AS asked LEFT JOIN run ON run.id = asked.value ORDER BY asked.key",
+        );
+        let query = query.bind(json(&ids)?);
+        // A worker asks this at every look: a connection from the pool would have to go back there, by a task of its own.
+        let rows: Vec<(Option<u64>, Option<u64>)> =
+            query.fetch_all(&mut *self.0.watcher.lock().await).await?;
+        let position = |(bytes, lines): (Option<u64>, Option<u64>)| {
+            bytes.zip(lines).map(|(bytes, lines)| Position { bytes, lines })
+        };
+        Ok(rows.into_iter().map(position).collect())
     }
 }
 

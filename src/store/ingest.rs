@@ -4,7 +4,7 @@
 //! last commit stopped. Ingesting does not decide what becomes of a run: it notes how an attempt ended, and the queue
 //! settles it.
 
-use super::apply::Target;
+use super::apply::{self, Target};
 use super::points;
 use super::records::Ending;
 use super::{Durability, Result, Store, StoreError};
@@ -40,7 +40,7 @@ pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested>
         let written;
         (written, (reader, read)) = tokio::join!(store.ingest(id, &batch), read_on(reader, &batch));
         match written {
-            Ok(some) => all.add(some),
+            Ok(some) => all = all.and(some),
             // Somebody else ingests the same run: go on where they are.
             Err(StoreError::OutOfPlace { .. }) => {
                 reader = Reader::new(dir.journal(), store.journal_position(id).await?);
@@ -50,6 +50,79 @@ pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested>
         }
     }
     Ok(all)
+}
+
+/// Brings several runs up to date, each as [`catch_up`] does. What is new goes in together, so that a worker which follows a
+/// thousand runs asks little more of the run log than one which follows one. No run may be named twice.
+///
+/// # Errors
+/// When the run log cannot be read or written: what was committed before stays. A journal that cannot be read is its
+/// run's trouble alone.
+pub async fn catch_up_all(
+    store: &Store,
+    runs: &[(&str, &RunDir)],
+) -> Result<Vec<Result<Ingested>>> {
+    /// Journal bytes of one transaction: somebody else may be waiting to write.
+    const TOGETHER: u64 = 1 << 20;
+    let ids: Vec<&str> = runs.iter().map(|(id, _)| *id).collect();
+    let mut done: Vec<Result<Ingested>> = Vec::with_capacity(runs.len());
+    let (mut round, mut bytes) = (Vec::new(), 0);
+    for (at, position) in store.journal_positions(&ids).await?.into_iter().enumerate() {
+        let (id, dir) = runs[at];
+        let Some(from) = position else {
+            done.push(Err(StoreError::UnknownRun { text: id.to_owned() }));
+            continue;
+        };
+        // Closed again at once: on a network disk only a file that is opened anew is sure to show what others wrote, and
+        // a thousand open ones are more than a process may have.
+        let mut reader = Reader::new(dir.journal(), from);
+        let read = reader.next_batch();
+        done.push(Ok(Ingested::default()));
+        match read {
+            Ok(Some(batch)) => {
+                bytes += batch.to.bytes - batch.from.bytes;
+                round.push(News { at, batch, has_more: reader.has_more() });
+            }
+            Ok(None) => {}
+            Err(why) => done[at] = Err(why.into()),
+        }
+        if TOGETHER <= bytes {
+            take_in(store, runs, std::mem::take(&mut round), &mut done).await?;
+            bytes = 0;
+        }
+    }
+    take_in(store, runs, round, &mut done).await?;
+    Ok(done)
+}
+
+/// What one of many journals has to say.
+struct News {
+    /// Whose it is, as a place in the list.
+    at: usize,
+    batch: Batch,
+    has_more: bool,
+}
+
+/// Writes `round`, and what may stand behind it run by run.
+async fn take_in(
+    store: &Store,
+    runs: &[(&str, &RunDir)],
+    round: Vec<News>,
+    done: &mut [Result<Ingested>],
+) -> Result<()> {
+    let news: Vec<(&str, &Batch)> = round.iter().map(|it| (runs[it.at].0, &it.batch)).collect();
+    let written = store.ingest_all(&news).await?;
+    for (News { at, has_more, .. }, written) in round.iter().zip(written) {
+        let (id, dir) = runs[*at];
+        done[*at] = match written {
+            Ok(some) if !has_more => Ok(some),
+            Ok(some) => catch_up(store, id, dir).await.map(|more| some.and(more)),
+            // Somebody else ingests the same run: go on where they are.
+            Err(StoreError::OutOfPlace { .. }) => catch_up(store, id, dir).await,
+            Err(error) => Err(error),
+        };
+    }
+    Ok(())
 }
 
 /// What stands after `batch`, read while that is written: beside a long one on a thread of its own. After a short one
@@ -76,23 +149,35 @@ impl Store {
     /// # Errors
     /// [`StoreError::OutOfPlace`] when the batch does not begin where the last one ended.
     pub async fn ingest(&self, id: &str, batch: &Batch) -> Result<Ingested> {
+        let done = self.ingest_all(&[(id, batch)]).await?.pop();
+        done.unwrap_or_else(|| Err(StoreError::UnknownRun { text: id.to_owned() }))
+    }
+
+    /// [`Self::ingest`] for batches of several runs, in one transaction. One that is out of place keeps no other waiting.
+    async fn ingest_all(&self, news: &[(&str, &Batch)]) -> Result<Vec<Result<Ingested>>> {
+        if news.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut tx = self.begin(Durability::Process).await?;
-        let mut target = Target::find(&mut tx, id, batch.from).await?;
-        let mut done = Ingested { lines: batch.to.lines - batch.from.lines, ..Ingested::default() };
-        let mut garbled = batch.garbled.iter().peekable();
-        for (i, line) in batch.lines.iter().enumerate() {
-            while let Some(bad) = garbled.next_if(|bad| bad.after <= i) {
-                target.garbled(&mut tx, bad, &mut done).await?;
+        let mut targets = Vec::with_capacity(news.len());
+        let mut refused = Vec::new();
+        for (found, (_, batch)) in Target::find(&mut tx, news).await?.into_iter().zip(news) {
+            match found {
+                Ok(mut target) => {
+                    target.read(&mut tx, batch).await?;
+                    targets.push(target);
+                    refused.push(None);
+                }
+                Err(why) => refused.push(Some(why)),
             }
-            target.line(&mut tx, line, &mut done).await?;
         }
-        for bad in garbled {
-            target.garbled(&mut tx, bad, &mut done).await?;
-        }
-        target.flush(&mut tx, &mut done).await?;
-        target.save(&mut tx, batch.to).await?;
+        let mut written = apply::save(&mut tx, targets).await?.into_iter();
         tx.commit().await?;
-        Ok(done)
+        let outcome = |refused: Option<StoreError>| match refused {
+            Some(why) => Err(why),
+            None => Ok(written.next().unwrap_or_default()),
+        };
+        Ok(refused.into_iter().map(outcome).collect())
     }
 
     /// Forgets all that the journal of `id` said, so that it can be read again from its beginning.
@@ -116,12 +201,14 @@ impl Store {
 }
 
 impl Ingested {
-    fn add(&mut self, more: Ingested) {
-        self.lines += more.lines;
-        self.points += more.points;
-        self.warnings += more.warnings;
-        self.start = more.start.or(self.start.take());
-        self.end = more.end.or(self.end.take());
+    fn and(self, more: Ingested) -> Self {
+        Self {
+            lines: self.lines + more.lines,
+            points: self.points + more.points,
+            warnings: self.warnings + more.warnings,
+            start: more.start.or(self.start),
+            end: more.end.or(self.end),
+        }
     }
 }
 

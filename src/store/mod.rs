@@ -9,6 +9,7 @@
 mod apply;
 mod audit;
 mod browse;
+mod bulk;
 mod curve;
 mod edit;
 mod enqueue;
@@ -36,7 +37,7 @@ use tokio::sync::Mutex;
 pub use audit::{Custody, Grid, Tally};
 pub use enqueue::{Demand, Enqueued, NewRun, Outcome, Submission};
 pub use error::StoreError;
-pub use ingest::{Ingested, catch_up};
+pub use ingest::{Ingested, catch_up, catch_up_all};
 pub use keeper::{keep_here, kept_elsewhere};
 pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
 pub use open::location;

@@ -1,17 +1,16 @@
 //! Measurements and their summaries: written in bulk, in the transaction of their journal position.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
+use sqlx::error::BoxDynError;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 
-use super::Result;
+use super::bulk::{Bulk, Columns};
 use super::records::CurvePoint;
+use super::{Result, json};
 use crate::journal::event::{Better, MetricInfo, Point};
-
-/// Rows of one INSERT, each size prepared once. Every statement passes to SQLite's thread and back, so a bulk load goes in by
-/// the largest, whose seven columns are below SQLite's 32766 variables; what is left over takes one of each size at most.
-const ROWS: [usize; 11] = [1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1];
 
 /// A number as two columns: SQLite stores a NaN as NULL and −0 as 0, and a person's `avg(value)` is to pass over
 /// infinities.
@@ -36,7 +35,7 @@ pub(super) fn value_of(value: Option<f64>, flag: i64) -> f64 {
     }
 }
 
-/// Measurements that wait to be written, by metric.
+/// Measurements of a run that wait to be written, by metric.
 #[derive(Default)]
 pub(super) struct Pending(Vec<(String, Vec<CurvePoint>)>);
 
@@ -57,20 +56,96 @@ impl Pending {
         }
     }
 
-    /// Writes everything and brings the summaries up to date. Returns how many measurements there were.
-    pub(super) async fn write(&mut self, tx: &mut SqliteConnection, run: i64) -> Result<u64> {
-        let mut count = 0;
-        let mut all = std::mem::take(&mut self.0);
-        // In the order of the names, so that the same journal always makes the same run log.
-        all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        for (name, points) in all {
-            count += points.len() as u64;
-            let points = in_order(points);
-            let (metric, known) = Metric::summarised(tx, &name, run).await?;
-            insert(tx, run, metric.key, &points).await?;
-            summarise(tx, run, &metric, known, &points).await?;
+    /// How many measurements there are.
+    pub(super) fn len(&self) -> u64 {
+        self.0.iter().map(|(_, points)| points.len() as u64).sum()
+    }
+}
+
+/// Measurements of one run and metric, in step order.
+struct Series {
+    run: i64,
+    metric: Metric,
+    points: Vec<CurvePoint>,
+}
+
+/// Writes what waits, by the runs' keys, and brings the summaries up to date. In a number of statements that depends on
+/// how many measurements there are, not on how many runs: a worker may follow a thousand.
+pub(super) async fn write(tx: &mut SqliteConnection, news: Vec<(i64, Pending)>) -> Result<()> {
+    let names: BTreeSet<&str> =
+        news.iter().flat_map(|(_, pending)| &pending.0).map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let metrics = Metric::named(tx, &names).await?;
+    let mut all = Vec::new();
+    for (run, pending) in news {
+        for (name, points) in pending.0 {
+            let Some(&metric) = metrics.get(&name) else { continue };
+            all.push(Series { run, metric, points: in_order(points) });
         }
-        Ok(count)
+    }
+    // As the table is ordered.
+    all.sort_unstable_by_key(|series| (series.run, series.metric.key));
+    let known = known(tx, &all).await?;
+    let mut rows = Vec::with_capacity(all.iter().map(|series| series.points.len()).sum());
+    for Series { run, metric, points } in &all {
+        rows.extend(points.iter().map(|&point| (*run, metric.key, point)));
+    }
+    POINTS.write(tx, &rows).await?;
+    let mut summaries = Vec::with_capacity(all.len());
+    for Series { run, metric, points } in &all {
+        let known = known.get(&(*run, metric.key));
+        match Summary::extended(known, metric.better, points) {
+            Some(summary) => summaries.push((*run, metric.key, summary)),
+            None => recompute(tx, *run, metric.key, metric.better).await?,
+        }
+    }
+    SUMMARIES.write(tx, &summaries).await
+}
+
+static POINTS: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT OR REPLACE INTO point (run, metric, step, epoch, sec, value, flag) VALUES",
+        7,
+        "",
+    )
+});
+
+impl Columns for (i64, i64, CurvePoint) {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
+        let (run, metric, point) = self;
+        let (value, flag) = columns_of(point.value);
+        arguments.add(run)?;
+        arguments.add(metric)?;
+        arguments.add(point.step.cast_signed())?;
+        arguments.add(point.epoch)?;
+        arguments.add(point.sec)?;
+        arguments.add(value)?;
+        arguments.add(flag)
+    }
+}
+
+static SUMMARIES: LazyLock<Bulk> = LazyLock::new(|| {
+    Bulk::new(
+        "INSERT OR REPLACE INTO summary (run, metric, n, last, last_flag, last_step, best, best_step) VALUES",
+        8,
+        "",
+    )
+});
+
+impl Columns for (i64, i64, Summary) {
+    fn add_to(&self, arguments: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
+        let (run, metric, summary) = self;
+        let (value, flag) = columns_of(summary.last);
+        arguments.add(run)?;
+        arguments.add(metric)?;
+        arguments.add(summary.n)?;
+        arguments.add(value)?;
+        arguments.add(flag)?;
+        arguments.add(summary.last_step.cast_signed())?;
+        arguments.add(summary.best.map(|(best, _)| best))?;
+        arguments.add(summary.best.map(|(_, step)| step.cast_signed()))
     }
 }
 
@@ -86,59 +161,107 @@ fn in_order(mut points: Vec<CurvePoint>) -> Vec<CurvePoint> {
 }
 
 /// An entry of the dictionary of names.
+#[derive(Clone, Copy)]
 struct Metric {
     key: i64,
     better: Better,
 }
 
-/// What the summary of a run and a metric says.
+impl Metric {
+    /// Those of `names`; what is not known yet comes in, in the order of the names, so that the same journal always makes
+    /// the same run log.
+    async fn named(
+        tx: &mut SqliteConnection,
+        names: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, Metric>> {
+        let query = sqlx::query(
+            "SELECT name, key, better FROM metric WHERE name IN (SELECT value FROM json_each(?))",
+        );
+        let mut found = BTreeMap::new();
+        for row in query.bind(json(names)?).fetch_all(&mut *tx).await? {
+            let better = super::browse::better(row.try_get(2)?)?;
+            found.insert(row.try_get(0)?, Metric { key: row.try_get(1)?, better });
+        }
+        for &name in names {
+            if !found.contains_key(name) {
+                let key = sqlx::query_scalar("INSERT INTO metric (name) VALUES (?) RETURNING key");
+                let key = key.bind(name).fetch_one(&mut *tx).await?;
+                found.insert(name.to_owned(), Metric { key, better: Better::Neither });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// What is said of a run and a metric, as far as its points go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Summary {
+    n: i64,
+    last: f64,
+    last_step: u64,
+    /// The best finite value in the metric's direction, and the first step that reached it.
+    best: Option<(f64, u64)>,
+}
+
+impl Summary {
+    /// `known` after `new`, in step order, was written behind it. `None` where there is nothing to say, or where something
+    /// was overwritten: what is known of the best may be about a measurement that is gone.
+    fn extended(known: Option<&Known>, better: Better, new: &[CurvePoint]) -> Option<Self> {
+        let (first, last) = (new.first()?, new.last()?);
+        let mut best = None;
+        let mut n = new.len() as i64;
+        if let Some(known) = known {
+            if first.step <= known.last_step {
+                return None;
+            }
+            best = known.best;
+            n += known.n;
+        }
+        for point in new.iter().filter(|point| point.value.is_finite()) {
+            let is_better = match (better, best) {
+                (Better::Neither, _) => false,
+                (_, None) => true,
+                (Better::Lower, Some((value, _))) => point.value < value,
+                (Better::Higher, Some((value, _))) => value < point.value,
+            };
+            if is_better {
+                best = Some((point.value, point.step));
+            }
+        }
+        Some(Self { n, last: last.value, last_step: last.step, best })
+    }
+}
+
+/// What the summary of a run and a metric says before.
 struct Known {
     n: i64,
     last_step: u64,
     best: Option<(f64, u64)>,
 }
 
-impl Metric {
-    /// A metric by its name, and its summary of `run` where there is one: in one question, as a worker asks it for every
-    /// point of every run.
-    async fn summarised(
-        tx: &mut SqliteConnection,
-        name: &str,
-        run: i64,
-    ) -> Result<(Self, Option<Known>)> {
-        let query = sqlx::query(
-            "SELECT key, better, n, last_step, best, best_step
-               FROM metric LEFT JOIN summary ON summary.metric = metric.key AND summary.run = ?
-              WHERE name = ?",
-        );
-        let Some(row) = query.bind(run).bind(name).fetch_optional(&mut *tx).await? else {
-            return Ok((Self::named(tx, name).await?, None));
-        };
-        let metric = Self { key: row.try_get(0)?, better: super::browse::better(row.try_get(1)?)? };
-        let Some(n) = row.try_get(2)? else { return Ok((metric, None)) };
+/// What is known of the runs of `all`, by run and metric.
+async fn known(tx: &mut SqliteConnection, all: &[Series]) -> Result<HashMap<(i64, i64), Known>> {
+    let runs: BTreeSet<i64> = all.iter().map(|series| series.run).collect();
+    let query = sqlx::query(
+        "SELECT run, metric, n, last_step, best, best_step FROM summary
+          WHERE run IN (SELECT value FROM json_each(?))",
+    );
+    let mut known = HashMap::new();
+    for row in query.bind(json(&runs)?).fetch_all(tx).await? {
         let best: (Option<f64>, Option<u64>) = (row.try_get(4)?, row.try_get(5)?);
-        let known = Known { n, last_step: row.try_get(3)?, best: best.0.zip(best.1) };
-        Ok((metric, Some(known)))
+        let said =
+            Known { n: row.try_get(2)?, last_step: row.try_get(3)?, best: best.0.zip(best.1) };
+        known.insert((row.try_get(0)?, row.try_get(1)?), said);
     }
-
-    async fn named(tx: &mut SqliteConnection, name: &str) -> Result<Self> {
-        let row = sqlx::query("SELECT key, better FROM metric WHERE name = ?").bind(name);
-        if let Some(row) = row.fetch_optional(&mut *tx).await? {
-            return Ok(Self {
-                key: row.try_get(0)?,
-                better: super::browse::better(row.try_get(1)?)?,
-            });
-        }
-        let key =
-            sqlx::query_scalar("INSERT INTO metric (name) VALUES (?) RETURNING key").bind(name);
-        Ok(Self { key: key.fetch_one(tx).await?, better: Better::Neither })
-    }
+    Ok(known)
 }
 
 /// Notes what metrics mean. Where a direction is new, every best in it is looked for again.
 pub(super) async fn declare(tx: &mut SqliteConnection, metrics: &[MetricInfo]) -> Result<()> {
+    let names = metrics.iter().map(|info| info.name.as_str()).collect();
+    let known = Metric::named(tx, &names).await?;
     for info in metrics {
-        let metric = Metric::named(tx, &info.name).await?;
+        let Some(metric) = known.get(&info.name) else { continue };
         let better = match info.better {
             Better::Lower => "lower",
             Better::Higher => "higher",
@@ -172,114 +295,6 @@ pub(super) async fn void(tx: &mut SqliteConnection, run: i64, after: Option<u64>
         let better = super::browse::better(row.try_get(1)?)?;
         recompute(tx, run, row.try_get(0)?, better).await?;
     }
-    Ok(())
-}
-
-/// In as few statements as there are chunks of the sizes that are prepared. SQLite is at work on a thread of its own: what it
-/// gets next is put together meanwhile.
-async fn insert(
-    tx: &mut SqliteConnection,
-    run: i64,
-    metric: i64,
-    mut points: &[CurvePoint],
-) -> Result<()> {
-    let mut next = || {
-        let size = ROWS.iter().position(|&rows| rows <= points.len())?;
-        let (chunk, rest) = points.split_at(ROWS[size]);
-        points = rest;
-        let statement = AssertSqlSafe(STATEMENTS[size].as_str());
-        Some(arguments(run, metric, chunk).map(|rows| sqlx::query_with(statement, rows)))
-    };
-    let mut query = next();
-    while let Some(rows) = query {
-        let written;
-        (written, query) = tokio::join!(rows?.execute(&mut *tx), async { next() });
-        written?;
-    }
-    Ok(())
-}
-
-/// What the statement for so many rows takes.
-fn arguments(run: i64, metric: i64, points: &[CurvePoint]) -> sqlx::Result<SqliteArguments> {
-    let mut arguments = SqliteArguments::default();
-    arguments.reserve(7 * points.len(), 0);
-    let mut add = || -> std::result::Result<(), sqlx::error::BoxDynError> {
-        for point in points {
-            let (value, flag) = columns_of(point.value);
-            arguments.add(run)?;
-            arguments.add(metric)?;
-            arguments.add(point.step.cast_signed())?;
-            arguments.add(point.epoch)?;
-            arguments.add(point.sec)?;
-            arguments.add(value)?;
-            arguments.add(flag)?;
-        }
-        Ok(())
-    };
-    add().map_err(sqlx::Error::Encode)?;
-    Ok(arguments)
-}
-
-/// One for each of [`ROWS`].
-static STATEMENTS: LazyLock<[String; ROWS.len()]> = LazyLock::new(|| ROWS.map(insert_statement));
-
-/// Every variable stands as a bare `?`: SQLite keeps a list of the names of numbered ones, which sqlx has it search from
-/// its beginning for each value that it binds.
-fn insert_statement(rows: usize) -> String {
-    let mut sql = String::with_capacity(100 + 16 * rows);
-    sql.push_str(
-        "INSERT OR REPLACE INTO point (run, metric, step, epoch, sec, value, flag) VALUES ",
-    );
-    for row in 0..rows {
-        sql.push_str(if row == 0 { "(?,?,?,?,?,?,?)" } else { ",(?,?,?,?,?,?,?)" });
-    }
-    sql
-}
-
-/// Brings the summary of one metric, which was `known`, up to date after `new`, in step order, was written.
-async fn summarise(
-    tx: &mut SqliteConnection,
-    run: i64,
-    metric: &Metric,
-    known: Option<Known>,
-    new: &[CurvePoint],
-) -> Result<()> {
-    let (Some(first), Some(last)) = (new.first(), new.last()) else { return Ok(()) };
-    let mut best = None;
-    let mut n = new.len() as i64;
-    if let Some(known) = known {
-        // Something was overwritten, so what is known of the best may be about a measurement that is gone.
-        if first.step <= known.last_step {
-            return recompute(tx, run, metric.key, metric.better).await;
-        }
-        best = known.best;
-        n += known.n;
-    }
-    for point in new.iter().filter(|point| point.value.is_finite()) {
-        let is_better = match (metric.better, best) {
-            (Better::Neither, _) => false,
-            (_, None) => true,
-            (Better::Lower, Some((value, _))) => point.value < value,
-            (Better::Higher, Some((value, _))) => value < point.value,
-        };
-        if is_better {
-            best = Some((point.value, point.step));
-        }
-    }
-    let (value, flag) = columns_of(last.value);
-    let query = sqlx::query(
-        "INSERT OR REPLACE INTO summary (run, metric, n, last, last_flag, last_step, best, best_step)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-    );
-    let query = query
-        .bind(run)
-        .bind(metric.key)
-        .bind(n)
-        .bind(value)
-        .bind(flag)
-        .bind(last.step.cast_signed());
-    let query = query.bind(best.map(|best| best.0)).bind(best.map(|best| best.1.cast_signed()));
-    query.execute(tx).await?;
     Ok(())
 }
 
@@ -320,14 +335,5 @@ mod tests {
         assert_eq!(in_order(rising.clone()), rising);
         let mixed = points(&[(5, 0.1), (1, 0.1), (5, 0.5), (2, 0.2)]);
         assert_eq!(in_order(mixed), rising);
-    }
-
-    #[test]
-    fn every_number_of_rows_is_made_of_prepared_statements() {
-        assert_eq!(ROWS.last(), Some(&1));
-        assert!(ROWS.is_sorted_by(|a, b| a > b));
-        for (rows, statement) in ROWS.iter().zip(STATEMENTS.iter()) {
-            assert_eq!(statement.matches('?').count(), 7 * rows);
-        }
     }
 }
