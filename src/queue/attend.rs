@@ -1,10 +1,10 @@
-//! Attending to one trainer: its journal goes into the run log, requests go to it, and its end is settled.
+//! Attending to one trainer: what its journal said is acted on, requests go to it, and its end is settled.
 
-use std::collections::HashMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::time::Instant;
 
 use super::launcher::{Ask, Ending, Trainer};
+use super::listen::Heard;
 use super::settle::{MOST_LOSSES, Verdict, judge};
 use super::slots::{SLURM, Slot};
 use super::worker::{Worker, WorkerError};
@@ -12,7 +12,6 @@ use crate::journal::cause::Cause;
 use crate::lab::RunDir;
 use crate::store::{
     Change, Ingested, Request, Requested, RunId, State, StateChange, Store, StoreError,
-    catch_up_all,
 };
 
 /// One attempt at a run, in the hands of this worker.
@@ -24,7 +23,7 @@ pub(super) struct Attempt {
     /// How long `stderr.log` was before it started.
     pub said: u64,
     /// What is wrong with its journal: it cannot be believed any more, however the trainer ends.
-    damage: Option<String>,
+    pub damage: Option<String>,
     /// What was passed on to the trainer, and when.
     relayed: Option<(Request, Instant)>,
     /// What was last said beside its state, once something was.
@@ -37,14 +36,6 @@ impl Attempt {
     }
 }
 
-/// What is new of one attempt.
-pub(super) struct Heard {
-    ending: Option<Ending>,
-    news: Result<Ingested, StoreError>,
-    /// The newest attempt of the run whose `start` the run log has, where the run is starting.
-    started: Option<u32>,
-}
-
 /// An attempt with its trainer.
 pub(super) struct InHand {
     pub attempt: Attempt,
@@ -54,27 +45,6 @@ pub(super) struct InHand {
 }
 
 impl Worker {
-    /// Learns what is new of all `hands`: first whether each has ended, then what their journals say, as whatever a trainer had
-    /// to say, it said before it ended.
-    pub(super) async fn listen(&self, hands: &mut [InHand]) -> Result<Vec<Heard>, WorkerError> {
-        let mut endings = Vec::with_capacity(hands.len());
-        for InHand { attempt, trainer, .. } in hands.iter_mut() {
-            endings.push(followed(&attempt.id, trainer.ending(attempt.number))?);
-        }
-        let mut attempts: Vec<&mut Attempt> = hands.iter_mut().map(|it| &mut it.attempt).collect();
-        let news = self.hear(&mut attempts).await?;
-        let starting = attempts.iter().any(|attempt| attempt.state == State::Starting);
-        let starts = match starting {
-            true => self.store.starts(&self.slot.to_string()).await?,
-            false => HashMap::new(),
-        };
-        let heard = |((ending, news), attempt): (_, &mut Attempt)| {
-            let started = starts.get(&attempt.id).copied();
-            Heard { ending, news, started }
-        };
-        Ok(endings.into_iter().zip(news).zip(attempts).map(heard).collect())
-    }
-
     /// Acts on what was heard; true once the run is settled.
     pub(super) async fn look_after(
         &self,
@@ -110,48 +80,9 @@ impl Worker {
         Some((hand.attempt.id.clone(), hand.attempt.number, standing))
     }
 
-    /// Ingests what the journals have to say since the last look, and says what that was. One that was cut or replaced is
-    /// its run's trouble alone: the queue goes on, and the run fails by it once its trainer has ended.
-    async fn hear(
-        &self,
-        attempts: &mut [&mut Attempt],
-    ) -> Result<Vec<Result<Ingested, StoreError>>, WorkerError> {
-        let dirs: Vec<RunDir> = attempts.iter().map(|it| self.home.run(&it.id)).collect();
-        let sound = attempts.iter().zip(&dirs).filter(|(attempt, _)| attempt.damage.is_none());
-        let sound: Vec<(&str, &RunDir)> =
-            sound.map(|(attempt, dir)| (attempt.id.as_str(), dir)).collect();
-        let mut heard = catch_up_all(&self.store, &sound).await?.into_iter();
-        let mut news = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            if attempt.damage.is_some() {
-                news.push(Ok(Ingested::default()));
-                continue;
-            }
-            news.push(match heard.next() {
-                Some(Err(StoreError::Journal(why))) => {
-                    (self.say)(&format!("{}: {why}", attempt.id));
-                    attempt.damage = Some(Cause::DamagedJournal.reason(why));
-                    Ok(Ingested::default())
-                }
-                Some(heard) => heard,
-                None => Ok(Ingested::default()),
-            });
-        }
-        Ok(news)
-    }
-
-    /// [`Self::hear`] of one attempt, and what follows from it.
-    pub(super) async fn catch_up(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
-        for news in self.hear(&mut [&mut *attempt]).await? {
-            let started = self.store.last_start(&attempt.id).await?;
-            self.follow(attempt, news?, started).await?;
-        }
-        Ok(())
-    }
-
     /// What follows from what its journal had to say. A `start` may have been read by somebody who could not act on it, so a
     /// run that waits for its own goes by the newest that the run log knows, `started`.
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         attempt: &mut Attempt,
         news: Ingested,

@@ -20,6 +20,7 @@ mod stop;
 mod attend;
 mod ensure;
 pub mod launcher;
+mod listen;
 mod recover;
 mod settle;
 pub mod worker;
