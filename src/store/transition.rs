@@ -125,7 +125,13 @@ impl Store {
         steps: &[(State, Change)],
         anew: Option<(u32, &str)>,
     ) -> Result<()> {
-        let mut tx = self.begin(Durability::Power).await?;
+        // That a run has begun, its journal says as well: after a power cut it is found again from there, and a thousand
+        // runs that begin together do not wait for the disk a thousand times.
+        let durability = match steps.last() {
+            Some((State::Running, _)) => Durability::Process,
+            _ => Durability::Power,
+        };
+        let mut tx = self.begin(durability).await?;
         let mut found = Found::current(&mut tx, id, attempt).await?;
         unless_asked_to_stop(&mut tx, id, &found, from, steps).await?;
         let mut from = from;
