@@ -203,7 +203,12 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     let spec = read_spec(dir)?;
     let here = Environment::here(&spec.train, device, attempt.share);
     let known = Environment::read(&dir.env()).filter(|_| !attempt.fresh);
-    let mut environment = known.clone().unwrap_or_else(|| here.clone());
+    let nothing_left = checkpoint::committed(&dir.checkpoints()).is_empty();
+    let mut environment = match known.clone() {
+        Some(known) if nothing_left => known.anew(&here),
+        Some(known) => known,
+        None => here.clone(),
+    };
     device::pin_threads(environment.threads);
 
     let data = data::load(&spec.data, &home_of(dir))?;
@@ -212,7 +217,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         let expected = environment.data_fingerprint;
         return Err(TrainError::DataChanged { found: data.fingerprint, expected }.into());
     }
-    if known.is_none() {
+    if known.as_ref() != Some(&environment) || environment.data_fingerprint.is_empty() {
         environment.data_fingerprint = data.fingerprint.clone();
         environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
     }

@@ -4,7 +4,7 @@ use tch::{Device, Tensor};
 
 use super::augment::Augment;
 use super::checkpoint::Loaded;
-use super::eval::encode::{encode_split, on_device};
+use super::eval::encode::{encode_split, on_device, sample};
 use super::models::{Arithmetic, Encoded, Mode, Model};
 use super::params::Params;
 use crate::config::RunSpec;
@@ -12,7 +12,7 @@ use crate::data::{DataError, Dataset, Split};
 
 /// Numbers of a feature map that a linear probe sees. The papers' probes see about 9,000.
 const MAP_FEATURES: i64 = 2048;
-/// Images whose maps are computed together.
+/// Images whose maps or views are computed together.
 const AT_ONCE: usize = 250;
 
 /// The network of a run, as of a checkpoint.
@@ -79,8 +79,8 @@ impl Encoder {
         Ok(found.into_iter().map(|(name, parts)| (name, Tensor::cat(&parts, 0))).collect())
     }
 
-    /// Embeddings of two augmentations of the first `n` images, (n, D) each, by the running statistics. The draws are
-    /// those of an epoch that no run reaches.
+    /// Embeddings of two augmentations of `n` of the images, (n, D) each, by the running statistics; all where there are
+    /// no more. The draws are those of an epoch that no run reaches.
     ///
     /// # Errors
     /// A file that is no image.
@@ -90,16 +90,20 @@ impl Encoder {
         side: usize,
         n: usize,
     ) -> Result<[Tensor; 2], DataError> {
-        let rows: Vec<u32> = (0..n.min(split.len()) as u32).collect();
-        let mut bytes = vec![0; rows.len() * 3 * side * side];
-        split.read(&rows, &mut bytes)?;
-        let images = on_device(&bytes, side, self.device);
-        let instances: Vec<i64> = rows.into_iter().map(i64::from).collect();
-        Ok([0, 1].map(|view| {
-            let draws = self.augment.draw(self.seed, u64::from(u32::MAX), view, &instances);
-            let images = self.augment.apply(&images, &draws);
-            tch::no_grad(|| self.model.forward(&self.params, &images, Mode::Eval).embedding)
-        }))
+        let mut parts = [Vec::new(), Vec::new()];
+        for instances in sample(split.len(), n).chunks(AT_ONCE) {
+            let rows: Vec<u32> = instances.iter().map(|&row| row as u32).collect();
+            let mut bytes = vec![0; rows.len() * 3 * side * side];
+            split.read(&rows, &mut bytes)?;
+            let images = on_device(&bytes, side, self.device);
+            for (view, parts) in (0..).zip(&mut parts) {
+                let draws = self.augment.draw(self.seed, u64::from(u32::MAX), view, instances);
+                let images = self.augment.apply(&images, &draws);
+                let forward = || self.model.forward(&self.params, &images, Mode::Eval).embedding;
+                parts.push(tch::no_grad(forward));
+            }
+        }
+        Ok(parts.map(|parts| Tensor::cat(&parts, 0)))
     }
 }
 

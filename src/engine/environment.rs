@@ -71,10 +71,19 @@ impl Environment {
         if self.precision == Precision::Bf16 { Arithmetic::Bf16 } else { Arithmetic::Fp32 }
     }
 
-    /// What a resume on `here` promises for a run that started as `self`; the number of threads is kept from then.
+    /// What a run of which nothing is left begins anew with `here`: other circumstances, but as many threads and the same
+    /// data as it was first started with.
+    pub fn anew(self, here: &Environment) -> Self {
+        let Self { threads, data_fingerprint, .. } = self;
+        Self { threads, data_fingerprint, ..here.clone() }
+    }
+
+    /// What a resume on `here` promises for a run that started as `self`: other code may round otherwise, as another
+    /// processor does. The number of threads is kept from then.
     pub fn resume_promise(&self, here: &Environment) -> &'static str {
         let same = self.processor == here.processor
             && self.libtorch == here.libtorch
+            && (&self.revision, self.dirty) == (&here.revision, here.dirty)
             && self.device == here.device
             && self.accelerator == here.accelerator;
         if same && here.device == "cpu" { "exact" } else { "best effort" }
@@ -91,4 +100,56 @@ fn processor() -> String {
     let name = text.lines().find(|line| line.starts_with("model name"));
     let name = name.and_then(|line| line.split(':').nth(1)).map(str::trim);
     name.unwrap_or(std::env::consts::ARCH).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started() -> Environment {
+        Environment {
+            instdisc_lab: "0.1.0".into(),
+            revision: "a".into(),
+            dirty: false,
+            libtorch: LIBTORCH.into(),
+            os: "linux".into(),
+            processor: "one".into(),
+            device: "cpu".into(),
+            accelerator: None,
+            threads: 2,
+            precision: Precision::Fp32,
+            data_fingerprint: "data".into(),
+        }
+    }
+
+    #[test]
+    fn a_resume_is_exact_where_nothing_that_rounds_has_changed() {
+        let promise = |here: Environment| started().resume_promise(&here);
+        assert_eq!(promise(Environment { threads: 7, ..started() }), "exact");
+        for other in [
+            Environment { revision: "b".into(), ..started() },
+            Environment { dirty: true, ..started() },
+            Environment { processor: "two".into(), ..started() },
+            Environment { libtorch: "2.12.0".into(), ..started() },
+            Environment { device: "cuda:0".into(), ..started() },
+        ] {
+            assert_eq!(promise(other.clone()), "best effort", "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_begins_anew_elsewhere_says_where_and_keeps_its_threads_and_data() {
+        let here = Environment {
+            processor: "two".into(),
+            revision: "b".into(),
+            precision: Precision::Bf16,
+            threads: 8,
+            data_fingerprint: String::new(),
+            ..started()
+        };
+        let anew = started().anew(&here);
+        let Environment { processor, revision, precision, threads, data_fingerprint, .. } = anew;
+        assert_eq!((processor.as_str(), revision.as_str()), ("two", "b"));
+        assert_eq!((precision, threads, data_fingerprint.as_str()), (Precision::Bf16, 2, "data"));
+    }
 }

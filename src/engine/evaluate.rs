@@ -44,6 +44,10 @@ pub enum EvaluateError {
         "the data set is not the one this run was trained on: found {found}, allowed: {expected}"
     )]
     DataChanged { found: String, expected: String },
+    #[error(
+        "--on {name}: found images of {found}×{found} pixels, allowed: {allowed}×{allowed}, as the run was trained on"
+    )]
+    Side { name: String, found: usize, allowed: usize },
 }
 
 impl EvaluateError {
@@ -79,6 +83,10 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         .as_ref()
         .map(|on| elsewhere(&spec.data, own.side, on, &request.dir))
         .transpose()?;
+    if let Some(other) = other.as_ref().filter(|other| other.side != own.side) {
+        let name = other.name.clone();
+        return Err(EvaluateError::Side { name, found: other.side, allowed: own.side });
+    }
     check(&request.evaluations, other.as_ref().unwrap_or(&own), "--what")?;
     let examinee = Examinee {
         spec: &spec,

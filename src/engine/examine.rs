@@ -4,6 +4,7 @@
 
 use tch::{Device, Tensor};
 
+use super::batches::Batches;
 use super::checkpoint::Loaded;
 use super::encoder::Encoder;
 use super::eval::suite::{Finding, Labelled, Subject};
@@ -105,7 +106,10 @@ impl Examinee<'_> {
             embedding: train.embedding.index_select(0, &rows),
         };
         let labels: Vec<u16> = voters.iter().map(|&row| data.train.labels[row as usize]).collect();
-        let views = encoder.two_views(&data.train, data.side, VIEWED)?;
+        let views = match evaluations.contains(&Evaluation::Diagnostics) {
+            true => Some(encoder.two_views(&data.train, data.side, VIEWED)?),
+            false => None,
+        };
         let mut maps = Vec::new();
         if evaluations.contains(&Evaluation::Layers) {
             if !go_on("encoding feature maps") {
@@ -133,7 +137,7 @@ impl Examinee<'_> {
             test: Labelled { features: &test, labels: &data.test.labels },
             classes: &data.classes,
             maps: &maps,
-            views: views.each_ref().map(Tensor::shallow_clone),
+            views: views.as_ref(),
             bank,
             tuned: &tuned,
             suffix: self.other.map(|data| format!("@{}", data.name)).unwrap_or_default(),
@@ -174,9 +178,8 @@ impl Examinee<'_> {
             }))?;
         }
         let m = headlines().map(|finding| (finding.metric.name.clone(), Number(finding.value)));
-        let batch = u64::from(self.spec.train.batch_size);
-        let steps_per_epoch = (self.trained_on.train.len() as u64).div_ceil(batch).max(1);
-        let epoch = step as f64 / steps_per_epoch as f64;
+        let batches = Batches::new(self.trained_on.train.len(), self.spec.train.batch_size);
+        let epoch = step as f64 / batches.count() as f64;
         journal.write(Event::Point(Point { step, epoch, sec, m: m.collect() }))?;
         journal.sync()
     }

@@ -11,6 +11,7 @@ pub mod train;
 
 pub mod augment;
 pub mod bank;
+pub mod batches;
 pub mod cluster;
 pub mod models;
 pub mod objectives;

@@ -1,5 +1,8 @@
 //! Evaluating checkpoints with the trainer that was built.
 
+use std::fs;
+use std::path::Path;
+
 use instdisc_lab::store::State;
 use serde_json::Value;
 
@@ -50,6 +53,28 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     let after = lab.run(&run.id);
     assert_eq!((after.state, after.attempt), (State::Finished, run.attempt));
     assert_eq!(after.metrics["nmi"].unit, "%");
+
+    // Its network was made for 32×32 pixels; MNIST has 28×28.
+    let root = lab.path().join("mnist");
+    write_idx(&root, 28);
+    let output = lab.output(&["eval", &run.id, "--on", "mnist", "--root", root.to_str().unwrap()]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    let said =
+        "--on mnist: found images of 28×28 pixels, allowed: 32×32, as the run was trained on";
+    assert!(errors.contains(said), "{errors}");
+}
+
+/// Ten images of `side` pixels for each split, in the format of MNIST.
+fn write_idx(root: &Path, side: u8) {
+    fs::create_dir_all(root).unwrap();
+    for split in ["train", "t10k"] {
+        let mut images = vec![0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, side, 0, 0, 0, side];
+        images.extend((0..10 * usize::from(side).pow(2)).map(|i| (i % 251) as u8));
+        fs::write(root.join(format!("{split}-images-idx3-ubyte")), images).unwrap();
+        let labels = [&[0, 0, 8, 1, 0, 0, 0, 10][..], &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]].concat();
+        fs::write(root.join(format!("{split}-labels-idx1-ubyte")), labels).unwrap();
+    }
 }
 
 /// A run that asks for it evaluates itself, and finds what anybody finds who asks afterwards.

@@ -394,11 +394,11 @@ pub static KEYS: &[Key] = &[
     },
     Key {
         name: "train.batch_size",
-        kind: Kind::Int { low: 1, high: 65_536 },
+        kind: Kind::Int { low: 2, high: 65_536 },
         default: Default::Int(128),
         unit: "images",
         applies: &[],
-        help: "images a step",
+        help: "images a step; one alone would have no batch statistics",
     },
     Key {
         name: "train.lr",

@@ -6,6 +6,7 @@ use crate::data::{DataError, Split};
 use crate::engine::augment::Augment;
 use crate::engine::models::{Encoded, Mode, Model};
 use crate::engine::params::Params;
+use crate::random::{self, Purpose};
 
 /// Images encoded at once; an evaluation has no gradients to keep.
 const BATCH: i64 = 500;
@@ -32,6 +33,18 @@ pub fn encode(model: &Model, params: &Params, augment: &Augment, images: &Tensor
             (0..n).step_by(batch as usize).map(part).unzip();
         Encoded { pooled: Tensor::cat(&pooled, 0), embedding: Tensor::cat(&embedding, 0) }
     })
+}
+
+/// `most` of `n` rows, rising, and all of them where there are no more: the same ones at every call, and no run of
+/// neighbours, as data sets are often sorted by class.
+pub fn sample(n: usize, most: usize) -> Vec<i64> {
+    let mut rows: Vec<i64> = (0..n as i64).collect();
+    if most < n {
+        random::stream(0, Purpose::Evaluation, 5, n as u64).shuffle(&mut rows);
+        rows.truncate(most);
+        rows.sort_unstable();
+    }
+    rows
 }
 
 /// Features of all of a split as it is, wherever its images lie.
@@ -74,4 +87,25 @@ pub fn to_vec(xs: &Tensor) -> Vec<f32> {
     let mut out = vec![0f32; xs.numel()];
     xs.copy_data(&mut out, xs.numel());
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_no_run_of_neighbours_and_of_no_one_class() {
+        assert_eq!(sample(5, 5), [0, 1, 2, 3, 4]);
+        assert_eq!(sample(5, 9).len(), 5);
+        let rows = sample(5000, 1000);
+        assert_eq!(rows, sample(5000, 1000));
+        assert!(rows.windows(2).all(|pair| pair[0] < pair[1]));
+        // Sorted by class, or class after class in turn: a tenth of each either way, four standard deviations wide.
+        for class in [|row: i64| row / 500, |row: i64| row % 10] {
+            for c in 0..10 {
+                let n = rows.iter().filter(|&&row| class(row) == c).count();
+                assert!((62..=138).contains(&n), "{n} of class {c}");
+            }
+        }
+    }
 }

@@ -47,8 +47,8 @@ pub struct Subject<'a> {
     pub classes: &'a [String],
     /// Feature maps under their names, flat: those of `train` and of `test`, (N, F) each. Empty where nobody asks.
     pub maps: &'a [(&'static str, Tensor, Tensor)],
-    /// Embeddings of two augmentations of some training images, (n, D) each.
-    pub views: [Tensor; 2],
+    /// Embeddings of two augmentations of some training images, (n, D) each. None where nobody asks.
+    pub views: Option<&'a [Tensor; 2]>,
     /// The training bank, (n, D), where `train` is what it was trained on.
     pub bank: Option<Tensor>,
     /// What fine-tuning reached on shares of the labels. Empty where nobody asks.
@@ -269,20 +269,11 @@ impl Subject<'_> {
 
     fn diagnostics(&self) -> Vec<Finding> {
         let (train, test) = (self.train.features, self.test.features);
-        let n = self.views[0].size()[0];
         let plain = |name: &str, unit: &str, better, value: f64, settings| {
             self.finding(name, unit, better, value, settings)
         };
         let on_test = json!({"within": "test images", "n": self.test.labels.len()});
-        let on_views = json!({"within": "training images", "n": n, "views": "two augmentations"});
         let mut findings = vec![
-            plain(
-                "alignment",
-                "squared distance",
-                Better::Neither,
-                diagnostics::alignment(&self.views[0], &self.views[1]),
-                on_views.clone(),
-            ),
             plain(
                 "uniformity",
                 "ln",
@@ -312,17 +303,8 @@ impl Subject<'_> {
                 on_test,
             ),
         ];
-        let found = diagnostics::similarity(&self.views[0], &self.views[1]);
-        findings.push(self.percent("instance_top1", found.recognised, on_views.clone()));
-        for (name, of, cosines) in [
-            ("cosine/positive", "views of one image", found.positive),
-            ("cosine/negative", "views of two images", found.negative),
-        ] {
-            let mut settings = on_views.clone();
-            settings["of"] = json!(of);
-            settings["range"] = json!([-1, 1]);
-            settings["counts"] = json!(cosines.counts);
-            findings.push(plain(name, "cosine", Better::Neither, cosines.mean, settings));
+        if let Some([first, second]) = self.views {
+            findings.extend(self.of_views(first, second));
         }
         if let Some(bank) = &self.bank {
             findings.push(plain(
@@ -332,6 +314,30 @@ impl Subject<'_> {
                 diagnostics::slot_cosine(&train.embedding, bank),
                 json!({"within": "training images", "n": self.train.labels.len()}),
             ));
+        }
+        findings
+    }
+
+    /// How alike two views of one image are, and how unlike those of two.
+    fn of_views(&self, first: &Tensor, second: &Tensor) -> Vec<Finding> {
+        let n = first.size()[0];
+        let on_views = json!({"within": "training images", "n": n, "views": "two augmentations"});
+        let alignment = diagnostics::alignment(first, second);
+        let unit = "squared distance";
+        let found = diagnostics::similarity(first, second);
+        let mut findings = vec![
+            self.finding("alignment", unit, Better::Neither, alignment, on_views.clone()),
+            self.percent("instance_top1", found.recognised, on_views.clone()),
+        ];
+        for (name, of, cosines) in [
+            ("cosine/positive", "views of one image", found.positive),
+            ("cosine/negative", "views of two images", found.negative),
+        ] {
+            let mut settings = on_views.clone();
+            settings["of"] = json!(of);
+            settings["range"] = json!([-1, 1]);
+            settings["counts"] = json!(cosines.counts);
+            findings.push(self.finding(name, "cosine", Better::Neither, cosines.mean, settings));
         }
         findings
     }

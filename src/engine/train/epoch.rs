@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{Events, TrainError, Trainer};
 use crate::config::spec::ObjectiveKind;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
-use crate::engine::eval::encode::encode_split;
+use crate::engine::eval::encode::{encode_split, sample};
 use crate::engine::eval::knn::vote;
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
@@ -22,7 +22,7 @@ const AT_CHANCE: f64 = 0.01;
 /// A spread below this share of a full sphere's is a collapse, or an untrained net.
 const COLLAPSED: f64 = 0.05;
 /// Images whose exact Z is averaged.
-const Z_SAMPLE: i64 = 1000;
+const Z_SAMPLE: usize = 1000;
 
 impl Trainer<'_> {
     /// Roughness, rate, the objective's own metrics and, when due, k-NN.
@@ -57,17 +57,36 @@ impl Trainer<'_> {
         Ok(())
     }
 
-    /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart. Images without a
-    /// label are in no bank here: they cannot vote.
+    /// What needs no labels, and k-NN where labels can vote.
     pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
-        if self.no_votes().is_some() {
-            return Ok(());
-        }
-        let (spec, data) = (self.job.spec, self.job.data);
+        let data = self.job.data;
         let test = encode_split(&self.model, &self.params, &self.augment, &data.test, data.side)?;
         let tested = test.embedding; // (Q, D)
         let known = self.images.encode(&self.model, &self.params, &self.augment, data)?;
         let known = known.embedding; // (n, D)
+        for embeddings in [&tested, &known] {
+            let sum = embeddings.sum(Kind::Double).double_value(&[]);
+            if !sum.is_finite() {
+                return Err(self.not_finite("embedding", self.step, sum));
+            }
+        }
+        let mut m = self.diagnose(&tested, &known, events)?;
+        if self.no_votes().is_none() {
+            self.vote(&tested, &known, &mut m, events)?;
+        }
+        self.write_point(m, events)
+    }
+
+    /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart. Images without a
+    /// label are in no bank here: they cannot vote.
+    fn vote(
+        &self,
+        tested: &Tensor,
+        known: &Tensor,
+        m: &mut BTreeMap<String, Number>,
+        events: &mut dyn Events,
+    ) -> Result<(), TrainError> {
+        let (spec, data) = (self.job.spec, self.job.data);
         let rows = data.train.labelled();
         let n_bank = rows.len();
         let all = n_bank == data.train.len();
@@ -76,15 +95,14 @@ impl Trainer<'_> {
             true => bank.shallow_clone(),
             false => bank.index_select(0, &upload(&voting, self.job.device)),
         };
-        let (clean, training) = (voters(&known), voters(self.bank.tensor()));
+        let (clean, training) = (voters(known), voters(self.bank.tensor()));
         let bank_labels: Vec<u16> = rows.iter().map(|&r| data.train.labels[r as usize]).collect();
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
-        let mut m = self.diagnose(&tested, &known, events)?;
         for (metric, bank, which) in
             [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
         {
             let (n_classes, labels) = (data.classes.len(), &data.test.labels);
-            let top1 = vote(&tested, labels, bank, &bank_labels, n_classes, k, tau);
+            let top1 = vote(tested, labels, bank, &bank_labels, n_classes, k, tau);
             m.insert(metric.to_owned(), Number(top1));
             let settings = serde_json::json!({
                 "k": k.min(n_bank), "tau": tau, "bank": which, "feature": "embedding",
@@ -97,7 +115,7 @@ impl Trainer<'_> {
                 settings: serde_json::from_value(settings).unwrap_or_default(),
             }))?;
         }
-        self.write_point(m, events)
+        Ok(())
     }
 
     /// What the features look like without labels, as far as it costs little beside the encoding.
@@ -115,7 +133,8 @@ impl Trainer<'_> {
             ("slot_cosine".to_owned(), Number(diagnostics::slot_cosine(known, bank))),
         ]);
         if let ObjectiveKind::Nce { tau, .. } = self.job.spec.objective.kind {
-            let some = known.narrow(0, 0, Z_SAMPLE.min(known.size()[0]));
+            let some = sample(known.size()[0] as usize, Z_SAMPLE);
+            let some = known.index_select(0, &upload(&some, self.job.device));
             m.insert("z/exact".to_owned(), Number(exact_z(&some, bank, tau).double_value(&[])));
         }
         if spread < COLLAPSED && !self.warned_collapse {

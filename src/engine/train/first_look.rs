@@ -6,6 +6,7 @@ use super::images::ViewKey;
 use super::{TrainError, Trainer, order};
 use crate::config::spec::{BankInit, HeadInit};
 use crate::engine::bank::MemoryBank;
+use crate::engine::batches::Batches;
 use crate::engine::models::Mode;
 use crate::engine::objectives::View;
 
@@ -32,11 +33,11 @@ impl Trainer<'_> {
 
     /// Pooled features and embeddings of augmented instances, by the batches' own statistics, as a step sees them.
     fn look(&self, instances: &[i64]) -> Result<(Tensor, Tensor), TrainError> {
-        let size = self.job.spec.train.batch_size as usize;
         let (view, transform) = (View::Augmented, BEFORE_TRAINING);
         let key = ViewKey { step: u64::MAX >> 4, number: 0, view, transform };
         let (mut pooled, mut embeddings) = (Vec::new(), Vec::new());
-        for instances in instances.chunks(size) {
+        let batches = Batches::new(instances.len(), self.job.spec.train.batch_size);
+        for instances in batches.ranges().map(|range| &instances[range]) {
             let views = self.images.view(&self.augment, self.job.spec.seed, key, instances)?;
             let forward = || self.model.forward(&self.params, &views, Mode::Train);
             let encoded = tch::no_grad(forward);

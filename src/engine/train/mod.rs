@@ -22,6 +22,7 @@ use tch::Device;
 
 use super::augment::Augment;
 use super::bank::MemoryBank;
+use super::batches::Batches;
 use super::checkpoint::{self, Loaded};
 use super::models::{Arithmetic, Model};
 use super::objectives::{self, EpochStart, Instances, Objective};
@@ -181,12 +182,12 @@ impl<'a> Trainer<'a> {
         if self.no_votes().is_none() {
             metrics.push(info("knn_top1", "%", Better::Higher));
             metrics.push(info("knn_top1_bank", "%", Better::Higher));
-            metrics.push(info("spread", "of 1/√D", Better::Neither));
-            metrics.push(info("rankme", "directions", Better::Neither));
-            metrics.push(info("slot_cosine", "cosine", Better::Neither));
-            if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
-                metrics.push(info("z/exact", "", Better::Neither));
-            }
+        }
+        metrics.push(info("spread", "of 1/√D", Better::Neither));
+        metrics.push(info("rankme", "directions", Better::Neither));
+        metrics.push(info("slot_cosine", "cosine", Better::Neither));
+        if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
+            metrics.push(info("z/exact", "", Better::Neither));
         }
         metrics.extend(self.objective.metrics().into_iter().map(|(info, _)| info));
         metrics
@@ -263,18 +264,18 @@ impl<'a> Trainer<'a> {
             let epoch = step as f64 / self.steps_per_epoch() as f64;
             events.write(Event::Point(Point { step, epoch, sec, m }))?;
             if !loss.is_finite() {
-                return Err(self.not_finite(step, loss));
+                return Err(self.not_finite("loss", step, loss));
             }
         }
         Ok(())
     }
 
-    fn not_finite(&self, step: u64, value: f64) -> TrainError {
+    fn not_finite(&self, metric: &'static str, step: u64, value: f64) -> TrainError {
         let last_good = match checkpoint::committed(self.job.checkpoints).last() {
             Some(good) => format!("last good checkpoint: step-{good}"),
             None => "there is no checkpoint yet".to_owned(),
         };
-        TrainError::NotFinite { metric: "loss", value, step, last_good }
+        TrainError::NotFinite { metric, value, step, last_good }
     }
 
     fn stop(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
@@ -293,8 +294,13 @@ impl<'a> Trainer<'a> {
         (self.step / self.steps_per_epoch()) as u32
     }
 
+    /// How the images of an epoch are cut.
+    fn batches(&self) -> Batches {
+        Batches::new(self.job.data.train.len(), self.job.spec.train.batch_size)
+    }
+
     fn steps_per_epoch(&self) -> u64 {
-        (self.job.data.train.len() as u64).div_ceil(u64::from(self.job.spec.train.batch_size))
+        self.batches().count() as u64
     }
 }
 

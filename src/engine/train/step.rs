@@ -143,9 +143,7 @@ impl Trainer<'_> {
 
     /// The instances of a step of the epoch that has this order.
     fn batch<'o>(&self, step: u64, order: &'o [i64]) -> &'o [i64] {
-        let position = (step % self.steps_per_epoch()) as usize;
-        let size = self.job.spec.train.batch_size as usize;
-        &order[position * size..order.len().min((position + 1) * size)]
+        &order[self.batches().range((step % self.steps_per_epoch()) as usize)]
     }
 
     /// The views of a step, in the objective's order.

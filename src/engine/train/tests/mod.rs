@@ -270,6 +270,8 @@ fn only_images_with_a_label_vote() {
     let dir = tempfile::tempdir().unwrap();
     let knn = |data: &Dataset| {
         let told = train(&spec, data, dir.path(), None, None).unwrap().1;
+        // What needs no labels is told either way.
+        assert!(told.values().contains_key(&(4, "rankme".to_owned())));
         (told.values().contains_key(&(4, "knn_top1".to_owned())), told.warns("no_votes"))
     };
     for label in &mut data.train.labels[..50] {
@@ -283,6 +285,33 @@ fn only_images_with_a_label_vote() {
     data.train.labels = labels.iter().enumerate().map(|(i, _)| (i % 5) as u16).collect();
     data.test.labels.iter_mut().enumerate().for_each(|(i, label)| *label = 5 + (i % 5) as u16);
     assert_eq!(knn(&data), (false, true));
+}
+
+/// 100 images in batches of 33: one row has no variance, and the running one would not be a number any more.
+#[test]
+fn a_single_image_left_over_joins_the_batch_before_it() {
+    let mut spec = spec();
+    spec.train.batch_size = 33;
+    let data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let (outcome, told) = train(&spec, &data, dir.path(), None, None).unwrap();
+    assert_eq!(outcome, Outcome::Finished { step: 9 });
+    assert!(told.values().values().all(|&bits| f64::from_bits(bits).is_finite()));
+    let tensors = newest(dir.path()).tensors;
+    assert!(tensors.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
+}
+
+#[test]
+fn embeddings_that_are_no_numbers_end_the_run_by_name() {
+    let spec = spec();
+    let data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let mut trainer = Trainer::new(job(&spec, &data, dir.path()), None).unwrap();
+    for (_, buffer) in trainer.params.buffers() {
+        drop(buffer.shallow_clone().fill_(f64::NAN));
+    }
+    let error = trainer.evaluate(&mut Told::default()).unwrap_err().to_string();
+    assert_eq!(error, "embedding is NaN at step 0; there is no checkpoint yet");
 }
 
 #[test]
