@@ -1,15 +1,15 @@
 //! Attending to one trainer: what its journal said is acted on, requests go to it, and its end is settled.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::time::Instant;
 
 use super::launcher::{Ask, Ending, Trainer};
 use super::listen::Heard;
+use super::remains::{FULL, is_full, last_words};
 use super::settle::{MOST_LOSSES, Verdict, judge};
 use super::slots::{SLURM, Slot};
 use super::worker::{Worker, WorkerError};
 use crate::journal::cause::Cause;
-use crate::lab::RunDir;
 use crate::store::{
     Change, Ingested, Request, Requested, RunId, State, StateChange, Store, StoreError,
 };
@@ -28,13 +28,38 @@ pub(super) struct Attempt {
     relayed: Option<(Request, Instant)>,
     /// What was last said beside its state, once something was.
     standing: Option<Option<String>>,
+    /// How many looks in a row could not read its journal.
+    pub misses: u32,
 }
 
 impl Attempt {
     pub(super) fn new(id: RunId, number: u32, state: State, said: u64) -> Self {
-        Self { id, number, state, said, damage: None, relayed: None, standing: None }
+        Self { id, number, state, said, damage: None, relayed: None, standing: None, misses: 0 }
+    }
+
+    /// Takes back that `standings` were said of it.
+    pub(super) fn unsaid(&mut self, standings: &[(RunId, u32, Option<String>)]) {
+        if standings.iter().any(|(id, ..)| *id == self.id) {
+            self.standing = None;
+        }
+    }
+
+    /// A journal that cannot be read may be so for a moment, on a shared disk for all runs at once; one of a trainer that is
+    /// gone is waited for only so long.
+    pub(super) fn give_up_on_journal(&mut self, why: StoreError) -> Result<(), WorkerError> {
+        match why {
+            StoreError::Journal(why) if MOST_MISSES <= self.misses => {
+                self.damage = Some(Cause::DamagedJournal.reason(why));
+                Ok(())
+            }
+            why => Err(why.into()),
+        }
     }
 }
+
+/// Looks at the journal of an ended trainer before it is given up, [`TROUBLED`](super::worker::TROUBLED) apart: half a
+/// minute.
+const MOST_MISSES: u32 = 15;
 
 /// An attempt with its trainer.
 pub(super) struct InHand {
@@ -54,12 +79,25 @@ impl Worker {
     ) -> Result<bool, WorkerError> {
         let InHand { attempt, trainer, .. } = hand;
         let before = attempt.number;
-        self.follow(attempt, heard.news?, heard.started).await?;
+        let (news, unread) = match heard.news {
+            Ok(news) => (news, None),
+            Err(why) if heard.ending.is_some() => {
+                attempt.give_up_on_journal(why)?;
+                (Ingested::default(), None)
+            }
+            // Requests reach a trainer whose journal cannot be read.
+            Err(why @ StoreError::Journal(_)) => (Ingested::default(), Some(why)),
+            Err(why) => return Err(why.into()),
+        };
+        self.follow(attempt, news, heard.started).await?;
         if attempt.number != before {
             return Ok(false);
         }
         if let Some(asked) = asked.iter().find(|asked| asked.id == attempt.id) {
             self.relay(attempt, asked, trainer.as_mut()).await?;
+        }
+        if let Some(why) = unread {
+            return Err(why.into());
         }
         let Some(ending) = heard.ending else { return Ok(false) };
         self.settle(attempt, ending, Some(trainer.as_mut())).await?;
@@ -314,32 +352,6 @@ fn losses(history: &[StateChange]) -> u32 {
     since.filter(own).count().try_into().unwrap_or(u32::MAX)
 }
 
-const FULL: &str = "the trainer could write neither its journal nor an error";
-
-/// Whether there is no room for as much as an end record. Tried, as a quota may be used up on a disk that has room.
-fn is_full(dir: &RunDir) -> bool {
-    const ROOM: usize = 64 << 10;
-    let path = dir.path().join(".room.tmp");
-    // A network disk may notice as late as that.
-    let tried = std::fs::File::create(&path)
-        .and_then(|mut file| file.write_all(&[0; ROOM]).and_then(|()| file.sync_all()));
-    let _ = std::fs::remove_file(&path);
-    let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
-    tried.is_err_and(|why| full.contains(&why.kind()))
-}
-
-/// The last line of `stderr.log` beyond byte `said`, if any.
-fn last_words(dir: &RunDir, said: u64) -> Option<String> {
-    const TAIL: u64 = 4096;
-    let mut file = std::fs::File::open(dir.stderr()).ok()?;
-    let len = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(said.max(len.saturating_sub(TAIL)))).ok()?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,15 +373,5 @@ mod tests {
         assert_eq!(losses(&history), 0);
         history.push(change(State::Lost, "cuda:0-1"));
         assert_eq!(losses(&history), 1);
-    }
-
-    #[test]
-    fn last_words_are_those_of_this_attempt() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = RunDir::new(dir.path());
-        assert_eq!(last_words(&run, 0), None);
-        std::fs::write(run.stderr(), "old\nnew\n\n").unwrap();
-        assert_eq!(last_words(&run, 4).as_deref(), Some("new"));
-        assert_eq!(last_words(&run, 9), None);
     }
 }

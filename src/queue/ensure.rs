@@ -2,7 +2,8 @@
 //!
 //! A detached worker leaves when the queue is empty, so there is a race to lose: a run queued while the worker is on
 //! its way out. Both sides look twice. Who queues commits first and looks at the slot afterwards; a worker that finds
-//! nothing lets its slot go first and looks at the queue once more (see `worker`).
+//! nothing lets its slot go first and looks at the queue once more (see `worker`). One that only brings a run to its end
+//! would not look: for it a note is left beside the slot, before the slot is looked at a second time.
 //!
 //! The worker must outlive the terminal it was started from. It calls `setsid` itself as its first act
 //! (`worker --detached`): as a fresh child it leads no group yet, so the call succeeds, and no code has to run
@@ -33,7 +34,12 @@ pub enum Duty {
 pub fn ensure_workers(home: &Home, slots: &[Slot], duty: Duty) -> io::Result<Vec<Slot>> {
     let mut started = Vec::new();
     for slot in slots {
-        if slots::is_free(home, slot)? {
+        let mut free = slots::is_free(home, slot)?;
+        if !free && duty == Duty::UntilEmpty {
+            slots::want(home, slot)?;
+            free = slots::is_free(home, slot)?;
+        }
+        if free {
             start(home, slot, slots.len(), duty)?;
             started.push(slot.clone());
         }

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::attend::{Attempt, InHand, followed};
 use super::launcher::Ending;
-use super::worker::{Worker, WorkerError};
+use super::worker::{TROUBLED, Worker, WorkerError};
 use crate::journal::cause::Cause;
+use crate::journal::reader::ReadError;
 use crate::lab::RunDir;
 use crate::store::{Ingested, State, StoreError, catch_up_all};
 
@@ -41,15 +42,30 @@ impl Worker {
 
     /// [`Self::hear`] of one attempt, and what follows from it.
     pub(super) async fn catch_up(&self, attempt: &mut Attempt) -> Result<(), WorkerError> {
-        for news in self.hear(&mut [&mut *attempt]).await? {
-            let started = self.store.last_start(&attempt.id).await?;
-            self.follow(attempt, news?, started).await?;
+        loop {
+            let Some(news) = self.hear(&mut [&mut *attempt]).await?.pop() else { return Ok(()) };
+            match news {
+                Ok(news) => {
+                    let started = self.store.last_start(&attempt.id).await?;
+                    return self.follow(attempt, news, started).await;
+                }
+                Err(why @ StoreError::Journal(_)) => {
+                    if attempt.misses == 1 {
+                        (self.say)(&format!("{}: {why}", attempt.id));
+                    }
+                    if attempt.give_up_on_journal(why).is_ok() {
+                        return Ok(());
+                    }
+                    tokio::time::sleep(TROUBLED).await;
+                }
+                Err(why) => return Err(why.into()),
+            }
         }
-        Ok(())
     }
 
     /// Ingests what the journals have to say since the last look, and says what that was. One that was cut or replaced is
-    /// its run's trouble alone: the queue goes on, and the run fails by it once its trainer has ended.
+    /// its run's trouble alone: the queue goes on, and the run fails by it once its trainer has ended. One that cannot be
+    /// read may be read later.
     async fn hear(
         &self,
         attempts: &mut [&mut Attempt],
@@ -66,12 +82,19 @@ impl Worker {
                 continue;
             }
             news.push(match heard.next() {
+                Some(Err(StoreError::Journal(why @ ReadError::Io { .. }))) => {
+                    attempt.misses += 1;
+                    Err(why.into())
+                }
                 Some(Err(StoreError::Journal(why))) => {
                     (self.say)(&format!("{}: {why}", attempt.id));
                     attempt.damage = Some(Cause::DamagedJournal.reason(why));
                     Ok(Ingested::default())
                 }
-                Some(heard) => heard,
+                Some(heard) => {
+                    attempt.misses = 0;
+                    heard
+                }
                 None => Ok(Ingested::default()),
             });
         }

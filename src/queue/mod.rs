@@ -12,6 +12,7 @@ mod desk;
 mod edit;
 mod enqueue;
 mod rebuild;
+mod remains;
 mod remove;
 mod requeue;
 mod stop;

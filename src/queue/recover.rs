@@ -1,6 +1,6 @@
 //! What a worker does first: takes over what the slot's last worker left behind.
 
-use super::attend::{Attempt, InHand, followed};
+use super::attend::{Attempt, InHand};
 use super::launcher::Found;
 use super::worker::{Worker, WorkerError};
 use crate::store::{self, StoreError};
@@ -20,8 +20,8 @@ impl Worker {
             let known = self.store.attempts(&id).await?.into_iter().find(|it| it.attempt == number);
             let process = known.and_then(|it| it.process);
             let found = self.launcher.adopt(&self.home.run(&id), number, process.as_ref());
-            let mut attempt = Attempt::new(id, number, state, 0);
-            match followed(&attempt.id, found)? {
+            let mut attempt = Attempt::new(id.clone(), number, state, 0);
+            match found.map_err(|why| WorkerError::Adopt { id: id.clone(), why })? {
                 Found::AtWork(trainer) => {
                     (self.say)(&format!("{} is at work already: adopted", attempt.id));
                     hands.push(InHand { attempt, trainer, said: String::new() });

@@ -62,6 +62,11 @@ impl Slot {
         home.slots().join(self.to_string())
     }
 
+    /// Left by whoever found the slot held and wants the queue worked on it.
+    fn wanted(&self, home: &Home) -> PathBuf {
+        home.slots().join(format!("{self}.wanted"))
+    }
+
     /// What a detached worker of this slot prints.
     pub fn log(&self, home: &Home) -> PathBuf {
         home.slots().join(format!("{self}.log"))
@@ -113,6 +118,17 @@ pub fn is_free(home: &Home, slot: &Slot) -> io::Result<bool> {
     Ok(!is_held(&slot.lock(home))?)
 }
 
+/// Notes, for the worker that holds the slot, that the queue is to be worked on it.
+pub fn want(home: &Home, slot: &Slot) -> io::Result<()> {
+    File::create(slot.wanted(home)).map(drop)
+}
+
+/// Whether somebody has noted that since the last answer. To be asked when the slot was let go: who notes it looks once
+/// more whether the slot is free.
+pub fn was_wanted(home: &Home, slot: &Slot) -> bool {
+    std::fs::remove_file(slot.wanted(home)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,7 +138,7 @@ mod tests {
         for slot in [Slot::new("cpu", 0), Slot::new("cuda:3", 12), Slot::cluster()] {
             assert_eq!(Slot::parse(&slot.to_string()), Some(slot));
         }
-        for name in ["cpu-0.log", "cpu", "gpu-0", "cuda:x-0"] {
+        for name in ["cpu-0.log", "cpu-0.wanted", "cpu", "gpu-0", "cuda:x-0"] {
             assert_eq!(Slot::parse(name), None, "{name}");
         }
     }

@@ -12,13 +12,14 @@ use super::launcher::{LaunchError, Launcher, Order};
 use super::slots::{self, Held, SLURM, Slot};
 use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
+use crate::journal::reader::ReadError;
 use crate::journal::writer::Clock;
 use crate::lab::{Home, RunDir};
 use crate::store::{Change, Claim, RunId, State, Store, StoreError, WorkerRow};
 
 /// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. Trainers go on, and
 /// their journals keep what we miss meanwhile.
-const TROUBLED: Duration = Duration::from_secs(2);
+pub(super) const TROUBLED: Duration = Duration::from_secs(2);
 
 /// Between two looks at an empty queue; one costs a few microseconds.
 const IDLE: Duration = Duration::from_millis(400);
@@ -33,7 +34,7 @@ pub enum Stay {
     Forever,
     /// Once the queue is empty.
     UntilEmpty,
-    /// Once what was active on its slot has ended; it takes nothing from the queue.
+    /// Once what was active on its slot has ended; it takes nothing from the queue, unless somebody wants that meanwhile.
     AdoptOnly,
 }
 
@@ -56,6 +57,8 @@ pub enum WorkerError {
     Slot { slot: Slot, why: io::Error },
     #[error("run {id}: cannot follow its processes: {why}")]
     Process { id: String, why: io::Error },
+    #[error("run {id}: cannot look for its trainer: {why}")]
+    Adopt { id: String, why: io::Error },
 }
 
 impl WorkerError {
@@ -64,14 +67,18 @@ impl WorkerError {
         match self {
             WorkerError::Store(why) => why.is_curable(),
             WorkerError::Slot { .. } => true,
-            WorkerError::Process { .. } => false,
+            WorkerError::Process { .. } | WorkerError::Adopt { .. } => false,
         }
     }
 
     /// Whether trying again later may help.
     pub(super) fn may_pass(&self) -> bool {
-        use StoreError::{Busy, DiskFailed, DiskFull};
-        matches!(self, WorkerError::Store(Busy | DiskFull | DiskFailed { .. }))
+        use StoreError::{Busy, DiskFailed, DiskFull, Journal};
+        match self {
+            WorkerError::Store(Busy | DiskFull | DiskFailed { .. }) => true,
+            WorkerError::Store(Journal(ReadError::Io { .. })) | WorkerError::Adopt { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -94,10 +101,12 @@ impl Worker {
     ///
     /// # Errors
     /// What makes working impossible; a run's own failure is none.
-    pub async fn work(&self, stay: Stay) -> Result<Left, WorkerError> {
+    pub async fn work(&self, mut stay: Stay) -> Result<Left, WorkerError> {
         let Some(mut held) = self.take_slot()? else { return Ok(Left::SlotTaken) };
         self.patiently(async || self.register().await).await?;
         loop {
+            // From before the round: what changes while it looks is news.
+            let version = self.patiently(async || Ok(self.store.data_version().await?)).await?;
             // Whatever trouble cut short, the next round finds as it would find what a dead worker left behind.
             let drained = self.patiently(async || self.round(stay).await).await?;
             if drained {
@@ -106,10 +115,11 @@ impl Worker {
             }
             held = match stay {
                 Stay::Forever => {
-                    self.patiently(async || self.wait_for_change().await).await?;
+                    self.patiently(async || self.wait_for_change(version).await).await?;
                     held
                 }
-                Stay::UntilEmpty | Stay::AdoptOnly => match self.look_twice(held, stay).await? {
+                Stay::UntilEmpty | Stay::AdoptOnly => match self.look_twice(held, &mut stay).await?
+                {
                     Some(held) => held,
                     None => return Ok(Left::Idle),
                 },
@@ -168,7 +178,15 @@ impl Worker {
                 Err(fault) => return Err(fault),
             }
         }
-        self.store.note_standing(&standings).await?;
+        match self.note_standing(&standings).await {
+            Err(trouble) if trouble.may_pass() => {
+                // To be said again.
+                hands.iter_mut().for_each(|hand| hand.attempt.unsaid(&standings));
+                self.say_once(said, format!("{}: {trouble}", self.slot));
+                troubled = true;
+            }
+            noted => noted?,
+        }
         if !ended.is_empty() {
             hands.retain(|hand| !ended.contains(&hand.attempt.id));
             // What a cluster starts anew is still ours.
@@ -196,21 +214,33 @@ impl Worker {
     }
 
     /// Who queues a run looks at the slots after it is committed, and starts no worker where one is at work. So the
-    /// slot is let go first and the queue looked at once more: one of the two sees the other.
-    async fn look_twice(&self, held: Held, stay: Stay) -> Result<Option<Held>, WorkerError> {
+    /// slot is let go first and the queue looked at once more: one of the two sees the other. So does who asks for
+    /// something of a run that was just being settled.
+    async fn look_twice(&self, held: Held, stay: &mut Stay) -> Result<Option<Held>, WorkerError> {
         self.patiently(async || self.sign_off().await).await?;
         drop(held);
-        let demand = self.store.demand().await?;
+        if slots::was_wanted(&self.home, &self.slot) && *stay == Stay::AdoptOnly {
+            *stay = Stay::UntilEmpty;
+        }
+        let demand = self.patiently(async || Ok(self.store.demand().await?)).await?;
         let clustered = self.slot.device == SLURM;
         let waiting = if clustered { demand.waiting_elsewhere } else { demand.waiting_here };
-        if stay == Stay::AdoptOnly || waiting == 0 {
+        let takes = *stay != Stay::AdoptOnly && 0 < waiting;
+        if !takes && !demand.at_work.contains(&self.slot.to_string()) {
             return Ok(None);
         }
         let held = self.take_slot()?;
         if held.is_some() {
-            self.register().await?;
+            self.patiently(async || self.register().await).await?;
         }
         Ok(held)
+    }
+
+    async fn note_standing(
+        &self,
+        standings: &[(RunId, u32, Option<String>)],
+    ) -> Result<(), WorkerError> {
+        Ok(self.store.note_standing(standings).await?)
     }
 
     /// Trouble may last for days, and the log lies on the disk that is full.
@@ -288,7 +318,9 @@ impl Worker {
             match started {
                 Ok(trainer) => {
                     if let Some(process) = trainer.identity() {
-                        self.store.spawned(&id, number, &process).await?;
+                        let noted = async || Ok(self.store.spawned(&id, number, &process).await?);
+                        // Let go of now, its exit status would be nobody's.
+                        self.patiently(noted).await?;
                     }
                     let attempt = Attempt::new(id, number, State::Starting, said);
                     hands.push(InHand { attempt, trainer, said: String::new() });
@@ -311,8 +343,7 @@ impl Worker {
         Ok(self.store.settle(id, number, State::Starting, State::Failed, change).await?)
     }
 
-    async fn wait_for_change(&self) -> Result<(), WorkerError> {
-        let before = self.store.data_version().await?;
+    async fn wait_for_change(&self, before: i64) -> Result<(), WorkerError> {
         while self.store.data_version().await? == before {
             tokio::time::sleep(IDLE).await;
         }

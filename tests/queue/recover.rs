@@ -1,5 +1,8 @@
 //! Workers and trainers that are killed, stopped, missing or mute.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use instdisc_lab::store::State;
 use rustix::process::Signal;
 
@@ -47,6 +50,54 @@ fn a_trainer_that_finished_without_a_worker_is_settled_by_its_journal() {
     lab.ok(&["worker", "--until-empty"]);
     assert_eq!(lab.history(&id), ONCE);
     assert_eq!(lab.starts(&id).len(), 1);
+}
+
+/// As on a shared disk whose server is away for a moment, while the trainer ends.
+#[test]
+fn a_journal_that_cannot_be_read_for_a_while_costs_nothing() {
+    let (lab, id) = at_work();
+    let trainer = lab.starts(&id)[0].pid;
+    let journal = lab.dir_of(&id).journal();
+    let aside = journal.with_extension("aside");
+    fs::rename(&journal, &aside).unwrap();
+    symlink(&journal, &journal).unwrap();
+    lab.behave("finish");
+    wait_for("the trainer to finish", || !is_alive(trainer));
+    let log = lab.home().slots().join("cpu-0.log");
+    wait_for("the worker to say so", || {
+        fs::read_to_string(&log).unwrap_or_default().contains("cannot read")
+    });
+    assert_eq!(lab.run(&id).state, State::Running);
+    fs::remove_file(&journal).unwrap();
+    fs::rename(&aside, &journal).unwrap();
+    lab.wait_for_state(&id, State::Finished);
+    assert_eq!(lab.history(&id), ONCE);
+}
+
+/// A pause finds nobody to relay it and starts a worker for that alone; what is queued meanwhile finds the only slot held.
+#[test]
+fn a_worker_that_only_brings_a_run_to_its_end_takes_what_was_queued_meanwhile() {
+    let (lab, id) = at_work();
+    kill(lab.worker());
+    lab.behave("deaf");
+    lab.ok(&["pause", &id]);
+    wait_for("a worker for it", || lab.ok(&["workers"]).contains("working"));
+    let other = lab.queue(&lab.experiment("two", &[1.0]), &[]).remove(0);
+    assert_eq!(lab.run(&other).state, State::Queued);
+    lab.behave("finish");
+    lab.wait_for_state(&other, State::Finished);
+    // What nobody wants to be worked on is left where it is.
+    lab.behave("hold");
+    let third = lab.queue(&lab.experiment("three", &[2.0]), &[]).remove(0);
+    lab.wait_for_start(&third, 1);
+    kill(lab.worker());
+    lab.behave("deaf");
+    lab.ok(&["pause", &third]);
+    wait_for("a worker for it", || lab.ok(&["workers"]).contains("working"));
+    let waiting = lab.queue(&lab.experiment("four", &[3.0]), &["--no-start"]).remove(0);
+    lab.behave("finish");
+    wait_for("everybody to leave", || lab.processes().is_empty());
+    assert_eq!(lab.run(&waiting).state, State::Queued);
 }
 
 #[test]

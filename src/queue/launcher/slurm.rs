@@ -80,14 +80,19 @@ impl Slurm {
     }
 
     /// The element that makes this attempt, or made it: of those that began no later, the last.
-    fn place(&self, dir: &RunDir, attempt: u32) -> Option<Place> {
+    ///
+    /// # Errors
+    /// Where the run's directory cannot be read now: that says nothing about its job.
+    fn place(&self, dir: &RunDir, attempt: u32) -> io::Result<Option<Place>> {
         let places = self.places.borrow();
-        let places = places.get(&run_of(dir))?;
+        let Some(places) = places.get(&run_of(dir)) else { return Ok(None) };
         // Most runs are new, and their directories need not be read.
         let mut of_it = places.iter().filter(|place| place.base <= attempt).peekable();
-        of_it.peek()?;
-        let queued_at = queued_at(dir);
-        of_it.rfind(|place| place.queued_at == queued_at).cloned()
+        if of_it.peek().is_none() {
+            return Ok(None);
+        }
+        let since = queued_at(dir)?;
+        Ok(of_it.rfind(|place| since.is_none_or(|since| place.queued_at == since)).cloned())
     }
 
     fn trainer_at(&self, dir: &RunDir, place: &Place) -> Box<dyn Trainer> {
@@ -107,13 +112,16 @@ impl Slurm {
 
     /// One array for these runs, on its way to Slurm: what Slurm answers is waited for elsewhere.
     fn submit(&self, orders: &[&Order], settings: &Settings) -> Result<(), LaunchError> {
-        let element = |order: &&Order| array::Element {
-            run: run_of(&order.dir),
-            attempt: order.attempt,
-            queued_at: queued_at(&order.dir),
-            fresh: order.fresh,
+        let element = |order: &&Order| {
+            let queued_at = queued_at(&order.dir).map_err(|why| unreadable(&order.dir, why))?;
+            Ok(array::Element {
+                run: run_of(&order.dir),
+                attempt: order.attempt,
+                queued_at: queued_at.unwrap_or_default(),
+                fresh: order.fresh,
+            })
         };
-        let elements = orders.iter().map(element).collect();
+        let elements = orders.iter().map(element).collect::<Result<_, LaunchError>>()?;
         let array = Array::make(&self.home, elements, settings, &self.trainer)
             .map_err(|why| LaunchError::Start { path: self.home.root().to_owned(), why })?;
         let array = Arc::new(array);
@@ -138,9 +146,13 @@ impl Launcher for Slurm {
         let mut alike: BTreeMap<&Launch, Vec<&Order>> = BTreeMap::new();
         for order in orders {
             // Where the run log was made anew, a job may be at work on this very attempt.
-            let place = self.place(&order.dir, order.attempt);
-            if place.is_none_or(|place| place.base < order.attempt) {
-                alike.entry(&order.launch).or_default().push(order);
+            match self.place(&order.dir, order.attempt) {
+                Ok(Some(place)) if place.base == order.attempt => {}
+                Ok(_) => alike.entry(&order.launch).or_default().push(order),
+                Err(why) => {
+                    let why = unreadable(&order.dir, why).to_string();
+                    refused.insert(run_of(&order.dir), why);
+                }
             }
         }
         let most = if alike.is_empty() { 1 } else { self.scheduler.most_elements() };
@@ -155,7 +167,8 @@ impl Launcher for Slurm {
         }
         let started = orders.iter().map(|order| {
             let run = run_of(&order.dir);
-            match (refused.remove(&run), self.place(&order.dir, order.attempt)) {
+            let place = self.place(&order.dir, order.attempt).unwrap_or_default();
+            match (refused.remove(&run), place) {
                 (None, Some(place)) => Ok(self.trainer_at(&order.dir, &place)),
                 (why, _) => {
                     let why = why.unwrap_or_else(|| "no job was asked for".into());
@@ -167,7 +180,7 @@ impl Launcher for Slurm {
     }
 
     fn adopt(&self, dir: &RunDir, attempt: u32, _known: Option<&Identity>) -> io::Result<Found> {
-        let Some(place) = self.place(dir, attempt) else {
+        let Some(place) = self.place(dir, attempt)? else {
             // Claimed, and no more than that.
             return Ok(Found::Ended(Ending::Unseen));
         };
@@ -363,9 +376,13 @@ fn how(over: Over) -> Ending {
     }
 }
 
-/// When the run was first queued; of one whose directory cannot be read, 0.
-fn queued_at(dir: &RunDir) -> i64 {
-    Meta::read(dir).map_or(0, |meta| meta.queued_at)
+/// When the run was first queued; `None` where its directory does not say.
+fn queued_at(dir: &RunDir) -> io::Result<Option<i64>> {
+    Ok(if dir.meta().try_exists()? { Some(Meta::read(dir)?.queued_at) } else { None })
+}
+
+fn unreadable(dir: &RunDir, why: io::Error) -> LaunchError {
+    LaunchError::Start { path: dir.meta(), why }
 }
 
 /// Where a run's last words are looked for.
@@ -377,4 +394,21 @@ fn say(dir: &RunDir, words: &str) -> io::Result<()> {
 /// Run directories are named by their runs.
 fn run_of(dir: &RunDir) -> String {
     dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_told_from_one_that_does_not_say() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(root.path());
+        assert_eq!(queued_at(&dir).unwrap(), None);
+        Meta { queued_at: 7, ..Meta::default() }.write(&dir).unwrap();
+        assert_eq!(queued_at(&dir).unwrap(), Some(7));
+        std::fs::remove_file(dir.meta()).unwrap();
+        std::os::unix::fs::symlink(dir.meta(), dir.meta()).unwrap();
+        assert!(queued_at(&dir).is_err());
+    }
 }

@@ -135,7 +135,11 @@ impl Scheduler {
 
     /// Sees to it that an array gets to Slurm, once, whoever may have submitted it.
     pub fn send(&self, array: Arc<Array>) {
-        self.shared.lock().unsent.push(array);
+        let mut inside = self.shared.lock();
+        // A worker whom trouble with the run log cut short adopts again what it has just submitted.
+        if !inside.unsent.iter().any(|known| known.id == array.id) {
+            inside.unsent.push(array);
+        }
     }
 
     /// Whether Slurm is yet to be asked for an array, for all that is known.

@@ -7,7 +7,16 @@ use std::time::Instant;
 use super::{Inside, Shared, View};
 use crate::queue::slurm::array::PREFIX;
 use crate::queue::slurm::client::{self, Trouble};
-use crate::queue::slurm::job::JobState;
+use crate::queue::slurm::job::{Job, JobState};
+
+/// Of two jobs of one name, as a submission that was made twice has them, the one that is not over says how the run does:
+/// the other was turned away by it.
+fn prefer(known: &mut Job, other: &Job) {
+    let is_over = |job: &Job| matches!(job.state, JobState::Over(_));
+    if is_over(known) && !is_over(other) {
+        *known = other.clone();
+    }
+}
 
 impl Shared {
     pub(super) fn serve(&self) {
@@ -59,7 +68,8 @@ impl Shared {
         let mut jobs = HashMap::new();
         for job in client::jobs()? {
             if let Some(submission) = job.name.strip_prefix(PREFIX) {
-                jobs.insert((submission.to_owned(), job.element), job);
+                let known = jobs.entry((submission.to_owned(), job.element));
+                known.and_modify(|known| prefer(known, &job)).or_insert(job);
             }
         }
         let view = Arc::new(View { begun, jobs });
@@ -92,6 +102,33 @@ impl Shared {
         for id in forgotten {
             let state = answers.get(&id).cloned().unwrap_or(JobState::Unknown(String::new()));
             inside.accounts.insert(id, state);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::slurm::job::Over;
+
+    #[test]
+    fn of_two_jobs_of_one_name_the_one_that_is_not_over_counts() {
+        let job = |id: &str, state: JobState| Job {
+            id: id.to_owned(),
+            name: format!("{PREFIX}a"),
+            element: Some(0),
+            state,
+            restarts: 0,
+            node: "n1".to_owned(),
+            reason: String::new(),
+            exit: 0,
+        };
+        let over = job("42_0", JobState::Over(Over::ByItself));
+        let works = job("41_0", JobState::AtWork("RUNNING".to_owned()));
+        for order in [[&over, &works], [&works, &over]] {
+            let mut known = order[0].clone();
+            prefer(&mut known, order[1]);
+            assert_eq!(known.id, "41_0");
         }
     }
 }
