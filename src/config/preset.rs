@@ -7,7 +7,8 @@ pub const PRESETS: [&str; 4] = ["paper", "released", "invaspread", "invaspread_r
 
 /// The settings of a preset.
 ///
-/// `paper`: Wu et al. 2018. The bank takes each feature as it is, τ = 0.07.
+/// `paper`: Wu et al. 2018. The bank takes each feature as it is, τ = 0.07. Of augmentation the paper says nothing: the flip
+/// is in InvaSpread's code for CIFAR-10 and not in Wu's, which `released` follows.
 ///
 /// `released`: what cifar.py of zhirongw/lemniscate.pytorch runs (at f7cfe29): memory momentum 0.5 and no proximal term
 /// (issues #11 and #18: the author takes the two for equivalent; their gradients differ), τ = 0.1 for the loss and the
@@ -18,7 +19,8 @@ pub const PRESETS: [&str; 4] = ["paper", "released", "invaspread", "invaspread_r
 ///
 /// `invaspread_released`: what demo_seen.py of mangye16/Unsupervised_Embedding_Learning runs (at 29de398): two
 /// augmentations, one-sided gradients, no diagonal. Its schedule (301 epochs; 0.1, 0.05 and 0.01 of the rate from
-/// epochs 120, 160 and 200 on) is not in tenths, and stays to be set.
+/// epochs 120, 160 and 200 on) is not in tenths, and stays to be set. It ran on four GPUs, each of which saw half of one of
+/// the two views: `train.bn_splits = 4` gives the batch statistics of that.
 pub fn preset(name: &str) -> Option<Map<String, Value>> {
     let settings = match name {
         "paper" => json!({

@@ -163,7 +163,28 @@ impl Stem {
     pub fn is_auto(&self) -> bool {
         *self == Stem::Auto
     }
+
+    /// What is built for images of `side` pixels.
+    pub fn resolved(self, side: usize) -> Self {
+        match self {
+            Stem::Auto if CIFAR_SIDE < side => Stem::Imagenet,
+            Stem::Auto => Stem::Cifar,
+            chosen => chosen,
+        }
+    }
+
+    /// As `model.stem` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stem::Auto => "auto",
+            Stem::Cifar => "cifar",
+            Stem::Imagenet => "imagenet",
+        }
+    }
 }
+
+/// Images above this side get the ImageNet stem unless the specification says otherwise.
+const CIFAR_SIDE: usize = 64;
 
 /// How the linear head starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -344,7 +365,7 @@ pub struct AugmentSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Precision {
-    /// bf16 convolutions where the processor multiplies them in hardware, else fp32.
+    /// bf16 convolutions where processor or GPU multiplies them in hardware, else fp32.
     Auto,
     Fp32,
     Bf16,
@@ -365,6 +386,18 @@ pub struct TrainSpec {
     pub threads: u32,
     /// Epochs between checkpoints.
     pub checkpoint_every: u32,
+    /// Parts of a batch, all its views together, that take statistics of their own. Not written where it is 1, as in
+    /// specs from before there was a choice.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub bn_splits: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(n: &u32) -> bool {
+    *n == 1
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

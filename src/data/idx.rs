@@ -99,6 +99,28 @@ pub static KMNIST: Family = Family {
     ),
 };
 
+/// All of this form, whose files have the same names.
+static FAMILIES: [&Family; 3] = [&MNIST, &FASHION_MNIST, &KMNIST];
+
+impl Family {
+    /// A packed file that is another family's by its published md5: under one `data.root` a grid over the three would find
+    /// the same images three times. Others may be anybody's own.
+    fn refuse_kin(&self, path: &Path, families: &[&Family]) -> Result<(), DataError> {
+        if path.extension().is_none_or(|extension| extension != "gz") {
+            return Ok(());
+        }
+        let (md5, _) = archive::md5_of(path)?;
+        let known = |family: &&&Family| family.remotes.iter().any(|remote| remote.md5 == md5);
+        match families.iter().find(known) {
+            Some(kin) if kin.name != self.name => {
+                let allowed = format!("files of {}", self.name);
+                Err(DataError::malformed(path, format!("a file of {}", kin.name), allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Type of the elements: unsigned bytes.
 const BYTES: u8 = 8;
 
@@ -139,6 +161,9 @@ impl Idx {
                 expected: "an IDX file, gzipped or not".to_owned(),
                 cure: format!("get it with `instdisc-lab data fetch {}`", family.name),
             })?);
+        }
+        for path in &paths {
+            family.refuse_kin(path, &FAMILIES)?;
         }
         let (train, side) = Grey::read(&paths[0], &paths[1], family.classes.len())?;
         let (test, test_side) = Grey::read(&paths[2], &paths[3], family.classes.len())?;
@@ -264,6 +289,22 @@ mod tests {
             ("t10k-images-idx3-ubyte", file(&[2, 4, 4], &pixels(2))),
             ("t10k-labels-idx1-ubyte", file(&[2], &[1, 2])),
         ]
+    }
+
+    #[test]
+    fn a_packed_file_that_is_another_familys_by_its_md5_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("train-images-idx3-ubyte.gz");
+        std::fs::write(&path, gzipped(b"kana")).unwrap();
+        let md5: &'static str = archive::md5_of(&path).unwrap().0.leak();
+        let kana = Family { remotes: remotes("", [0, 0], [md5; 4]), ..KMNIST };
+        kana.refuse_kin(&path, &[&MNIST, &kana]).unwrap();
+        let error = MNIST.refuse_kin(&path, &[&MNIST, &kana]).unwrap_err().to_string();
+        let said = "train-images-idx3-ubyte.gz: found a file of kmnist, allowed: files of mnist";
+        assert!(error.ends_with(said), "{error}");
+        // Somebody's own.
+        std::fs::write(&path, gzipped(b"runes")).unwrap();
+        MNIST.refuse_kin(&path, &[&MNIST, &kana]).unwrap();
     }
 
     fn written(folder: &Path, gz: bool) {

@@ -183,7 +183,11 @@ fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset,
         if part == Part::Train { subset::fraction(all, rows, spec) } else { rows }
     });
     let side = source.side();
-    let bytes = (train_rows.len() + test_rows.len()) as u64 * (3 * side * side) as u64;
+    // Of all the images, whatever share of them is asked for: crops are cut otherwise out of files than out of squares, and
+    // the shares of one data set are to be compared.
+    let all =
+        [Part::Train, Part::Test].map(|part| subset::of_classes(source.labels(part), &kept, whole));
+    let bytes = all.iter().map(Vec::len).sum::<usize>() as u64 * (3 * side * side) as u64;
     let stays_on_disk = match spec.resident {
         Residence::Disk => true,
         Residence::Memory => false,
@@ -285,6 +289,9 @@ mod tests {
         classes: Vec<String>,
         train: Vec<u16>,
         test: Vec<u16>,
+        side: usize,
+        /// Whether it was asked for files instead of pixels.
+        on_disk: std::cell::Cell<bool>,
     }
 
     impl Source for Mixed {
@@ -293,7 +300,12 @@ mod tests {
         }
 
         fn side(&self) -> usize {
-            1
+            self.side
+        }
+
+        fn on_disk(&self, _: Part, _: &[u32]) -> Result<Option<OnDisk>, DataError> {
+            self.on_disk.set(true);
+            Ok(None)
         }
 
         fn labels(&self, part: Part) -> &[u16] {
@@ -307,7 +319,23 @@ mod tests {
 
     fn mixed(train: &[u16], test: &[u16]) -> Mixed {
         let classes = ["ant", "bee", "cat", "dog"].map(str::to_owned).to_vec();
-        Mixed { classes, train: train.to_vec(), test: test.to_vec() }
+        let (train, test) = (train.to_vec(), test.to_vec());
+        Mixed { classes, train, test, side: 1, on_disk: false.into() }
+    }
+
+    /// 16,384 pixels a side are 805 MB an image: three of them are more than the limit, two are less.
+    #[test]
+    fn whether_images_stay_on_disk_does_not_depend_on_the_fraction() {
+        let asked = |train: &[u16], resident: Residence, fraction: f64| {
+            let source = Mixed { side: 16_384, ..mixed(train, &[0]) };
+            assemble("mixed", &source, &DataSpec { resident, fraction, ..spec() }).unwrap();
+            source.on_disk.get()
+        };
+        assert!(!asked(&[0], Residence::Auto, 1.0));
+        assert!(asked(&[0; 4], Residence::Auto, 1.0));
+        assert!(asked(&[0; 4], Residence::Auto, 0.25));
+        assert!(!asked(&[0; 4], Residence::Memory, 1.0));
+        assert!(asked(&[0], Residence::Disk, 1.0));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub fn parse(name: &str) -> Result<Device, DeviceError> {
     if (index as i64) < tch::Cuda::device_count() {
         // Each shape of convolution is timed once, by all of cuDNN's kernels, and the fastest stays.
         tch::Cuda::cudnn_set_benchmark(true);
+        let _ = cuda::exact_fp32();
         Ok(Device::Cuda(index))
     } else {
         Err(DeviceError::NoCuda(name.to_owned()))
@@ -57,8 +58,13 @@ pub fn arithmetic(precision: Precision, device: Device) -> Arithmetic {
     match precision {
         Precision::Fp32 => Arithmetic::Fp32,
         Precision::Bf16 => Arithmetic::Bf16,
-        Precision::Auto if device.is_cuda() || has_bf16() => Arithmetic::Bf16,
-        Precision::Auto => Arithmetic::Fp32,
+        Precision::Auto => {
+            let native = match device {
+                Device::Cuda(index) => cuda::has_bf16(index),
+                _ => has_bf16(),
+            };
+            if native { Arithmetic::Bf16 } else { Arithmetic::Fp32 }
+        }
     }
 }
 

@@ -35,7 +35,8 @@ fn a_run_leaves_in_files_that_other_programs_read() {
         encoder.names().iter().all(|name| !name.contains("objective") && !name.contains("bank"))
     );
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-    assert_eq!(header.metadata().as_ref().unwrap()["run"], id);
+    let notes = header.metadata().as_ref().unwrap();
+    assert_eq!((&*notes["run"], &*notes["stem"], &*notes["side"]), (&*id, "cifar", "32"));
 
     let bytes = read("bank.safetensors");
     let bank = SafeTensors::deserialize(&bytes).unwrap();

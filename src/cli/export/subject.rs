@@ -70,9 +70,14 @@ impl<'a> Subject<'a> {
 
     /// What whoever loads the weights has to know.
     pub fn notes(&self) -> Result<HashMap<String, String>> {
-        let (mean, std) = match self.data()? {
-            Ok(data) => (format!("{:?}", data.mean), format!("{:?}", data.std)),
-            Err(why) => (format!("unknown: {why}"), format!("unknown: {why}")),
+        let stem = self.spec()?.model.stem;
+        let unknown = |why: &str| format!("unknown: {why}");
+        let (mean, std, side, stem) = match self.data()? {
+            Ok(Dataset { mean, std, side, .. }) => {
+                let stem = stem.resolved(*side).as_str().to_owned();
+                (format!("{mean:?}"), format!("{std:?}"), side.to_string(), stem)
+            }
+            Err(why) => (unknown(why), unknown(why), unknown(why), stem.as_str().to_owned()),
         };
         Ok(HashMap::from([
             ("run".to_owned(), self.run.id.clone()),
@@ -80,6 +85,9 @@ impl<'a> Subject<'a> {
             ("backbone".to_owned(), self.setting("model.backbone")),
             ("width".to_owned(), self.setting("model.width")),
             ("dataset".to_owned(), self.setting("data.dataset")),
+            // A stem for small images has a first convolution of another stride, and no pooling behind it: no tensor tells.
+            ("stem".to_owned(), stem),
+            ("side".to_owned(), side),
             ("mean".to_owned(), mean),
             ("std".to_owned(), std),
         ]))

@@ -53,8 +53,9 @@ const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::OneO
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::NoneOf(&["shapes"]) };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
 
-/// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1; weight
-/// decay and augmentation from the authors' released code, which the paper leaves open).
+/// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1). What the paper
+/// leaves open is the authors' released code's: weight decay and augmentation, but for the flip, which their CIFAR
+/// script has commented out and their ImageNet script and InvaSpread's have not.
 pub static KEYS: &[Key] = &[
     Key {
         name: "data.dataset",
@@ -126,7 +127,7 @@ pub static KEYS: &[Key] = &[
         default: Default::Text("auto"),
         unit: "",
         applies: &[FILES],
-        help: "decode once and keep the squares, or decode and crop whole images for every view; auto: memory up to 2 GiB",
+        help: "decode once and keep the squares, or decode and crop whole images for every view; auto: memory where all classes asked for fill no more than 2 GiB, whatever fraction",
     },
     Key {
         name: "model.backbone",
@@ -399,6 +400,14 @@ pub static KEYS: &[Key] = &[
         unit: "images",
         applies: &[],
         help: "images a step; one alone would have no batch statistics",
+    },
+    Key {
+        name: "train.bn_splits",
+        kind: Kind::Int { low: 1, high: 64 },
+        default: Default::Int(1),
+        unit: "",
+        applies: &[],
+        help: "parts of a step's images, all views together, with batch statistics of their own, as on so many GPUs",
     },
     Key {
         name: "train.lr",

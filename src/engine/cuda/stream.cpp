@@ -1,9 +1,11 @@
-// Which CUDA device and stream are current: thread-locals of c10 that tch binds no way to. Only the device-independent
-// interface is used, so this compiles against libtorch's CPU half; the CUDA half registers itself when it is loaded.
+// Which CUDA device and stream are current, and how exactly cuDNN multiplies: state of libtorch that tch binds no way to.
+// Only the device-independent interface is used, so this compiles against libtorch's CPU half; the CUDA half registers itself when it is loaded.
 // Exceptions end here: 0 is success, 1 is not.
 
 #include <cstdint>
 
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 namespace {
@@ -35,6 +37,29 @@ int instdisc_stream_enter(int device, void **handle, int64_t *previous) {
         return 0;
     } catch (...) {
         return 1;
+    }
+}
+
+// fp32 convolutions keep all bits of their factors: cuDNN's default is TF32, which keeps ten.
+int instdisc_exact_fp32() {
+    try {
+        at::globalContext().setAllowTF32CuDNN(false);
+        return at::globalContext().allowTF32CuDNN() ? 1 : 0;
+    } catch (...) {
+        return 1;
+    }
+}
+
+// Whether that device convolves bf16 itself: 1, 0, or -1 where nobody knows.
+int instdisc_has_bf16(int device) {
+    try {
+        const c10::impl::VirtualGuardImpl guard(c10::DeviceType::CUDA);
+        const c10::Device previous = guard.exchangeDevice(cuda(device));
+        const bool has = at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+        guard.exchangeDevice(previous);
+        return has ? 1 : 0;
+    } catch (...) {
+        return -1;
     }
 }
 

@@ -111,7 +111,7 @@ impl Model {
         seed: u64,
         params: &mut Params,
     ) -> Result<Self, ModelError> {
-        let stem = resolved(spec.stem, side);
+        let stem = spec.stem.resolved(side);
         let name = backbone_name(spec.backbone);
         let least = least_side(spec.backbone, stem);
         if side < least {
@@ -189,17 +189,6 @@ impl Model {
             let mean = pooled.mean_dim(0i64, false, Kind::Float); // (C)
             bias.copy_(&-weight.mv(&mean));
         });
-    }
-}
-
-/// Images above this side get the ImageNet stem unless the specification says otherwise.
-const CIFAR_SIDE: usize = 64;
-
-fn resolved(stem: Stem, side: usize) -> Stem {
-    match stem {
-        Stem::Auto if CIFAR_SIDE < side => Stem::Imagenet,
-        Stem::Auto => Stem::Cifar,
-        chosen => chosen,
     }
 }
 

@@ -10,8 +10,9 @@ use tch::{Device, Tensor};
 use super::images::{AHEAD, ViewKey};
 use super::{TrainError, Trainer};
 use crate::engine::device::upload;
-use crate::engine::models::Mode;
+use crate::engine::models::{Mode, Model};
 use crate::engine::objectives::{Batch, View, proximal};
+use crate::engine::params::Params;
 use crate::engine::schedule::learning_rate;
 
 /// Pixels of the views that are made together on CUDA, 32 batches of 128 images of 32×32: an operation on all of them
@@ -61,11 +62,12 @@ impl Trainer<'_> {
     pub(super) fn compute(&mut self, inputs: &Inputs, lambda: f64) -> Losses {
         let Inputs { index, learned, keys, noise } = inputs;
         let feats = self.embed(learned); // (B, D) each
+        let splits = self.job.spec.train.bn_splits;
         let instance = self.objective.loss(&Batch {
             views: &feats,
             keys: &|params| {
                 let keys = keys.as_ref().unwrap_or(&learned[0]);
-                tch::no_grad(|| self.model.forward(params, keys, Mode::Train).embedding)
+                tch::no_grad(|| forward(&self.model, params, keys, splits))
             },
             index,
             bank: &self.bank,
@@ -84,10 +86,11 @@ impl Trainer<'_> {
         Losses { instance: instance.detach(), proximal: proximal.map(|p| p.detach()) }
     }
 
-    /// Embeddings of several views of a batch, (B, D) each, by one pass: they share batch statistics.
-    fn embed(&self, views: &[Tensor]) -> Vec<Tensor> {
-        let embed =
-            |images: &Tensor| self.model.forward(&self.params, images, Mode::Train).embedding;
+    /// Embeddings of several views of a batch, (B, D) each, by one pass: they share batch statistics, as far as
+    /// `train.bn_splits` has it so.
+    pub(super) fn embed(&self, views: &[Tensor]) -> Vec<Tensor> {
+        let splits = self.job.spec.train.bn_splits;
+        let embed = |images: &Tensor| forward(&self.model, &self.params, images, splits);
         match views {
             [one] => vec![embed(one)],
             several => embed(&Tensor::cat(several, 0)).chunk(several.len() as i64, 0),
@@ -163,4 +166,17 @@ impl Trainer<'_> {
             }
         }
     }
+}
+
+/// Embeddings of images (N, 3, S, S), each part of them by its own batch statistics; the running ones move with every
+/// part.
+fn forward(model: &Model, params: &Params, images: &Tensor, splits: u32) -> Tensor {
+    let embed = |images: &Tensor| model.forward(params, images, Mode::Train).embedding;
+    // One image alone has no statistics.
+    let parts = i64::from(splits).min(images.size()[0] / 2);
+    if parts <= 1 {
+        return embed(images);
+    }
+    let parts: Vec<Tensor> = images.tensor_split(parts, 0).iter().map(embed).collect();
+    Tensor::cat(&parts, 0)
 }

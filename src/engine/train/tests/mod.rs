@@ -301,6 +301,33 @@ fn a_single_image_left_over_joins_the_batch_before_it() {
     assert!(tensors.values().all(|tensor| tensor.isfinite().all().int64_value(&[]) == 1));
 }
 
+/// Two parts of two views are one view each.
+#[test]
+fn parts_of_a_batch_have_statistics_of_their_own() {
+    let whole = spec();
+    let mut split = spec();
+    split.train.bn_splits = 2;
+    let data = dataset(&whole);
+    let dir = tempfile::tempdir().unwrap();
+    let new = |spec| Trainer::new(job(spec, &data, dir.path()), None).unwrap();
+    let (whole, split) = (new(&whole), new(&split));
+    let images = split.images.view(
+        &split.augment,
+        3,
+        ViewKey { step: 0, number: 0, view: View::Augmented, transform: 0 },
+        &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+    );
+    let views = images.unwrap().chunk(2, 0);
+    let alone: Vec<Tensor> =
+        views.iter().map(|view| whole.embed(&[view.copy()]).remove(0)).collect();
+    let away = |embedded: Vec<Tensor>| {
+        let pairs = alone.iter().zip(&embedded);
+        pairs.map(|(a, b)| (a - b).abs().max().double_value(&[])).fold(0.0, f64::max)
+    };
+    assert!(away(split.embed(&views)) < 1e-6);
+    assert!(0.01 < away(whole.embed(&views)));
+}
+
 #[test]
 fn embeddings_that_are_no_numbers_end_the_run_by_name() {
     let spec = spec();
