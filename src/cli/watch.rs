@@ -1,5 +1,6 @@
 //! Stays with runs until they have ended: shows how far they are, keeps workers at work, pauses on Ctrl-C.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use color_eyre::eyre::Result;
@@ -35,8 +36,14 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
     let mut care = Care::default();
     let mut signals = Signals::new()?;
     let mut interrupted = false;
+    let ids: HashSet<&RunId> = ids.iter().collect();
+    let (mut runs, mut seen) = (Vec::new(), None);
     loop {
-        let runs = look(desk, ids).await?;
+        // From before the look: what changes meanwhile is news.
+        let version = desk.store.data_version().await?;
+        if seen != Some(version) {
+            (runs, seen) = (look(desk, &ids).await?, Some(version));
+        }
         display.show(&runs);
         if all_ended(desk, &runs).await? {
             display.close();
@@ -46,20 +53,27 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
         if !signals.within(LOOK).await {
             continue;
         }
-        if interrupted {
+        let mut leaves = interrupted;
+        if !interrupted {
+            interrupted = true;
+            display.say("Pausing at a checkpoint; Ctrl-C once more leaves without waiting for it.");
+            // Of a long queue that takes a while.
+            leaves = tokio::select! {
+                paused = pause_all(desk, &runs) => paused.map(|()| false)?,
+                () = signals.asked() => true,
+            };
+        }
+        if leaves {
             display.close();
             eprintln!(
                 "Left: runs that are still stopping are paused once they have written their checkpoint."
             );
             return Ok(Watched { runs, interrupted });
         }
-        interrupted = true;
-        display.say("Pausing at a checkpoint; Ctrl-C once more leaves without waiting for it.");
-        pause_all(desk, &runs).await?;
     }
 }
 
-async fn look(desk: &Desk, ids: &[RunId]) -> Result<Vec<RunRow>> {
+async fn look(desk: &Desk, ids: &HashSet<&RunId>) -> Result<Vec<RunRow>> {
     let mut runs = desk.store.runs().await?;
     runs.retain(|run| ids.contains(&run.id));
     Ok(runs)
@@ -104,8 +118,8 @@ impl Care {
         if runs.iter().any(|run| run.state == State::Queued) {
             self.start_workers(desk, slots, runs).await?;
         }
-        for run in runs.iter().filter(|run| run.state.is_active()) {
-            desk.attended(&run.id).await?;
+        if runs.iter().any(|run| run.state.is_active()) {
+            desk.all_attended().await?;
         }
         Ok(())
     }
@@ -146,10 +160,14 @@ impl Signals {
 
     /// Waits for `time`; true when it was asked to leave meanwhile.
     async fn within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.asked()).await.is_ok()
+    }
+
+    /// Until this program is asked to leave.
+    async fn asked(&mut self) {
         tokio::select! {
-            _ = self.interrupt.recv() => true,
-            _ = self.terminate.recv() => true,
-            () = tokio::time::sleep(time) => false,
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
 }

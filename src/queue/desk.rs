@@ -102,11 +102,22 @@ impl Desk {
     pub async fn attended(&self, id: &str) -> Result<(), QueueError> {
         let attempts = self.store.attempts(id).await?;
         let slot = attempts.last().and_then(|attempt| attempt.slot.as_deref());
-        let slot: Vec<Slot> = slot.and_then(Slot::parse).into_iter().collect();
+        self.looked_after(slot.and_then(Slot::parse).into_iter().collect())
+    }
+
+    /// As [`Self::attended`], for every run that is active.
+    pub async fn all_attended(&self) -> Result<(), QueueError> {
+        let at_work = self.store.demand().await?.at_work;
+        self.looked_after(at_work.iter().filter_map(|slot| Slot::parse(slot)).collect())
+    }
+
+    fn looked_after(&self, slots: Vec<Slot>) -> Result<(), QueueError> {
         // A cluster's has no end of what it has in hand, and must not keep the queue waiting for that.
-        let clustered = slot.iter().any(|slot| slot.device == SLURM);
-        let duty = if clustered { Duty::UntilEmpty } else { Duty::AdoptOnly };
-        ensure_workers(&self.home, &slot, duty).map_err(QueueError::Worker)?;
+        let (cluster, here): (Vec<Slot>, Vec<Slot>) =
+            slots.into_iter().partition(|slot| slot.device == SLURM);
+        for (slots, duty) in [(here, Duty::AdoptOnly), (cluster, Duty::UntilEmpty)] {
+            ensure_workers(&self.home, &slots, duty).map_err(QueueError::Worker)?;
+        }
         Ok(())
     }
 }

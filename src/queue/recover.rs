@@ -1,9 +1,11 @@
 //! What a worker does first: takes over what the slot's last worker left behind.
 
+use std::collections::HashSet;
+
 use super::attend::{Attempt, InHand};
 use super::launcher::Found;
 use super::worker::{Worker, WorkerError};
-use crate::store::{self, StoreError};
+use crate::store::{self, RunId, StoreError};
 
 impl Worker {
     /// Trainers of this slot that nobody has in hand are adopted; a run without one is settled by what its journal says.
@@ -11,10 +13,11 @@ impl Worker {
     /// Between a claim and the start of a trainer there is none yet, so a worker that died there leaves a run that is
     /// lost, and goes back into the queue as such.
     pub(super) async fn recover(&self, hands: &mut Vec<InHand>) -> Result<(), WorkerError> {
+        let known: HashSet<RunId> = hands.iter().map(|hand| hand.attempt.id.clone()).collect();
         for store::InHand { id, state, attempt: number, .. } in
             self.store.runs_in(&self.slot.to_string()).await?
         {
-            if hands.iter().any(|hand| hand.attempt.id == id) {
+            if known.contains(&id) {
                 continue;
             }
             let known = self.store.attempts(&id).await?.into_iter().find(|it| it.attempt == number);
