@@ -41,7 +41,7 @@ fn submission(name: &str, seeds: std::ops::Range<u64>) -> Submission {
         references: Vec::new(),
         runs: seeds.map(run).collect(),
         left_out: Default::default(),
-        priority: 0,
+        priority: None,
         launch: None,
         again: false,
         at: 1000,
@@ -243,7 +243,7 @@ async fn history_cannot_be_rewritten() {
 async fn every_run_is_claimed_once_the_urgent_first() {
     let lab = lab().await;
     lab.enqueue(&submission("x", 0..20)).await;
-    lab.enqueue(&Submission { priority: 5, at: 9000, ..submission("y", 20..22) }).await;
+    lab.enqueue(&Submission { priority: Some(5), at: 9000, ..submission("y", 20..22) }).await;
     lab.store.priority("x-00000013", 9).await.unwrap();
     let first: Vec<String> = [
         lab.store.claim("a", "cpu", 1).await.unwrap().unwrap().id,

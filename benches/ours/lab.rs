@@ -58,7 +58,7 @@ pub async fn enqueue_for(
         references: Vec::new(),
         runs: (0..n).map(run).collect(),
         left_out: Default::default(),
-        priority: 0,
+        priority: None,
         launch,
         again: false,
         at: 0,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::asked::{Asked, Hands};
 use super::{Context, Exit, FormatArg, print};
 use crate::queue::slurm::{array, client};
-use crate::queue::{Fate, Manner, Plan, Queued};
+use crate::queue::{Fate, Manner, Plan, Queued, Root};
 use crate::report::table::Table;
 use crate::store::{Store, StoreError};
 
@@ -26,9 +26,9 @@ pub struct Args {
     /// Only show which runs that would be.
     #[arg(long)]
     dry_run: bool,
-    /// Higher goes first.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true, value_name = "N")]
-    priority: i64,
+    /// Higher goes first; else 0, or what a run that is there already has.
+    #[arg(long, allow_negative_numbers = true, value_name = "N")]
+    priority: Option<i64>,
     /// Run everything once more, under new ids, whatever is there.
     #[arg(long)]
     again: bool,
@@ -136,7 +136,19 @@ pub(super) fn summary(queued: &[Queued]) -> String {
     if 0 < shared {
         words.push_str(&format!("; {} there already, not run twice", runs(shared)));
     }
+    let has = |root| queued.iter().filter(|queued| queued.root == root).count();
+    match has(Root::Moved) {
+        0 => {}
+        n => words.push_str(&format!("; data.root is another from now on for {}", runs(n))),
+    }
     words.push('.');
+    match has(Root::Kept) {
+        0 => {}
+        n => words.push_str(&format!(
+            " {} at work or finished already: data.root stays as it was there; `--again` runs anew with this one.",
+            runs(n)
+        )),
+    }
     words
 }
 

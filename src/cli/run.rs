@@ -37,7 +37,7 @@ impl Args {
         let place = self.hands.place(context, &self.asked)?;
         place.rehearse(context)?;
         let desk = context.desk("run").await?;
-        let manner = Manner { priority: 0, again: self.again, launch: place.launch };
+        let manner = Manner { priority: None, again: self.again, launch: place.launch };
         let mut queued = Vec::new();
         for plan in &plans {
             queued.extend(desk.enqueue(plan, &manner).await?);

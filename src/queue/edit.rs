@@ -1,7 +1,11 @@
 //! `tag`, `note`, `archive`, priority and pin: first into the run's directory, then into the run log.
 
+use std::io;
+
+use serde_json::Value;
+
 use super::desk::{Desk, QueueError, file_error};
-use super::meta::Meta;
+use super::meta::{Meta, replace};
 use crate::store::{RunRow, Wish, Wished};
 
 impl Desk {
@@ -51,6 +55,30 @@ impl Desk {
         let mut meta = Meta::read(&dir).map_err(file_error(dir.meta()))?;
         change(&mut meta);
         meta.write(&dir).map_err(file_error(dir.meta()))
+    }
+
+    /// Whether a run's directory has another specification than `spec`, and writes it there if `writes`.
+    pub(super) fn respecify(
+        &self,
+        id: &str,
+        spec: &Value,
+        writes: bool,
+    ) -> Result<bool, QueueError> {
+        let dir = self.home.run(id);
+        if !dir.path().is_dir() {
+            return Ok(false);
+        }
+        let _lock = self.lock_edits()?;
+        let has = std::fs::read(dir.spec()).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        if has.is_ok_and(|has: Value| has == *spec) {
+            return Ok(false);
+        }
+        if writes {
+            let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
+            let written = text.and_then(|text| replace(&dir.spec(), &text));
+            written.map_err(file_error(dir.spec()))?;
+        }
+        Ok(true)
     }
 
     /// Notes in the run's directory what is wanted of it. Best effort: a run has to be cancelled even where its

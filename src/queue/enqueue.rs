@@ -2,7 +2,8 @@
 //!
 //! A run's directory is complete before its row is committed: it is written under a temporary name, synced and
 //! renamed. A crash in between leaves a directory without a row, which the next attempt to queue the same run takes
-//! over, or a temporary one, which nobody reads.
+//! over, or a temporary one, which nobody reads. What is told anew to a run that is there already is in its directory
+//! before it is in its row, too: after a crash in between, whoever queues it once more or repairs the run log takes it in.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -28,8 +29,8 @@ pub struct Plan {
 /// How to queue.
 #[derive(Clone, Debug, Default)]
 pub struct Manner {
-    /// Higher goes first.
-    pub priority: i64,
+    /// Higher goes first. Absent: 0 for a new run, and as it was for one that is there already.
+    pub priority: Option<i64>,
     /// What is asked of a cluster; absent for runs of this machine.
     pub launch: Option<Launch>,
     /// Run it once more, whatever is there.
@@ -41,6 +42,7 @@ pub struct Manner {
 pub struct Queued {
     pub id: RunId,
     pub fate: Fate,
+    pub root: Root,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +52,17 @@ pub enum Fate {
     Shared(State),
     /// It was there already but had ended otherwise; it is queued again.
     Requeued(State),
+}
+
+/// Whether a run that was there already reads its files from where the plan says: `data.root` makes no other run of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// As it did before.
+    Same,
+    /// From now on.
+    Moved,
+    /// No: it is at work, or finished.
+    Kept,
 }
 
 impl Plan {
@@ -89,6 +102,7 @@ impl Desk {
         // Who comes later waits behind, also where the clock was put back in between.
         submission.at = submission.at.max(self.store.last_in_line().await?);
         let mut ordinal = 0;
+        let mut roots = Vec::with_capacity(plan.runs.len());
         let made = self
             .store
             .enqueue(&submission, |id, new, outcome| {
@@ -96,16 +110,24 @@ impl Desk {
                 ordinal = place.unwrap_or(ordinal);
                 let membership = plan.membership(&plan.runs[ordinal], ordinal);
                 if let Outcome::Reused(state) = outcome {
+                    let may_move = state.may_move();
+                    roots.push(match (self.respecify(id, &new.spec, may_move)?, may_move) {
+                        (false, _) => Root::Same,
+                        (true, true) => Root::Moved,
+                        (true, false) => Root::Kept,
+                    });
                     return self.edit(id, |meta| {
                         meta.join(membership);
-                        if state.may_move() {
+                        if may_move {
                             meta.launch.clone_from(&manner.launch);
+                            meta.priority = manner.priority.unwrap_or(meta.priority);
                         }
                     });
                 }
+                roots.push(Root::Same);
                 let meta = Meta {
                     experiments: vec![membership],
-                    priority: manner.priority,
+                    priority: manner.priority.unwrap_or_default(),
                     queued_at: submission.at,
                     launch: manner.launch.clone(),
                     ..Meta::default()
@@ -114,12 +136,12 @@ impl Desk {
             })
             .await?;
         let mut queued = Vec::with_capacity(made.len());
-        for made in made {
+        for (made, root) in made.into_iter().zip(roots) {
             let fate = match made.outcome {
                 Outcome::New => Fate::New,
                 Outcome::Reused(_) => self.share(&made.id).await?,
             };
-            queued.push(Queued { id: made.id, fate });
+            queued.push(Queued { id: made.id, fate, root });
         }
         Ok(queued)
     }

@@ -38,7 +38,7 @@ pub mod slurm;
 
 pub use attend::is_lost_for_good;
 pub use desk::{Answer, Desk, QueueError};
-pub use enqueue::{Fate, Manner, Plan, Queued};
+pub use enqueue::{Fate, Manner, Plan, Queued, Root};
 pub use ensure::{Duty, ensure_workers};
 pub use rebuild::{Rebuilt, rebuild};
 pub use settings::{SettingsError, Where, Workers};

@@ -144,6 +144,7 @@ fn same_words(a: &Restored, b: &Restored) -> bool {
             run.pinned,
             run.archived,
             run.experiments.clone(),
+            run.spec.clone(),
         )
     };
     words(a) == words(b)

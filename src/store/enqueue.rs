@@ -25,7 +25,8 @@ pub struct Submission {
     pub runs: Vec<NewRun>,
     /// Places of `runs` that nobody wants queued now.
     pub left_out: BTreeSet<usize>,
-    pub priority: i64,
+    /// Absent: 0 for a new run, and as it was for one that is there already.
+    pub priority: Option<i64>,
     /// Absent: on this machine.
     pub launch: Option<Launch>,
     /// Run everything once more, whatever is there.
@@ -56,7 +57,8 @@ pub struct Enqueued {
 pub enum Outcome {
     /// Made and queued.
     New,
-    /// Was there already, in this state; it is left as it is.
+    /// Was there already, in this state. One that is still to start goes where the submission says, with its files from
+    /// where that says; any other is left as it is.
     Reused(State),
 }
 
@@ -90,7 +92,7 @@ impl Store {
                 Some((key, id, state)) => {
                     let outcome = Outcome::Reused(state);
                     make(&id, new, outcome)?;
-                    redirect(&mut tx, key, state, submission).await?;
+                    redirect(&mut tx, key, state, submission, new).await?;
                     (key, Enqueued { id, outcome })
                 }
                 None => {
@@ -192,7 +194,7 @@ async fn insert(
          RETURNING key",
     );
     let query = query.bind(id).bind(&new.fingerprint).bind(json(&new.spec)?);
-    let query = query.bind(submission.priority).bind(submission.at);
+    let query = query.bind(submission.priority.unwrap_or_default()).bind(submission.at);
     let launch = submission.launch.as_ref().map(json).transpose()?;
     let key = query.bind(launch).fetch_one(&mut *tx).await?;
     let change = Change { at: submission.at, reason: None, by: submission.by.clone() };
@@ -200,19 +202,24 @@ async fn insert(
     Ok(key)
 }
 
-/// Who queues a run says where it is to run: that holds for one that waits, or is about to be put back into the queue.
+/// Who queues a run says where it is to run, how soon, and what its fingerprint leaves open, such as where its files lie:
+/// that holds for one that waits, or is about to be put back into the queue.
 async fn redirect(
     tx: &mut SqliteConnection,
     key: i64,
     state: State,
     submission: &Submission,
+    new: &NewRun,
 ) -> Result<()> {
     if !state.may_move() {
         return Ok(());
     }
-    let query = sqlx::query("UPDATE run SET launch = ? WHERE key = ?");
+    let query = sqlx::query(
+        "UPDATE run SET launch = ?, spec = ?, priority = coalesce(?, priority) WHERE key = ?",
+    );
     let launch = submission.launch.as_ref().map(json).transpose()?;
-    query.bind(launch).bind(key).execute(tx).await?;
+    let query = query.bind(launch).bind(json(&new.spec)?).bind(submission.priority);
+    query.bind(key).execute(tx).await?;
     Ok(())
 }
 

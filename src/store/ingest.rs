@@ -236,7 +236,7 @@ mod tests {
             references: Vec::new(),
             runs: vec![run],
             left_out: Default::default(),
-            priority: 0,
+            priority: None,
             launch: None,
             again: false,
             at: 0,

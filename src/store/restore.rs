@@ -96,12 +96,16 @@ pub(super) async fn accept_gaps(tx: &mut SqliteConnection, experiment: Option<i6
     Ok(())
 }
 
-/// What people say about a run, as its directory has it.
+/// What people say about a run, as its directory has it. The specification may have been told anew what its fingerprint
+/// leaves open; one of another fingerprint is another run's, and not taken in.
 async fn describe(tx: &mut SqliteConnection, key: i64, run: &Restored) -> Result<()> {
     let query = sqlx::query(
-        "UPDATE run SET note = ?, priority = ?, pinned = ?, archived = ? WHERE key = ?",
+        "UPDATE run SET note = ?, priority = ?, pinned = ?, archived = ?,
+           spec = CASE WHEN fingerprint = ? THEN ? ELSE spec END
+          WHERE key = ?",
     );
     let query = query.bind(&run.note).bind(run.priority).bind(run.pinned).bind(run.archived);
+    let query = query.bind(&run.fingerprint).bind(json(&run.spec)?);
     query.bind(key).execute(&mut *tx).await?;
     for membership in &run.experiments {
         join(tx, key, membership, run.queued_at).await?;

@@ -112,3 +112,75 @@ fn two_who_queue_the_same_at_once_get_the_same() {
     }
     assert_eq!(lab.runs().len(), 10);
 }
+
+/// `data.root` in the run's directory and in the run log.
+fn roots(lab: &Lab, id: &str) -> (Value, Value) {
+    let spec = fs::read(lab.dir_of(id).spec()).unwrap();
+    let spec: Value = serde_json::from_slice(&spec).unwrap();
+    (spec["data"]["root"].clone(), lab.run(id).spec["data"]["root"].clone())
+}
+
+#[test]
+fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_last() {
+    let lab = Lab::new();
+    let file = lab.path().join("c.toml");
+    fs::write(
+        &file,
+        "name = \"c\"\n[base]\ndata.dataset = \"cifar10\"\nobjective.kind = \"nce\"\n",
+    )
+    .unwrap();
+    let id = lab.queue(&file, &["--no-start"]).remove(0);
+    let queue = |root: &str, more: &[&str]| {
+        let set = format!("data.root={root}");
+        let args = [&["queue", "c.toml", "--no-start", "--set", &set], more].concat();
+        let output = lab.output(&args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{id}\n"));
+        said
+    };
+    // One that waits, and one that is put back into the queue.
+    let said = queue("/one", &["--priority", "4"]);
+    assert!(said.contains("data.root is another from now on for 1 run"), "{said}");
+    assert_eq!(roots(&lab, &id), (json!("/one"), json!("/one")));
+    assert_eq!(lab.run(&id).priority, 4);
+    lab.ok(&["cancel", &id]);
+    let said = queue("/two", &[]);
+    assert!(said.contains("1 run put back into the queue; data.root is another"), "{said}");
+    assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
+    assert_eq!(lab.run(&id).priority, 4, "nothing was said of it");
+    assert!(!queue("/two", &[]).contains("data.root"));
+    let doctor = lab.ok(&["doctor", "--check", "--format", "json"]);
+    assert!(!doctor.contains(&id), "{doctor}");
+
+    // A command that was killed between the file and the run log.
+    let text = fs::read_to_string(lab.dir_of(&id).spec()).unwrap();
+    fs::write(lab.dir_of(&id).spec(), text.replace("/two", "/three")).unwrap();
+    let doctor = lab.ok(&["doctor", "--check", "--format", "json"]);
+    assert!(doctor.contains("spec.json has its files elsewhere"), "{doctor}");
+    lab.ok(&["doctor", "--repair"]);
+    assert_eq!(roots(&lab, &id), (json!("/three"), json!("/three")));
+    // What would make another run of it is no repair's to take in.
+    let other = fs::read_to_string(lab.dir_of(&id).spec()).unwrap().replace("cifar10", "cifar100");
+    fs::write(lab.dir_of(&id).spec(), other).unwrap();
+    lab.ok(&["doctor", "--repair"]);
+    assert_eq!(lab.run(&id).spec["data"]["dataset"], "cifar10");
+    assert_eq!(lab.output(&["doctor", "--check"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_run_at_work_keeps_its_root_and_says_so() {
+    let lab = Lab::new();
+    let file = lab.path().join("c.toml");
+    fs::write(
+        &file,
+        "name = \"c\"\n[base]\ndata.dataset = \"cifar10\"\nobjective.kind = \"nce\"\n",
+    )
+    .unwrap();
+    let id = lab.queue(&file, &["--set", "data.root=/one"]).remove(0);
+    lab.wait_for_state(&id, State::Running);
+    let output = lab.output(&["queue", "c.toml", "--no-start", "--set", "data.root=/two"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("data.root stays as it was there"), "{said}");
+    assert_eq!(roots(&lab, &id), (json!("/one"), json!("/one")));
+}

@@ -5,10 +5,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Problem, REPAIR};
+use crate::config::{RunSpec, fingerprint};
 use crate::lab::{Home, RunDir};
 use crate::queue::desk::{QueueError, file_error};
 use crate::queue::meta::Meta;
@@ -37,6 +39,10 @@ pub(super) async fn check(
     let spec = fs::read(dir.spec()).and_then(|text| Ok(serde_json::from_slice::<Value>(&text)?));
     match spec {
         Ok(spec) if spec == *row.spec => {}
+        Ok(spec) if is_same_run(&spec, &row.spec) => {
+            let words = "spec.json has its files elsewhere than the run log has them";
+            found.push(Problem::leftover(what, &run.id, words, REPAIR));
+        }
         Ok(_) => {
             let words = "spec.json is not the specification that was queued";
             let cure = "put the file back as it was: the run would train something else";
@@ -61,6 +67,12 @@ pub(super) async fn check(
         checkpoints(store, run, &dir, found).await?;
     }
     Ok(())
+}
+
+/// Whether two specifications differ only in what makes no other run of them.
+fn is_same_run(a: &Value, b: &Value) -> bool {
+    let print = |spec: &Value| RunSpec::deserialize(spec).ok().map(|spec| fingerprint(&spec));
+    print(a).is_some_and(|a| Some(a) == print(b))
 }
 
 /// The file is written first, so a command that was killed in between leaves the two apart until it is repeated.

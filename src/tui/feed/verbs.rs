@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::lab::Home;
 use crate::queue::{
-    Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Slot, Where, Workers, ensure_workers,
+    Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Root, Slot, Where, Workers, ensure_workers,
 };
 use crate::store::{Launch, RunId, State, Store};
 use crate::tui::effect::Request;
@@ -47,11 +47,15 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                     let shared = queued.len() - new;
                     let name = &plan.experiment.name;
                     let there = format!("{name}: all {shared} runs are there already");
-                    let text = match (new, shared) {
+                    let kept = queued.iter().filter(|run| run.root == Root::Kept).count();
+                    let mut text = match (new, shared) {
                         (0, _) => there,
                         (n, 0) => format!("{name}: {n} {} queued", runs(n)),
                         (n, s) => format!("{name}: {n} {} queued, {s} there already", runs(n)),
                     };
+                    if 0 < kept {
+                        text.push_str(&format!("; data.root stays as it was for {kept}"));
+                    }
                     with_workers(&desk, Told::yes(text)).await
                 }
                 Err(error) => Told::no(error.to_string()),
