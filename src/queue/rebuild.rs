@@ -41,8 +41,11 @@ pub struct Rebuilt {
 /// older story of, and sweeps what crashes left behind. A home that another machine kept is this one's from now on.
 ///
 /// # Errors
-/// While workers live: they hold the old file, and would go on writing to it.
+/// While workers live: they hold the old file, and would go on writing to it. Where there is no home at all.
 pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> {
+    if !home.root().is_dir() {
+        return Err(StoreError::Missing { path: location(home)? }.into());
+    }
     let kept_by = store::kept_elsewhere(home)?;
     let mut rebuilt = Rebuilt { kept_by, ..Rebuilt::default() };
     if rebuilt.kept_by.is_some() {
@@ -53,7 +56,7 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
         refuse_workers(home)?;
         rebuilt.set_aside = Some(set_aside(&location(home)?, clock())?);
     }
-    let store = Store::open(home).await?;
+    let store = Store::open_to_restore(home).await?;
     rebuilt.swept = leftovers::sweep(home).map_err(file_error(home.runs()))?;
     let mut found = Vec::new();
     for dir in directories(&home.runs())? {
@@ -159,7 +162,7 @@ async fn is_sound(home: &Home) -> Result<bool, StoreError> {
             Ok(found) if found.is_empty() => legible(&store).await.map(|()| true),
             done => done.map(|_| false),
         },
-        Err(StoreError::Missing { .. }) => return Ok(true),
+        Err(StoreError::Missing { .. } | StoreError::Lost { .. }) => return Ok(true),
         Err(why) => Err(why),
     };
     match sound {

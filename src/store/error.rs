@@ -11,6 +11,13 @@ pub enum StoreError {
     #[error("there is no run log at {}: queue an experiment first, or name the lab with --home", .path.display())]
     Missing { path: PathBuf },
 
+    /// Begun anew, it would know nothing of the runs that are there, and queue them once more.
+    #[error(
+        "there is no run log at {}, but {n} run director(ies) in {}: `instdisc-lab doctor --repair` makes it anew from them",
+        .path.display(), .runs.display()
+    )]
+    Lost { path: PathBuf, runs: PathBuf, n: usize },
+
     #[error("{} cannot be written ({why}): choose another lab with --home, or look only, with --readonly", .path.display())]
     ReadOnly { path: PathBuf, why: String },
 
@@ -30,7 +37,10 @@ pub enum StoreError {
     )]
     KeptElsewhere { home: PathBuf, keeper: String, here: String },
 
-    #[error("{} is no database: move it away, and the run log is made anew", .path.display())]
+    #[error(
+        "{} is no database: `instdisc-lab doctor --repair` sets it aside and makes the run log anew from the run directories",
+        .path.display()
+    )]
     NotADatabase { path: PathBuf },
 
     #[error("{} is a database of another program", .path.display())]

@@ -40,6 +40,7 @@ pub use error::StoreError;
 pub use ingest::{Ingested, catch_up, catch_up_all};
 pub use keeper::{keep_here, kept_elsewhere};
 pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
+use open::Begin;
 pub use open::location;
 pub use records::{
     Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
@@ -85,9 +86,29 @@ impl Store {
     ///
     /// # Errors
     /// In words: a home that cannot be written or lies on a network disk; a file that is no database, another
-    /// program's, or from a newer instdisc-lab.
+    /// program's, or from a newer instdisc-lab; [`StoreError::Lost`] where there are runs and no file.
     pub async fn open(home: &crate::lab::Home) -> Result<Self> {
-        let (path, writer) = open::writable(home).await?;
+        Self::open_for(home, Begin::First).await
+    }
+
+    /// Opens the run log of `home`, which has to be there: who asks something of a run means no new lab.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] where there is none yet, else as [`Store::open`].
+    pub async fn open_existing(home: &crate::lab::Home) -> Result<Self> {
+        Self::open_for(home, Begin::Never).await
+    }
+
+    /// As [`Store::open`], also where there are runs and no file, to take them in.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_to_restore(home: &crate::lab::Home) -> Result<Self> {
+        Self::open_for(home, Begin::Anew).await
+    }
+
+    async fn open_for(home: &crate::lab::Home, begin: Begin) -> Result<Self> {
+        let (path, writer) = open::writable(home, begin).await?;
         Self::assemble(path, Some(writer), SCHEMA_VERSION).await
     }
 
@@ -98,7 +119,7 @@ impl Store {
     pub async fn open_readonly(home: &crate::lab::Home) -> Result<Self> {
         let path = location(home)?;
         keeper::refuse_elsewhere(home)?;
-        let version = open::check_readable(&path).await?;
+        let version = open::check_readable(home, &path).await?;
         Self::assemble(path, None, version).await
     }
 

@@ -55,9 +55,46 @@ pub fn location(home: &Home) -> Result<PathBuf> {
     }
 }
 
-/// Opens the run log for writing and makes it where there is none.
-pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
+/// Where a run log may be begun that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    Never,
+    /// Where there are no runs yet.
+    First,
+    /// Also where the runs are there that are to be taken in.
+    Anew,
+}
+
+impl Begin {
+    /// Refuses what is not to be begun. The run log is made before the first run directory: who looks for it after those,
+    /// and under the lock or once more, takes no new lab for one that lost it.
+    fn check(self, home: &Home, path: &Path, n: usize) -> Result<()> {
+        let path = path.to_path_buf();
+        match (self, n) {
+            (Begin::Anew, _) | (Begin::First, 0) => Ok(()),
+            (Begin::Never, 0) => Err(StoreError::Missing { path }),
+            (_, n) => Err(StoreError::Lost { path, runs: home.runs(), n }),
+        }
+    }
+}
+
+/// Counts run directories, temporary ones apart.
+fn count_runs(home: &Home) -> usize {
+    let entries = fs::read_dir(home.runs()).into_iter().flatten().flatten();
+    let is_run = |entry: &fs::DirEntry| {
+        !entry.file_name().to_string_lossy().starts_with('.') && entry.path().is_dir()
+    };
+    entries.filter(is_run).count()
+}
+
+/// Opens the run log for writing and makes it where there is none and `begin` allows it.
+pub(super) async fn writable(home: &Home, begin: Begin) -> Result<(PathBuf, SqlitePool)> {
     let path = location(home)?;
+    keeper::refuse_elsewhere(home)?;
+    let n_runs = count_runs(home);
+    if !path.exists() {
+        begin.check(home, &path, n_runs)?;
+    }
     let folder = path.parent().unwrap_or(home.root()).to_path_buf();
     for dir in [home.root(), &folder] {
         make_private(dir).map_err(|error| StoreError::from_io(dir, "create", error))?;
@@ -70,7 +107,7 @@ pub(super) async fn writable(home: &Home) -> Result<(PathBuf, SqlitePool)> {
         let opened = OpenOptions::new().write(true).open(&path);
         opened.map_err(|error| StoreError::from_io(&path, "open", error))?;
     }
-    prepare(&path).await?;
+    prepare(home, &path, begin).await?;
     let options = options(&path)
         .journal_mode(SqliteJournalMode::Wal)
         .pragma("journal_size_limit", "67108864")
@@ -111,7 +148,22 @@ pub(super) async fn watcher(path: &Path) -> Result<SqliteConnection> {
 
 /// Checks, changing nothing, that `path` is a run log this program can read.
 /// Returns the version of its schema.
-pub(super) async fn check_readable(path: &Path) -> Result<i64> {
+pub(super) async fn check_readable(home: &Home, path: &Path) -> Result<i64> {
+    match version(path).await {
+        Err(StoreError::Missing { .. }) => {
+            let n_runs = count_runs(home);
+            match version(path).await {
+                Err(StoreError::Missing { .. }) => {
+                    Begin::Never.check(home, path, n_runs).map(|()| SCHEMA_VERSION)
+                }
+                made_meanwhile => made_meanwhile,
+            }
+        }
+        found => found,
+    }
+}
+
+async fn version(path: &Path) -> Result<i64> {
     if !path.is_file() {
         return Err(StoreError::Missing { path: path.to_path_buf() });
     }
@@ -191,13 +243,14 @@ async fn lock(path: &Path) -> Result<File> {
 }
 
 /// Under the lock: refuses what is not ours, makes the schema in an empty file, and brings an older one up to date.
-async fn prepare(path: &Path) -> Result<()> {
+async fn prepare(home: &Home, path: &Path, begin: Begin) -> Result<()> {
     let failed = |error| StoreError::opening(path, error);
     let mut connection = options(path).create_if_missing(true).connect().await.map_err(failed)?;
     let stamp = Stamp::read(&mut connection, path).await?;
     match stamp.judge(path)? {
         Kind::Ours => {}
         Kind::Empty => {
+            begin.check(home, path, count_runs(home))?;
             let mut change = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
             sqlx::raw_sql(SCHEMA).execute(&mut *change).await.map_err(failed)?;
             change.commit().await.map_err(failed)?;

@@ -66,7 +66,13 @@ async fn run_log(home: &Home, thorough: bool) -> Vec<Finding> {
     let broken = |error: String| vec![Finding::broken(what, error, REPAIR)];
     let store = match Store::open_readonly(home).await {
         Ok(store) => store,
-        Err(StoreError::Missing { .. }) => return none_yet(home),
+        Err(StoreError::Missing { .. }) => return vec![Finding::ok(what, "none yet")],
+        Err(StoreError::Lost { runs, n, .. }) => {
+            return broken(format!(
+                "there is none, but {n} run director(ies) in {}",
+                runs.display()
+            ));
+        }
         Err(error @ (StoreError::Damaged | StoreError::NotADatabase { .. })) => {
             return broken(error.to_string());
         }
@@ -102,20 +108,6 @@ async fn run_log(home: &Home, thorough: bool) -> Vec<Finding> {
         }
     }));
     findings
-}
-
-/// Fine in a new lab; where there are run directories somebody lost it.
-fn none_yet(home: &Home) -> Vec<Finding> {
-    let runs = std::fs::read_dir(home.runs()).into_iter().flatten().flatten();
-    let n = runs.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).count();
-    vec![match n {
-        0 => Finding::ok("run log", "none yet"),
-        n => Finding::broken(
-            "run log",
-            format!("there is none, but {n} run director(ies) in {}", home.runs().display()),
-            "`instdisc-lab doctor --repair` makes it anew from them",
-        ),
-    }]
 }
 
 /// It is folded into the database again and again, unless a reader holds on to what it saw.
