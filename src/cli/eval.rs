@@ -50,7 +50,7 @@ impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let names = self.evaluations()?;
         self.check_data_set()?;
-        let store = Store::open(&context.home).await?;
+        let store = Store::open_existing(&context.home).await?;
         let mut ids = Vec::new();
         for run in &self.runs {
             ids.push(store.resolve(run).await?);

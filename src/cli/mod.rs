@@ -157,8 +157,14 @@ pub struct Context {
 }
 
 impl Context {
-    /// The lab, to change it; `by` is who asks, for the history.
+    /// The lab, to change it; `by` is who asks, for the history. It has to be there: one that is made where somebody
+    /// stands by mistake would hide the right one from then on.
     pub async fn desk(&self, by: &str) -> color_eyre::Result<Desk> {
+        Ok(Desk::new(self.home.clone(), Store::open_existing(&self.home).await?, by))
+    }
+
+    /// As [`Context::desk`], for who brings the first runs and may make the lab.
+    pub async fn first_desk(&self, by: &str) -> color_eyre::Result<Desk> {
         Ok(Desk::new(self.home.clone(), Store::open(&self.home).await?, by))
     }
 }

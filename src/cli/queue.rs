@@ -51,7 +51,7 @@ impl Args {
             return Ok(Exit::Done);
         }
         place.rehearse(context)?;
-        let desk = context.desk("queue").await?;
+        let desk = context.first_desk("queue").await?;
         let launch = place.launch.clone();
         let manner = Manner { priority: self.priority, again: self.again, launch };
         let mut queued = Vec::new();

@@ -36,7 +36,7 @@ impl Args {
         let plans = self.asked.plans(context)?;
         let place = self.hands.place(context, &self.asked)?;
         place.rehearse(context)?;
-        let desk = context.desk("run").await?;
+        let desk = context.first_desk("run").await?;
         let manner = Manner { priority: None, again: self.again, launch: place.launch };
         let mut queued = Vec::new();
         for plan in &plans {

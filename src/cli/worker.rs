@@ -15,7 +15,7 @@ use crate::queue::launcher::slurm::Slurm;
 use crate::queue::slots::{SLURM, check_device};
 use crate::queue::worker::{Left, Stay, Worker};
 use crate::queue::{Slot, Where, Workers, slurm};
-use crate::store::Store;
+use crate::store::{Store, StoreError, location};
 
 /// Work the queue in the foreground. Ended with Ctrl-C it leaves its trainer at work, for the next worker to adopt.
 #[derive(Debug, clap::Args)]
@@ -61,6 +61,10 @@ impl Args {
             (true, _) => Stay::UntilEmpty,
             _ => Stay::Forever,
         };
+        // It may wait for the first runs, but in a lab that somebody has made.
+        if !context.home.root().is_dir() {
+            return Err(StoreError::Missing { path: location(&context.home)? }.into());
+        }
         let store = Store::open(&context.home).await?;
         for slot in self.slots(&settings) {
             let worker = Worker {

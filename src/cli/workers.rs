@@ -22,7 +22,7 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         if self.drain {
-            Store::open(&context.home).await?.drain(None).await?;
+            Store::open_existing(&context.home).await?.drain(None).await?;
         }
         let mut table = Table::new(["slot", "state", "run", "pid", "since"]);
         let store = match Store::open_readonly(&context.home).await {
