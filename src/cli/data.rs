@@ -83,6 +83,10 @@ impl ValueEnum for Name {
 }
 
 impl Args {
+    pub fn changes(&self) -> bool {
+        matches!(self.action, Action::Fetch { .. })
+    }
+
     pub async fn run(self, context: &Context) -> Result<Exit> {
         match self.action {
             Action::Ls(format) => super::print(&list(&context.home).render(format.format))?,

@@ -66,7 +66,7 @@ pub struct Cli {
     /// The lab's folder; else the nearest `.instdisc-lab` upwards, else `./.instdisc-lab`.
     #[arg(long, global = true, env = "INSTDISC_LAB_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
-    /// Open the screens without any key that changes something.
+    /// Open the screens without any key that changes something; a subcommand that changes the lab is refused.
     #[arg(long)]
     readonly: bool,
     /// Open the screens on recorded example runs, in a temporary home that is gone afterwards.
@@ -114,6 +114,38 @@ enum Command {
 }
 
 impl Command {
+    /// Whether the lab may be another afterwards.
+    fn changes(&self) -> bool {
+        match self {
+            Command::Queue(args) => args.changes(),
+            Command::Workers(args) => args.changes(),
+            Command::Data(args) => args.changes(),
+            Command::Doctor(args) => args.changes(),
+            Command::Run(_)
+            | Command::Worker(_)
+            | Command::Eval(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Cancel(_)
+            | Command::Retry(_)
+            | Command::Archive(_)
+            | Command::Rm(_)
+            | Command::Tag(_)
+            | Command::Note(_)
+            | Command::Launch(_) => true,
+            Command::Runs(_)
+            | Command::Show(_)
+            | Command::Logs(_)
+            | Command::Curve(_)
+            | Command::Table(_)
+            | Command::Neighbors(_)
+            | Command::Export(_)
+            | Command::Report(_)
+            | Command::Keys(_)
+            | Command::Completions(_) => false,
+        }
+    }
+
     async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
         match self {
             Command::Run(args) => args.run(context).await,
@@ -188,6 +220,11 @@ pub fn main() -> ExitCode {
 
 fn start() -> color_eyre::Result<Exit> {
     let cli = Cli::parse();
+    if cli.readonly && cli.command.as_ref().is_some_and(Command::changes) {
+        return Err(bad_input(
+            "--readonly: found a subcommand that changes the lab, allowed: one that only looks",
+        ));
+    }
     let cwd = std::env::current_dir()?;
     let home = Home::find(cli.home.as_deref(), &cwd);
     let mut context = Context { home, cwd, terminal: io::stdout().is_terminal() };

@@ -40,6 +40,10 @@ pub struct Args {
 }
 
 impl Args {
+    pub fn changes(&self) -> bool {
+        !self.dry_run
+    }
+
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
         let place = self.hands.place(context, &self.asked)?;

@@ -20,6 +20,10 @@ pub struct Args {
 }
 
 impl Args {
+    pub fn changes(&self) -> bool {
+        self.drain
+    }
+
     pub async fn run(self, context: &Context) -> Result<Exit> {
         if self.drain {
             Store::open_existing(&context.home).await?.drain(None).await?;

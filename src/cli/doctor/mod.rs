@@ -76,6 +76,10 @@ impl Finding {
 }
 
 impl Args {
+    pub fn changes(&self) -> bool {
+        self.repair
+    }
+
     pub async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
         if self.repair {
             repair::repair(&context.home).await?;
