@@ -37,6 +37,7 @@ mod watch;
 mod worker;
 mod workers;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -245,6 +246,11 @@ fn start() -> color_eyre::Result<Exit> {
             None => runs::Args::default().run(&context).await,
         }
     })
+}
+
+/// Tells a person something on stderr. Nothing stops where that takes nothing, or nobody reads it.
+pub fn say(words: impl Display) {
+    let _ = writeln!(io::stderr(), "{words}");
 }
 
 /// Writes to stdout. Unlike `println!` it does not panic when the reader has gone.

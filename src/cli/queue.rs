@@ -6,7 +6,7 @@ use color_eyre::eyre::Result;
 use serde_json::Value;
 
 use super::asked::{Asked, Hands};
-use super::{Context, Exit, FormatArg, print};
+use super::{Context, Exit, FormatArg, print, say};
 use crate::queue::slurm::{array, client};
 use crate::queue::{Fate, Manner, Plan, Queued, Root};
 use crate::report::table::Table;
@@ -65,13 +65,16 @@ impl Args {
         let mut ids: Vec<&str> = queued.iter().map(|queued| queued.id.as_str()).collect();
         let mut seen = BTreeSet::new();
         ids.retain(|id| seen.insert(*id));
-        print(&ids.iter().map(|id| format!("{id}\n")).collect::<String>())?;
-        eprintln!("{}", summary(&queued));
-        if !self.no_start {
-            for slot in desk.staff(&place.slots).await? {
-                eprintln!("A worker for {slot} starts.");
-            }
+        // The ids last: they are queued whether or not somebody takes their names.
+        let ids: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        say(summary(&queued));
+        let staffed = if self.no_start { Ok(Vec::new()) } else { desk.staff(&place.slots).await };
+        for slot in staffed.iter().flatten() {
+            say(format_args!("A worker for {slot} starts."));
         }
+        let printed = print(&ids);
+        staffed?;
+        printed?;
         Ok(Exit::Done)
     }
 

@@ -6,7 +6,7 @@ use super::asked::{Asked, Hands};
 use super::queue::summary;
 use super::table::{METRIC, tabulate, together};
 use super::watch::{Watched, watch};
-use super::{Context, Exit, FormatArg, print};
+use super::{Context, Exit, FormatArg, print, say};
 use crate::queue::{Desk, Manner, Plan};
 use crate::report::ablation::Options;
 use crate::report::table::Format;
@@ -42,7 +42,7 @@ impl Args {
         for plan in &plans {
             queued.extend(desk.enqueue(plan, &manner).await?);
         }
-        eprintln!("{}", summary(&queued));
+        say(summary(&queued));
         let mut ids: Vec<String> = queued.into_iter().map(|queued| queued.id).collect();
         let mut seen = std::collections::BTreeSet::new();
         ids.retain(|id| seen.insert(id.clone()));
