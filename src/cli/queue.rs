@@ -6,11 +6,12 @@ use color_eyre::eyre::Result;
 use serde_json::Value;
 
 use super::asked::{Asked, Hands};
+use super::watch::NO_SLOT;
 use super::{Context, Exit, FormatArg, print, say};
 use crate::queue::slurm::{array, client};
 use crate::queue::{Fate, Manner, Plan, Queued, Root};
 use crate::report::table::Table;
-use crate::store::{Store, StoreError};
+use crate::store::{State, Store, StoreError};
 
 /// Queue the runs of experiments and print their ids; a run that is there already is not run twice.
 #[derive(Debug, clap::Args)]
@@ -69,6 +70,11 @@ impl Args {
         let ids: String = ids.iter().map(|id| format!("{id}\n")).collect();
         say(summary(&queued));
         let staffed = if self.no_start { Ok(Vec::new()) } else { desk.staff(&place.slots).await };
+        let waits = |fate| !matches!(fate, Fate::Shared(state) if state != State::Queued);
+        let are_waiting = queued.iter().any(|queued| waits(queued.fate));
+        if !self.no_start && place.slots.is_empty() && are_waiting {
+            say(format_args!("Nobody starts: {NO_SLOT}."));
+        }
         for slot in staffed.iter().flatten() {
             say(format_args!("A worker for {slot} starts."));
         }

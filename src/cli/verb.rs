@@ -2,7 +2,7 @@
 
 use color_eyre::eyre::Result;
 
-use super::{Context, Exit, bad_input};
+use super::{Context, Exit, bad_input, say};
 use crate::queue::{Answer, Desk, QueueError, Workers};
 
 /// RUN…
@@ -35,7 +35,7 @@ pub async fn ask_named(
     let mut refused = Vec::new();
     for id in ids {
         match ask(desk, id).await? {
-            Answer::Done(words) | Answer::Already(words) => eprintln!("{id} {words}."),
+            Answer::Done(words) | Answer::Already(words) => say(format_args!("{id} {words}.")),
             Answer::Refused(words) => refused.push(format!("{id} {words}")),
         }
     }
@@ -45,8 +45,13 @@ pub async fn ask_named(
 /// Somebody has to take up what was put back into the queue.
 pub async fn start_workers(context: &Context, desk: &Desk) -> Result<()> {
     let slots = Workers::load(&context.home)?.chosen(None, None);
+    if slots.is_empty() && 0 < desk.store.demand().await?.waiting_here {
+        say(
+            "Nobody starts: lab.toml leaves no slot to work on; `instdisc-lab worker --device cpu` works all the same.",
+        );
+    }
     for slot in desk.staff(&slots).await? {
-        eprintln!("A worker for {slot} starts.");
+        say(format_args!("A worker for {slot} starts."));
     }
     Ok(())
 }

@@ -20,6 +20,9 @@ const CARE: Duration = Duration::from_secs(2);
 /// Workers that die without getting anywhere are started again this often.
 const MOST_STARTS: u32 = 5;
 
+/// What there is to say where nobody can work on this machine.
+pub const NO_SLOT: &str = "lab.toml leaves no slot to work on: name one with --device";
+
 /// How the runs stand at the end.
 pub struct Watched {
     pub runs: Vec<RunRow>,
@@ -30,7 +33,7 @@ pub struct Watched {
 /// Until every one of `ids` has ended.
 pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched> {
     if slots.is_empty() {
-        return Err(bad_input("lab.toml leaves no slot to work on: name one with --device"));
+        return Err(bad_input(NO_SLOT));
     }
     let mut display = Display::new(ids.len());
     let mut care = Care::default();

@@ -5,6 +5,7 @@ use std::io::Write;
 use color_eyre::eyre::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::watch::NO_SLOT;
 use super::{Context, Exit, bad_input};
 use crate::journal::writer::system_clock;
 use crate::lab::Home;
@@ -65,8 +66,12 @@ impl Args {
         if !context.home.root().is_dir() {
             return Err(StoreError::Missing { path: location(&context.home)? }.into());
         }
+        let slots = self.slots(&settings);
+        if slots.is_empty() {
+            return Err(bad_input(NO_SLOT));
+        }
         let store = Store::open(&context.home).await?;
-        for slot in self.slots(&settings) {
+        for slot in slots {
             let worker = Worker {
                 home: context.home.clone(),
                 store: store.clone(),
