@@ -40,10 +40,11 @@ mod workers;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use color_eyre::Report;
 
 use crate::lab::Home;
 use crate::queue::Desk;
@@ -261,6 +262,18 @@ pub fn print(text: &str) -> color_eyre::Result<()> {
 /// [`print()`] for what may be no text.
 pub fn print_bytes(bytes: &[u8]) -> color_eyre::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)?;
-    Ok(out.flush()?)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(untaken)
+}
+
+/// Why stdout did not take what was written to it: for a person to cure, and no failure where its reader has gone.
+pub fn untaken(why: io::Error) -> Report {
+    match why.kind() {
+        io::ErrorKind::BrokenPipe => why.into(),
+        _ => bad_input(format!("standard output: {why}")),
+    }
+}
+
+/// Why a file that an option names cannot be written.
+pub fn unwritable(option: &str, path: &Path) -> impl FnOnce(io::Error) -> Report {
+    move |why| bad_input(format!("{option}: {} cannot be written: {why}", path.display()))
 }

@@ -3,10 +3,10 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
-use super::{Context, Exit, FormatArg, bad_input, print};
+use super::{Context, Exit, FormatArg, bad_input, print, unwritable};
 use crate::config::RunSpec;
 use crate::data::{self, Dataset};
 use crate::report::sheet::{Cell, sheet};
@@ -77,8 +77,7 @@ impl Args {
         let found = self.find(&bank, &data)?;
         if let Some(path) = &self.sheet {
             let path = context.cwd.join(path);
-            std::fs::write(&path, png(&found, &data)?)
-                .wrap_err_with(|| path.display().to_string())?;
+            std::fs::write(&path, png(&found, &data)?).map_err(unwritable("--sheet", &path))?;
         }
         print(&match self.format.format {
             Format::Json => {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::Result;
 use serde_json::Value;
 
 use super::table::{METRIC, tabulate};
-use super::{Context, Exit, bad_input, print};
+use super::{Context, Exit, bad_input, print, unwritable};
 use crate::config::experiment::{Overrides, parse};
 use crate::report::ablation::{Ablation, Options};
 use crate::report::figure::{Series, curves};
@@ -59,7 +59,7 @@ impl Args {
             None => print(&text)?,
             Some(path) => {
                 let path = context.cwd.join(path);
-                std::fs::write(&path, text).wrap_err_with(|| path.display().to_string())?;
+                std::fs::write(&path, text).map_err(unwritable("--to", &path))?;
                 print(&format!("{}\n", path.display()))?;
             }
         }

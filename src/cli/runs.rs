@@ -4,7 +4,7 @@ use std::io;
 
 use color_eyre::eyre::Result;
 
-use super::{Context, Exit, FormatArg, print};
+use super::{Context, Exit, FormatArg, print, untaken};
 use crate::filter::Filter;
 use crate::report::runs;
 use crate::report::table::Format;
@@ -36,7 +36,7 @@ impl Args {
         let mut found = everything(context).await?;
         found.retain(|run| (all || !run.archived) && filter.matches(run));
         match self.format.format {
-            Format::Json => runs::write_json(&found, io::stdout().lock())?,
+            Format::Json => runs::write_json(&found, io::stdout().lock()).map_err(untaken)?,
             format => print(&runs::table(&found).render(format))?,
         }
         Ok(Exit::Done)

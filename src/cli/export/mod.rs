@@ -9,10 +9,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use color_eyre::eyre::{Result, WrapErr};
+use color_eyre::eyre::Result;
 
 use self::subject::Subject;
-use super::{Context, Exit, print};
+use super::{Context, Exit, print, unwritable};
 use crate::store::Store;
 
 /// A name, and what the file holds.
@@ -81,10 +81,10 @@ impl Args {
                 files.extend(files_of(*what, &subject).await?);
             }
             // Nothing is written before everything is at hand.
-            fs::create_dir_all(&folder).wrap_err_with(|| folder.display().to_string())?;
+            fs::create_dir_all(&folder).map_err(unwritable("--to", &folder))?;
             for (name, bytes) in files {
                 let path = folder.join(name);
-                put(&path, &bytes).wrap_err_with(|| path.display().to_string())?;
+                put(&path, &bytes).map_err(unwritable("--to", &path))?;
                 written.push_str(&format!("{}\n", path.display()));
             }
         }
