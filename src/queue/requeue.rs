@@ -1,5 +1,7 @@
 //! `resume` and `retry`: back into the queue, to go on from the last checkpoint.
 
+use std::fs;
+
 use super::desk::{Answer, Desk, QueueError, was_first};
 use crate::store::{RunRow, State, Wished};
 
@@ -20,13 +22,19 @@ impl Desk {
         }
     }
 
-    /// A failed, lost or cancelled run goes back into the queue; `fresh`: its next start ignores its checkpoints.
+    /// A failed, lost or cancelled run goes back into the queue; `fresh`: its next start ignores its checkpoints, also where
+    /// it waits already.
     pub async fn retry(&self, id: &str, fresh: bool) -> Result<Answer, QueueError> {
         let run = self.store.run(id).await?;
         let state = run.state;
         let refused = |words: &str| Ok(Answer::Refused(words.to_owned()));
         match state {
             State::Failed | State::Cancelled | State::Lost => self.requeue(&run, fresh).await,
+            State::Queued if fresh => {
+                self.wish(&run, Wished::Queue, true);
+                let done = was_first(self.store.freshen(id).await)?;
+                Ok(if done { Answer::Done(ANEW.into()) } else { overtaken() })
+            }
             State::Queued | State::Starting | State::Running => Ok(already(state)),
             State::Stopping => refused("is still stopping: retry it once it has stopped"),
             State::Paused => refused("is paused: `resume` lets it go on"),
@@ -42,15 +50,31 @@ impl Desk {
         // Behind those that were queued while it was away, also where the clock was put back.
         change.at = change.at.max(self.store.last_in_line().await? + 1);
         let done = self.store.requeue(&run.id, run.state, fresh, change).await;
-        let words = match (was_first(done)?, fresh) {
-            (false, _) => {
-                return Ok(Answer::Already("was changed by somebody else just now".into()));
+        if !was_first(done)? {
+            return Ok(overtaken());
+        }
+        let words = match fresh {
+            true => ANEW,
+            false if self.has_checkpoint(&run.id) => {
+                "is queued and goes on from its last checkpoint"
             }
-            (true, true) => "is queued and begins anew",
-            (true, false) => "is queued and goes on from its last checkpoint",
+            false => "is queued and begins at its first step: it has no checkpoint",
         };
         Ok(Answer::Done(words.into()))
     }
+
+    fn has_checkpoint(&self, id: &str) -> bool {
+        let entries = fs::read_dir(self.home.run(id).checkpoints()).into_iter().flatten().flatten();
+        let mut names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        // This file is a checkpoint's commit.
+        names.any(|name| name.starts_with("step-") && name.ends_with(".json"))
+    }
+}
+
+const ANEW: &str = "is queued and begins anew";
+
+fn overtaken() -> Answer {
+    Answer::Already("was changed by somebody else just now".into())
 }
 
 fn already(state: State) -> Answer {

@@ -65,6 +65,20 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// The next start of a run that waits ignores checkpoints.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when it waits no longer.
+    pub async fn freshen(&self, id: &str) -> Result<()> {
+        let mut tx = self.begin(Durability::Power).await?;
+        let Found { key, state: found, .. } = Found::by_id(&mut tx, id).await?;
+        if found != State::Queued {
+            return Err(StoreError::Changed { run: id.to_owned(), expected: State::Queued, found });
+        }
+        sqlx::query("UPDATE run SET fresh = 1 WHERE key = ?").bind(key).execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
     /// Takes the next run of this machine from the queue for the worker of `slot`: the highest priority, then the one
     /// that waits longest. Two workers never get the same.
     ///
