@@ -2,8 +2,10 @@
 
 use color_eyre::eyre::Result;
 
-use super::verb::{Runs, ask_each, ask_named};
+use super::verb::{Runs, ask_named};
 use super::{Context, Exit};
+use crate::queue::Desk;
+use crate::store::{RunId, StoreError};
 
 /// Move runs into the trash with everything they wrote, and back. Live runs are refused.
 #[derive(Debug, clap::Args)]
@@ -32,7 +34,23 @@ impl Args {
                 ask_named(&desk, &self.runs.runs, async |desk, id| desk.remove_forever(id).await)
                     .await
             }
-            _ => ask_each(&desk, &self.runs, async |desk, id| desk.remove(id).await).await,
+            _ => {
+                let mut ids = Vec::new();
+                for text in &self.runs.runs {
+                    ids.push(meant(&desk, text).await?);
+                }
+                ask_named(&desk, &ids, async |desk, id| desk.remove(id).await).await
+            }
         }
+    }
+}
+
+/// A run of the lab, else one in the trash: removing is safe to repeat.
+async fn meant(desk: &Desk, text: &str) -> Result<RunId> {
+    match desk.store.resolve(text).await {
+        Err(unknown @ StoreError::UnknownRun { .. }) => {
+            desk.in_trash(text)?.ok_or_else(|| unknown.into())
+        }
+        found => Ok(found?),
     }
 }

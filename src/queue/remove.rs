@@ -10,13 +10,18 @@ use super::meta::{Meta, sync_parent};
 use super::rebuild::describe;
 use super::slurm::array::Array;
 use crate::lab::RunDir;
-use crate::store::{Change, RunRow, State, StoreError, Wish, Wished};
+use crate::store::{Change, RunId, RunRow, State, StoreError, Wish, Wished};
 
 impl Desk {
     /// Into the trash, within the change that takes its row away: whatever dies in between, the row is still there, and
     /// removing can be repeated.
     pub async fn remove(&self, id: &str) -> Result<Answer, QueueError> {
-        let run = self.store.run(id).await?;
+        let run = match self.store.run(id).await {
+            Err(StoreError::UnknownRun { .. }) if self.newest(id)?.is_some() => {
+                return Ok(Answer::Already("is in the trash already".into()));
+            }
+            run => run?,
+        };
         self.note_state(&run);
         let mut had_directory = false;
         let removed = self.store.remove(id, || {
@@ -124,12 +129,23 @@ impl Desk {
             }
             // After that: what has moved meanwhile lies there by now.
             let trash = self.trash()?;
-            let removed = |id: &str| trash.iter().any(|name| name.split('~').next() == Some(id));
+            let removed = |id: &str| trash.iter().any(|name| id_of(name) == id);
             if !array.elements.iter().any(|element| removed(&element.run)) {
                 fs::remove_dir_all(&array.folder).map_err(file_error(&array.folder))?;
             }
         }
         Ok(())
+    }
+
+    /// The run in the trash that a person means: its whole id, or a beginning that fits no other there.
+    pub fn in_trash(&self, text: &str) -> Result<Option<RunId>, QueueError> {
+        let mut ids: Vec<String> =
+            self.trash()?.iter().map(|name| id_of(name).to_owned()).collect();
+        ids.dedup();
+        ids.retain(|id| !text.is_empty() && id.starts_with(text));
+        let exact = ids.iter().position(|id| id == text);
+        let only = exact.or((ids.len() == 1).then_some(0));
+        Ok(only.map(|at| ids.swap_remove(at)))
     }
 
     /// What lies in the trash, by name.
@@ -180,4 +196,9 @@ impl Desk {
             self.trash()?.into_iter().filter_map(|name| Some((number(&name)?, name))).max();
         Ok(newest.map(|(_, name)| RunDir::new(self.home.trash().join(name)).path().to_owned()))
     }
+}
+
+/// The run that a folder in the trash is of.
+fn id_of(name: &str) -> &str {
+    name.split('~').next().unwrap_or(name)
 }
