@@ -43,6 +43,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use color_eyre::Report;
 
@@ -53,6 +54,9 @@ use crate::store::Store;
 use crate::tui;
 
 pub use exit::{BadInput, Exit, bad_input};
+
+/// Names the lab's folder in the environment.
+const HOME: &str = "INSTDISC_LAB_HOME";
 
 /// Queue a grid of instance-discrimination runs, watch it train, read off the ablation table.
 ///
@@ -66,7 +70,7 @@ pub use exit::{BadInput, Exit, bad_input};
 )]
 pub struct Cli {
     /// The lab's folder; else the nearest `.instdisc-lab` upwards, else `./.instdisc-lab`.
-    #[arg(long, global = true, env = "INSTDISC_LAB_HOME", value_name = "DIR")]
+    #[arg(long, global = true, env = HOME, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     home: Option<PathBuf>,
     /// Open the screens without any key that changes something; a subcommand that changes the lab is refused.
     #[arg(long)]
@@ -228,7 +232,7 @@ fn start() -> color_eyre::Result<Exit> {
         ));
     }
     let cwd = std::env::current_dir()?;
-    let home = Home::find(cli.home.as_deref(), &cwd);
+    let home = Home::find(named(cli.home.as_deref())?, &cwd);
     let mut context = Context { home, cwd, terminal: io::stdout().is_terminal() };
     // One thread: SQLite has its own, and a second of ours would only hand wakes to and fro.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -247,6 +251,18 @@ fn start() -> color_eyre::Result<Exit> {
             None => runs::Args::default().run(&context).await,
         }
     })
+}
+
+/// What `--home` or the environment names; a variable that is set to nothing names nothing.
+fn named(home: Option<&Path>) -> color_eyre::Result<Option<&Path>> {
+    match home {
+        Some(empty) if empty.as_os_str().is_empty() => {
+            let is_variable = std::env::var_os(HOME).is_some_and(|value| value.is_empty());
+            let said = "--home: found nothing, allowed: a folder";
+            if is_variable { Ok(None) } else { Err(bad_input(said)) }
+        }
+        home => Ok(home),
+    }
 }
 
 /// Tells a person something on stderr. Nothing stops where that takes nothing, or nobody reads it.

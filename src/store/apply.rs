@@ -48,7 +48,7 @@ impl Target {
 
     fn found(row: &SqliteRow, id: &str, batch: &Batch) -> Result<Self> {
         let run: Option<i64> = row.try_get(0)?;
-        let run = run.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
+        let run = run.ok_or_else(|| StoreError::unknown_run(id))?;
         let (expected, found): (u64, u64) = (row.try_get(4)?, batch.from.bytes);
         if expected != found {
             return Err(StoreError::OutOfPlace { run: id.to_owned(), expected, found });

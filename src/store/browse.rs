@@ -12,6 +12,7 @@ use super::points::value_of;
 use super::records::{ExperimentRecord, Member};
 use super::spec::SpecJson;
 use super::{Result, Store, StoreError, unjson};
+use crate::config::keys::nearest;
 use crate::journal::event::{Better, Number};
 
 impl Store {
@@ -28,7 +29,7 @@ impl Store {
         let mut view = self.view().await?;
         let key = super::key_of(&mut view, id).await?;
         let found = rows(&mut view, Some(key)).await?.pop();
-        found.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+        found.ok_or_else(|| StoreError::unknown_run(id))
     }
 
     /// The run that a person means: its whole id, or a beginning that fits no other.
@@ -36,17 +37,37 @@ impl Store {
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::AmbiguousRun`].
     pub async fn resolve(&self, text: &str) -> Result<RunId> {
-        let query = sqlx::query_scalar(
-            "SELECT id FROM run WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, key LIMIT 9",
+        let query = sqlx::query_as(
+            "SELECT id, count(*) OVER () FROM run WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, key LIMIT 9",
         );
-        let matches: Vec<String> = query.bind(text).fetch_all(&self.0.readers).await?;
+        let rows: Vec<(String, u32)> = query.bind(text).fetch_all(&self.0.readers).await?;
+        let all = rows.first().map_or(0, |(_, all)| *all as usize);
+        let matches: Vec<String> = rows.into_iter().map(|(id, _)| id).collect();
         match matches.as_slice() {
-            _ if text.is_empty() => Err(StoreError::UnknownRun { text: "\"\"".into() }),
-            [] => Err(StoreError::UnknownRun { text: text.to_owned() }),
+            _ if text.is_empty() => Err(StoreError::unknown_run("\"\"")),
+            [] => {
+                let near = self.nearest_to(text).await?;
+                Err(StoreError::UnknownRun { text: text.to_owned(), near })
+            }
             [exact, ..] if exact == text => Ok(exact.clone()),
             [only] => Ok(only.clone()),
-            _ => Err(StoreError::AmbiguousRun { text: text.to_owned(), matches }),
+            _ => {
+                let others = all - matches.len();
+                Err(StoreError::AmbiguousRun { text: text.to_owned(), matches, others })
+            }
         }
+    }
+
+    /// The run whose id, or whose beginning of that length, a mistyped one most likely meant.
+    async fn nearest_to(&self, text: &str) -> Result<Option<RunId>> {
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM run ORDER BY key DESC")
+            .fetch_all(&self.0.readers)
+            .await?;
+        let length = text.chars().count();
+        let beginning = |id: &str| id.chars().take(length).collect::<String>();
+        let beginnings: Vec<String> = ids.iter().map(|id| beginning(id)).collect();
+        let near = nearest(text, ids.iter().chain(&beginnings).map(String::as_str));
+        Ok(near.and_then(|near| ids.iter().find(|id| id.starts_with(near)).cloned()))
     }
 
     /// The newest run with this specification, if any.

@@ -138,7 +138,7 @@ impl Store {
     /// How much of the run's journal is in here.
     pub async fn journal_position(&self, id: &str) -> Result<Position> {
         let position = self.journal_positions(&[id]).await?.into_iter().next().flatten();
-        position.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+        position.ok_or_else(|| StoreError::unknown_run(id))
     }
 
     /// How much of each run's journal is in here; `None` for a run that there is not.

@@ -76,11 +76,12 @@ pub enum StoreError {
     #[error("{}: {what}: found {found}, allowed: {allowed}", .path.display())]
     Setting { path: PathBuf, what: &'static str, found: String, allowed: &'static str },
 
-    #[error("no run is called {text}")]
-    UnknownRun { text: String },
+    #[error("no run is called {text}{}", .near.as_ref().map_or(String::new(), |id| format!("; the nearest is {id}")))]
+    UnknownRun { text: String, near: Option<RunId> },
 
-    #[error("{text} could be {}: type more of it", .matches.join(", "))]
-    AmbiguousRun { text: String, matches: Vec<RunId> },
+    /// `matches` are the first of them, and `others` is how many there are besides.
+    #[error("{text} could be {}{}: type more of it", .matches.join(", "), and_others(.others))]
+    AmbiguousRun { text: String, matches: Vec<RunId>, others: usize },
 
     #[error("run id {run} is taken by another specification")]
     Taken { run: RunId },
@@ -120,6 +121,14 @@ pub enum StoreError {
 
     #[error("the run log failed: {detail}")]
     Fault { detail: String },
+}
+
+fn and_others(n: &usize) -> String {
+    match n {
+        0 => String::new(),
+        1 => " and one other".to_owned(),
+        n => format!(" and {n} others"),
+    }
 }
 
 /// Seconds that a writer waits for others before it gives up.
@@ -175,6 +184,11 @@ impl StoreError {
                 | Nonsense { .. }
                 | Fault { .. }
         )
+    }
+
+    /// Without a guess at what was meant.
+    pub(super) fn unknown_run(text: &str) -> Self {
+        Self::UnknownRun { text: text.to_owned(), near: None }
     }
 
     /// In words, why the database at `path` does not open.

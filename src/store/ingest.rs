@@ -70,7 +70,7 @@ pub async fn catch_up_all(
     for (at, position) in store.journal_positions(&ids).await?.into_iter().enumerate() {
         let (id, dir) = runs[at];
         let Some(from) = position else {
-            done.push(Err(StoreError::UnknownRun { text: id.to_owned() }));
+            done.push(Err(StoreError::unknown_run(id)));
             continue;
         };
         // Closed again at once: on a network disk only a file that is opened anew is sure to show what others wrote, and
@@ -150,7 +150,7 @@ impl Store {
     /// [`StoreError::OutOfPlace`] when the batch does not begin where the last one ended.
     pub async fn ingest(&self, id: &str, batch: &Batch) -> Result<Ingested> {
         let done = self.ingest_all(&[(id, batch)]).await?.pop();
-        done.unwrap_or_else(|| Err(StoreError::UnknownRun { text: id.to_owned() }))
+        done.unwrap_or_else(|| Err(StoreError::unknown_run(id)))
     }
 
     /// [`Self::ingest`] for batches of several runs, in one transaction. One that is out of place keeps no other waiting.

@@ -206,7 +206,7 @@ impl Store {
 async fn key_of(connection: &mut SqliteConnection, id: &str) -> Result<i64> {
     let key = sqlx::query_scalar("SELECT key FROM run WHERE id = ?").bind(id);
     let key: Option<i64> = key.fetch_optional(connection).await?;
-    key.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })
+    key.ok_or_else(|| StoreError::unknown_run(id))
 }
 
 /// Text of a JSON value; maps and lists of values always have one.

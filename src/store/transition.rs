@@ -233,7 +233,7 @@ impl Found {
     pub(super) async fn by_id(tx: &mut SqliteConnection, id: &str) -> Result<Self> {
         let row = sqlx::query("SELECT key, state, attempt FROM run WHERE id = ?").bind(id);
         let row = row.fetch_optional(tx).await?;
-        let row = row.ok_or_else(|| StoreError::UnknownRun { text: id.to_owned() })?;
+        let row = row.ok_or_else(|| StoreError::unknown_run(id))?;
         Ok(Self {
             key: row.try_get(0)?,
             state: parse_state(row.try_get(1)?)?,
