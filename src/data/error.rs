@@ -11,12 +11,12 @@ pub enum DataError {
     /// Something is there, but not what its name promises.
     #[error("{}: found {found}, allowed: {allowed}", path.display())]
     Malformed { path: PathBuf, found: String, allowed: String },
-    /// The operating system refused.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    /// The operating system refused. `why` and no source: whoever prints the chain would say it twice.
+    #[error("{}: cannot be read: {why}", path.display())]
+    Read { path: PathBuf, why: std::io::Error },
     /// The operating system refused to store something.
-    #[error("{}: cannot be written: {source}", path.display())]
-    Write { path: PathBuf, source: std::io::Error },
+    #[error("{}: cannot be written: {why}", path.display())]
+    Write { path: PathBuf, why: std::io::Error },
     /// `data.classes` names a class that the data set does not have, or leaves fewer than two.
     #[error("data.classes: found {found}, allowed: {allowed}")]
     Classes { found: String, allowed: String },
@@ -40,12 +40,12 @@ impl DataError {
     /// For `map_err`: an I/O error while reading `path`.
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Read { path, source }
+        move |why| Self::Read { path, why }
     }
 
     /// For `map_err`: an I/O error while writing `path`.
     pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Write { path, source }
+        move |why| Self::Write { path, why }
     }
 }

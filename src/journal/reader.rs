@@ -52,8 +52,8 @@ pub struct Garbled {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("cannot read {}: {source}", .path.display())]
-    Io { path: PathBuf, source: io::Error },
+    #[error("cannot read {}: {why}", .path.display())]
+    Io { path: PathBuf, why: io::Error },
     #[error(
         "{} has become shorter: {len} bytes, of which {read} were read before; put the file back, or rebuild the run \
          with `instdisc-lab doctor --repair`",
@@ -120,7 +120,7 @@ impl Reader {
     /// # Errors
     /// When the file cannot be read, or is shorter than what was read before.
     pub fn next_batch(&mut self) -> Result<Option<Batch>, ReadError> {
-        let failed = |source| ReadError::Io { path: self.path.clone(), source };
+        let failed = |why| ReadError::Io { path: self.path.clone(), why };
         let mut is_new = false;
         let file = match self.file.take() {
             Some(file) => file,

@@ -1,4 +1,7 @@
 //! What can go wrong with the run log, in words a person can act on. Never shows SQL.
+//!
+//! What the system said stands in the message, as `why` and not as a source: the command line prints the whole chain, and
+//! would say it twice.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -112,8 +115,8 @@ pub enum StoreError {
     #[error(transparent)]
     Journal(#[from] crate::journal::reader::ReadError),
 
-    #[error("cannot {doing} {}: {source}", .path.display())]
-    Io { path: PathBuf, doing: &'static str, source: io::Error },
+    #[error("cannot {doing} {}: {why}", .path.display())]
+    Io { path: PathBuf, doing: &'static str, why: io::Error },
 
     /// A value in the file that this program would not have written.
     #[error("the run log holds {what} that makes no sense: {found}")]
@@ -211,7 +214,7 @@ impl StoreError {
                 Self::ReadOnly { path, why: source.kind().to_string() }
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
-            _ => Self::Io { path, doing, source },
+            _ => Self::Io { path, doing, why: source },
         }
     }
 }

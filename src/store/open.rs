@@ -36,7 +36,7 @@ pub fn location(home: &Home) -> Result<PathBuf> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(home.database());
         }
-        Err(source) => return Err(StoreError::Io { path: settings, doing: "read", source }),
+        Err(why) => return Err(StoreError::Io { path: settings, doing: "read", why }),
     };
     let wrong = |found: String| StoreError::Setting {
         path: settings.clone(),

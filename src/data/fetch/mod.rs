@@ -49,7 +49,7 @@ pub fn fetch(
             let found = "another process that is fetching it";
             return Err(DataError::malformed(part, found, "one at a time"));
         }
-        Err(TryLockError::Error(source)) => return Err(DataError::Write { path: part, source }),
+        Err(TryLockError::Error(why)) => return Err(DataError::Write { path: part, why }),
     }
     let download = Download { url, part: &part, agent: agent() };
     download.complete(&mut file, progress)?;
