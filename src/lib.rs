@@ -10,7 +10,8 @@
 //!
 //! # The rooms, in reading order
 //!
-//! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`filter`] picks runs; [`lab`] knows where things lie on disk.
+//! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`filter`] picks runs; [`lab`] knows where things lie on disk,
+//! [`settings`] what may stand in its `lab.toml`.
 //! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
 //! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it, on this machine
 //! or on a cluster ([`queue::slurm`]).
@@ -39,6 +40,7 @@ pub mod filter;
 pub mod grid;
 pub mod lab;
 pub mod random;
+pub mod settings;
 
 pub mod journal;
 pub mod store;

@@ -12,7 +12,7 @@ use super::ranges::Kind;
 
 /// Where something was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub file: String,
     pub line: Option<usize>,
 }
@@ -31,20 +31,20 @@ impl Place {
 
 /// A value as JSON, as it was written, and where.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     pub value: Value,
     pub raw: String,
     pub place: Place,
 }
 
 /// Settings in the order they were written, each key once.
-pub(super) type Layer = Vec<(String, Found)>;
+pub(crate) type Layer = Vec<(String, Found)>;
 
 /// Axes in the order they were written.
-pub(super) type Axes = Vec<(String, Place, Vec<Found>)>;
+pub(crate) type Axes = Vec<(String, Place, Vec<Found>)>;
 
 /// A file being read: its text for line numbers, and the mistakes so far.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     pub file: String,
     pub text: String,
     pub problems: Vec<Problem>,
@@ -191,7 +191,7 @@ fn beside(path: &Value, place: &Place) -> Value {
 }
 
 /// One short line of a value, for a message.
-pub(super) fn brief(raw: &str) -> String {
+pub(crate) fn brief(raw: &str) -> String {
     let line: Vec<&str> = raw.split_whitespace().collect();
     let line = line.join(" ");
     if line.is_empty() {

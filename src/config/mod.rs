@@ -9,7 +9,7 @@ pub mod experiment;
 mod fingerprint;
 mod idle;
 pub mod keys;
-mod layer;
+pub(crate) mod layer;
 mod overlay;
 mod preset;
 mod problem;

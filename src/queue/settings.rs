@@ -1,7 +1,6 @@
 //! The `[workers]` table of `lab.toml`: which slots there are and how patient a cancel is.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -9,6 +8,8 @@ use serde::Deserialize;
 use super::slots::{Slot, check_device};
 use crate::lab::Home;
 use crate::machine;
+pub use crate::settings::SettingsError;
+use crate::settings::{LabToml, Wrong};
 
 /// `[workers]`, with every key optional.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -55,49 +56,25 @@ impl Default for Workers {
     }
 }
 
-/// `lab.toml` has other tables, which other rooms read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LabToml {
-    workers: Workers,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SettingsError {
-    #[error("cannot read {path}: {why}")]
-    Read { path: String, why: io::Error },
-    #[error("{path}: {problem}")]
-    Invalid { path: String, problem: String },
-}
-
-/// A part of the home's `lab.toml`, or what stands where there is no such file.
-pub(super) fn load<T: Default>(
-    home: &Home,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, SettingsError> {
-    let path = home.settings().display().to_string();
-    match std::fs::read_to_string(home.settings()) {
-        Ok(text) => parse(&text).map_err(|problem| SettingsError::Invalid { path, problem }),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(T::default()),
-        Err(why) => Err(SettingsError::Read { path, why }),
-    }
-}
-
 impl Workers {
+    /// # Errors
+    /// All that is wrong with `lab.toml`.
     pub fn load(home: &Home) -> Result<Self, SettingsError> {
-        load(home, Self::parse)
+        Self::of(&LabToml::load(home)?)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let lab: LabToml = toml_edit::de::from_str(text).map_err(|why| why.to_string())?;
-        let workers = lab.workers;
+    fn of(lab: &LabToml) -> Result<Self, SettingsError> {
+        let workers: Self = lab.table("workers")?;
+        let mut wrong = Vec::new();
         for device in workers.slots.keys() {
-            check_device(device).map_err(|why| format!("workers.slots: {why}"))?;
+            let key = format!("workers.slots.{device}");
+            wrong.extend(check_device(device).err().map(|why| Wrong::new(key, why)));
         }
         if !(0.0..=86_400.0).contains(&workers.grace) {
-            let found = workers.grace;
-            return Err(format!("workers.grace: found {found}, allowed: seconds from 0 to 86400"));
+            let words = format!("found {}, allowed: seconds from 0 to 86400", workers.grace);
+            wrong.push(Wrong::new("workers.grace", words));
         }
+        lab.refuse(wrong)?;
         Ok(workers)
     }
 
@@ -140,7 +117,7 @@ mod tests {
         assert_eq!(one_a_core(8, gib(2)), 1, "one has to fit");
         assert_eq!(one_a_core(8, None), 1, "nobody knows what fits");
         assert_eq!(one_a_core(256, gib(2048)), 64);
-        let workers = Workers::parse("[store]\npath = \"x\"").unwrap();
+        let workers = read("[store]\npath = \"x\"").unwrap();
         assert_eq!(workers, Workers::default());
         assert_eq!(workers.chosen(None, None)[0], Slot::new("cpu", 0));
         assert_eq!(workers.chosen(Some("cuda:1"), None), [Slot::new("cuda:1", 0)]);
@@ -148,10 +125,24 @@ mod tests {
     }
 
     #[test]
-    fn wrong_settings_say_what_is_allowed() {
-        let wrong = Workers::parse("[workers]\nslots = { gpu = 1 }").unwrap_err();
-        assert_eq!(wrong, "workers.slots: found gpu, allowed: cpu, cuda:0, cuda:1, …");
-        assert!(Workers::parse("[workers]\ngrace = -1.0").unwrap_err().contains("from 0 to"));
-        assert!(Workers::parse("[workers]\nslot = 1").unwrap_err().contains("unknown field"));
+    fn wrong_settings_say_where_and_what_is_allowed() {
+        let wrong = read("[workers]\ngrace = -1\n[workers.slots]\ngpu = 1\ncpu = 2\n").unwrap_err();
+        assert_eq!(
+            wrong.to_string(),
+            "lab.toml:4: workers.slots.gpu: found gpu, allowed: cpu, cuda:0, cuda:1, …\n\
+             lab.toml:2: workers.grace: found -1, allowed: seconds from 0 to 86400"
+        );
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_known_here() {
+        let text =
+            "workers = { slots = { cpu = 1, \"cuda:0\" = 2 }, grace = 2, launcher = \"slurm\" }";
+        let workers = read(text).unwrap();
+        assert_eq!((workers.n_slots(), workers.grace, workers.launcher), (3, 2.0, Where::Slurm));
+    }
+
+    fn read(text: &str) -> Result<Workers, SettingsError> {
+        Workers::of(&LabToml::parse("lab.toml", text)?)
     }
 }

@@ -76,8 +76,11 @@ pub enum StoreError {
     #[error("the run log has been in use by another program for {BUSY_SECONDS} s: try again")]
     Busy,
 
-    #[error("{}: {what}: found {found}, allowed: {allowed}", .path.display())]
-    Setting { path: PathBuf, what: &'static str, found: String, allowed: &'static str },
+    #[error(transparent)]
+    Settings(#[from] crate::settings::SettingsError),
+
+    #[error("{} cannot be a run log's place, as its name is not UTF-8: choose another with --home", .path.display())]
+    NotUtf8 { path: PathBuf },
 
     #[error("no run is called {text}{}", .near.as_ref().map_or(String::new(), |id| format!("; the nearest is {id}")))]
     UnknownRun { text: String, near: Option<RunId> },

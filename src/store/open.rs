@@ -4,12 +4,11 @@
 //! lock of its own, because two first starts at once are ordinary: a screen and a worker.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
 };
@@ -20,6 +19,7 @@ use super::keeper;
 use super::migrate::{migrate, veil};
 use super::{Result, SCHEMA, SCHEMA_VERSION};
 use crate::lab::Home;
+use crate::settings::LabToml;
 
 /// 'ILAB', in the file's header.
 const APPLICATION: i64 = 0x494C_4142;
@@ -29,30 +29,23 @@ const NEEDED: &str = "3.51.3";
 const READERS: u32 = 4;
 
 /// Where the run log of `home` lies: `store.path` in `lab.toml` (relative to the home), else `lab.db`.
+///
+/// # Errors
+/// All that is wrong with `lab.toml`; a name that SQLite would not take.
 pub fn location(home: &Home) -> Result<PathBuf> {
-    let settings = home.settings();
-    let text = match fs::read_to_string(&settings) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(home.database());
-        }
-        Err(why) => return Err(StoreError::Io { path: settings, doing: "read", why }),
-    };
-    let wrong = |found: String| StoreError::Setting {
-        path: settings.clone(),
-        what: "store.path",
-        found,
-        allowed: "a path in quotes",
-    };
-    let table = toml_edit::DocumentMut::from_str(&text)
-        .map_err(|error| wrong(format!("no TOML ({})", error.message())))?;
-    match table.get("store").and_then(|store| store.get("path")) {
-        None => Ok(home.database()),
-        Some(item) => match item.as_str() {
-            Some(path) => Ok(home.root().join(path)),
-            None => Err(wrong(item.to_string().trim().to_owned())),
-        },
+    let store: Settings = LabToml::load(home)?.table("store")?;
+    let path = store.path.map_or_else(|| home.database(), |path| home.root().join(path));
+    if path.to_str().is_none() {
+        return Err(StoreError::NotUtf8 { path });
     }
+    Ok(path)
+}
+
+/// `[store]`.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Settings {
+    path: Option<String>,
 }
 
 /// Where a run log may be begun that is not there.
@@ -378,6 +371,17 @@ mod tests {
         assert_eq!(location(&home).unwrap(), dir.path().join("elsewhere/x.db"));
         fs::write(home.settings(), "[store]\npath = 3\n").unwrap();
         let said = location(&home).unwrap_err().to_string();
-        assert!(said.ends_with("store.path: found 3, allowed: a path in quotes"), "{said}");
+        assert!(
+            said.ends_with("lab.toml:2: store.path: found 3, allowed: a path in quotes"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_name_that_sqlite_would_not_take_is_refused_in_words() {
+        use std::os::unix::ffi::OsStrExt;
+        let home = Home::new(std::ffi::OsStr::from_bytes(b"/nowhere/l\xffb"));
+        let said = location(&home).unwrap_err().to_string();
+        assert!(said.contains("is not UTF-8: choose another with --home"), "{said}");
     }
 }

@@ -113,7 +113,8 @@ fn table(findings: &[Finding]) -> Table {
             State::Missing => "missing",
             State::Broken => "broken",
         };
-        table.push([state, finding.what, &finding.found, &finding.cure]);
+        // Several mistakes in a file are several lines.
+        table.push([state, finding.what, &finding.found.replace('\n', "; "), &finding.cure]);
     }
     table
 }

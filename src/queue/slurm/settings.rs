@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::lab::Home;
-use crate::queue::settings::{SettingsError, load};
 use crate::queue::slots::check_device;
 use crate::queue::slurm::script;
+use crate::settings::{LabToml, SettingsError, Wrong};
 
 /// Prefix of the keys on the command line.
 pub const PREFIX: &str = "slurm.";
@@ -72,22 +72,19 @@ impl Default for Settings {
     }
 }
 
-/// `lab.toml` has other tables, which other rooms read.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct LabToml {
-    slurm: Settings,
-}
-
 impl Settings {
     /// What `lab.toml` asks for.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
     pub fn load(home: &Home) -> Result<Self, SettingsError> {
-        load(home, Self::parse)
+        Self::of(&LabToml::load(home)?)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
-        let lab: LabToml = toml_edit::de::from_str(text).map_err(|why| why.to_string())?;
-        lab.slurm.check()
+    fn of(lab: &LabToml) -> Result<Self, SettingsError> {
+        let settings: Self = lab.table("slurm")?;
+        lab.refuse(settings.check())?;
+        Ok(settings)
     }
 
     /// These settings with those of one run laid over them.
@@ -99,7 +96,10 @@ impl Settings {
         for (key, value) in run {
             all.set(key, value)?;
         }
-        all.check()
+        match all.check().as_slice() {
+            [] => Ok(all),
+            wrong => Err(wrong.iter().map(Wrong::to_string).collect::<Vec<_>>().join("\n")),
+        }
     }
 
     fn set(&mut self, key: &str, value: &str) -> Result<(), String> {
@@ -135,7 +135,12 @@ impl Settings {
         Ok(())
     }
 
-    fn check(self) -> Result<Self, String> {
+    /// What Slurm would not take, or we.
+    fn check(&self) -> Vec<Wrong> {
+        let mut found = Vec::new();
+        let mut wrong = |key: &str, words: String| {
+            found.push(Wrong::new(format!("{PREFIX}{key}"), words));
+        };
         let words = [
             ("partition", &self.partition),
             ("account", &self.account),
@@ -149,53 +154,57 @@ impl Settings {
             // They stand on a line that Slurm takes apart as a shell would.
             let strange = |c: char| c.is_whitespace() || c.is_control() || "'\"\\`$;#".contains(c);
             if value.is_empty() || value.contains(strange) {
-                return Err(format!(
-                    "slurm.{key}: found {value:?}, allowed: one word without spaces, quotes and shell signs"
-                ));
+                let allowed = "one word without spaces, quotes and shell signs";
+                wrong(key, format!("found {value:?}, allowed: {allowed}"));
             }
-        }
-        if let Some(time) = self.time.as_deref().filter(|time| seconds(time).is_none()) {
-            return Err(format!(
-                "slurm.time: found {time:?}, allowed: minutes, minutes:seconds, hours:minutes:seconds or days-hours:minutes:seconds"
-            ));
-        }
-        if let Some(device) = &self.device {
-            check_device(device).map_err(|why| format!("slurm.device: {why}"))?;
         }
         // Slurm may give its notice a minute early.
         let least = u64::from(self.notice) + 60;
-        if let Some(time) = self.time.as_deref().filter(|time| seconds(time) <= Some(least)) {
-            return Err(format!(
-                "slurm.time: found {time}, allowed: more than {least} seconds, as a run is told {} seconds before it",
-                self.notice
-            ));
+        match self.time.as_deref().map(|time| (time, seconds(time))) {
+            Some((time, None)) => wrong(
+                "time",
+                format!(
+                    "found {time:?}, allowed: minutes, minutes:seconds, hours:minutes:seconds or days-hours:minutes:seconds"
+                ),
+            ),
+            Some((time, Some(limit))) if limit <= least => wrong(
+                "time",
+                format!(
+                    "found {time}, allowed: more than {least} seconds, as a run is told {} seconds before it",
+                    self.notice
+                ),
+            ),
+            _ => {}
         }
-        let line = |line: &&String| line.contains(['\n', '\r', '\0']);
-        if let Some(line) = self.extra.iter().chain(&self.setup).find(line) {
-            return Err(format!("slurm: found {line:?}, allowed: one line for each"));
+        if let Some(Err(why)) = self.device.as_deref().map(check_device) {
+            wrong("device", why);
         }
-        if let Some(option) = self.extra.iter().find(|option| !option.starts_with('-')) {
-            return Err(format!(
-                "slurm.extra: found {option:?}, allowed: options as --mail-type=FAIL"
-            ));
-        }
-        let others = ["-J", "-a", "-o", "-M", "--no-requeue", "--clusters", "--wait"];
-        let taken = |option: &&String| {
-            script::is_ours(option) || others.iter().any(|other| option.starts_with(other))
-        };
-        if let Some(option) = self.extra.iter().find(taken) {
-            return Err(format!(
-                "slurm.extra: found {option:?}, allowed: what is not said already"
-            ));
-        }
-        for (key, value, least) in
-            [("most", self.most, 1), ("poll", self.poll, 1), ("cap", self.cap.unwrap_or(1), 1)]
-        {
-            if value < least {
-                return Err(format!("slurm.{key}: found {value}, allowed: {least} and more"));
+        for (key, lines) in [("extra", &self.extra), ("setup", &self.setup)] {
+            for line in lines.iter().filter(|line| line.contains(['\n', '\r', '\0'])) {
+                wrong(key, format!("found {line:?}, allowed: one line for each"));
             }
         }
-        Ok(self)
+        let others = ["-J", "-a", "-o", "-M", "--no-requeue", "--clusters", "--wait"];
+        for option in &self.extra {
+            let allowed = if !option.starts_with('-') {
+                "options as --mail-type=FAIL"
+            } else if script::is_ours(option)
+                || others.iter().any(|other| option.starts_with(other))
+            {
+                "what is not said already"
+            } else {
+                continue;
+            };
+            wrong("extra", format!("found {option:?}, allowed: {allowed}"));
+        }
+        for (key, value) in
+            [("most", self.most), ("poll", self.poll), ("cap", self.cap.unwrap_or(1))]
+        {
+            if value < 1 {
+                wrong(key, format!("found {value}, allowed: 1 and more"));
+            }
+        }
+        found
     }
 
     /// What a run trains on there.
@@ -242,7 +251,7 @@ mod tests {
     #[test]
     fn a_table_and_what_one_run_asks_for() {
         let text = "[slurm]\npartition = \"gpu\"\ngpus = 1\nsetup = [\"module load cuda\"]\n[workers]\ngrace = 1.0";
-        let lab = Settings::parse(text).unwrap();
+        let lab = read(text).unwrap();
         assert_eq!((lab.partition.as_deref(), lab.device()), (Some("gpu"), "cuda:0"));
         let run =
             BTreeMap::from([("partition".into(), "long".into()), ("time".into(), "2-0".into())]);
@@ -289,6 +298,24 @@ mod tests {
         assert!(wrong("time", "3").contains("more than 180"));
         assert!(wrong("cap", "0").contains("1 and more"));
         assert!(wrong("poll", "9").contains("lab.toml"));
-        assert!(Settings::parse("[slurm]\nnode = 1").unwrap_err().contains("unknown field"));
+        let lab = read("[slurm]\ntime = \"soon\"\npoll = 0\n").unwrap_err().to_string();
+        let lines: Vec<&str> = lab.lines().collect();
+        assert!(
+            lines[0].starts_with("lab.toml:2: slurm.time: found \"soon\", allowed: minutes"),
+            "{lab}"
+        );
+        assert_eq!(lines[1..], ["lab.toml:3: slurm.poll: found 0, allowed: 1 and more"]);
+    }
+
+    #[test]
+    fn every_key_of_the_table_is_known_here() {
+        let text = "[slurm]\npartition = \"a\"\naccount = \"a\"\nqos = \"a\"\ntime = \"90\"\ngpus = 1\ngres = \"a\"\n\
+                    cpus = 1\nmemory = \"1\"\nconstraint = \"a\"\ncap = 1\nmost = 1\nnotice = 1\ndevice = \"cpu\"\n\
+                    extra = [\"-v\"]\nsetup = [\"a\"]\npoll = 1\nsettle = 1\n";
+        assert_eq!(read(text).unwrap().setup, ["a"]);
+    }
+
+    fn read(text: &str) -> Result<Settings, SettingsError> {
+        Settings::of(&LabToml::parse("lab.toml", text)?)
     }
 }
