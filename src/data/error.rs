@@ -49,3 +49,15 @@ impl DataError {
         move |why| Self::Write { path, why }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_said_is_said_once() {
+        let error = DataError::read("/x")(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+        assert_eq!(error.to_string(), "/x: cannot be read: is a directory");
+        assert!(std::error::Error::source(&error).is_none());
+    }
+}

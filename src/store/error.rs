@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_system_said_is_said_once() {
+        let error = io::Error::from(io::ErrorKind::IsADirectory);
+        let error = StoreError::from_io(Path::new("/x"), "read", error);
+        assert_eq!(error.to_string(), "cannot read /x: is a directory");
+        assert!(std::error::Error::source(&error).is_none());
+    }
+
+    #[test]
     fn no_message_is_an_sql_statement() {
         let error = sqlx::Error::Protocol("x".into());
         let said = StoreError::from(error).to_string();

@@ -3,6 +3,7 @@
 mod browse;
 mod eval;
 mod exports;
+mod places;
 mod usage;
 
 use std::process::Output;

@@ -53,3 +53,40 @@ fn a_live_run_cannot_be_removed_and_another_goes_without_a_trace() {
     let left: Vec<_> = fs::read_dir(lab.home().runs()).unwrap().flatten().collect();
     assert!(left.iter().all(|entry| hidden(entry.file_name().to_str().unwrap())), "{left:?}");
 }
+
+#[test]
+fn removing_is_safe_to_repeat() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    let rm = |text: &str| {
+        let output = lab.output(&["rm", text]);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    assert_eq!(rm(&id).0, Some(0));
+    for text in [id.as_str(), &id[..6]] {
+        assert_eq!(rm(text), (Some(0), format!("{id} is in the trash already.\n")));
+    }
+    assert_eq!(rm("two"), (Some(2), "error: no run is called two\n".into()));
+    lab.ok(&["rm", "--undo", &id]);
+    assert_eq!(lab.run(&id).state, State::Queued);
+    lab.ok(&["rm", "--forever", &id]);
+    assert_eq!(rm(&id).0, Some(2));
+}
+
+#[test]
+fn a_name_that_fits_no_run_or_many_says_which_there_are() {
+    let lab = Lab::new();
+    let lambdas: Vec<f64> = (0..12).map(f64::from).collect();
+    let ids = lab.queue(&lab.experiment("one", &lambdas), &["--no-start"]);
+    let said = |text: &str| {
+        let output = lab.output(&["show", text]);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said("one-").ends_with(" and 3 others: type more of it\n"), "{}", said("one-"));
+    let typo = format!("oen{}", &ids[3][3..]);
+    assert_eq!(said(&typo), format!("error: no run is called {typo}; the nearest is {}\n", ids[3]));
+    let short = &typo[..10];
+    assert!(said(short).contains(&format!("; the nearest is {}", &ids[3][..4])), "{}", said(short));
+    assert_eq!(said("elsewhere-12345678"), "error: no run is called elsewhere-12345678\n");
+}

@@ -83,6 +83,8 @@ fn leftovers_of_a_crash_are_taken_over_or_ignored() {
     let plan = lab.ok(&["queue", file.to_str().unwrap(), "--dry-run", "--format", "json"]);
     let plan: Vec<Value> = serde_json::from_str(&plan).unwrap();
     let id = plan[0]["run"].as_str().unwrap();
+    // The run log is made before any directory.
+    lab.ok(&["worker", "--until-empty"]);
     // A directory without a row, as a crash between the two leaves it, and one that was never finished.
     fs::create_dir_all(lab.dir_of(id).path()).unwrap();
     fs::write(lab.dir_of(id).spec(), "{}").unwrap();
@@ -120,6 +122,11 @@ fn roots(lab: &Lab, id: &str) -> (Value, Value) {
     (spec["data"]["root"].clone(), lab.run(id).spec["data"]["root"].clone())
 }
 
+/// What does not hold in the lab; whether all is well with the machine is not asked.
+fn audited(lab: &Lab) -> String {
+    String::from_utf8(lab.output(&["doctor", "--check", "--format", "csv"]).stdout).unwrap()
+}
+
 #[test]
 fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_last() {
     let lab = Lab::new();
@@ -150,14 +157,12 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
     assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
     assert_eq!(lab.run(&id).priority, 4, "nothing was said of it");
     assert!(!queue("/two", &[]).contains("data.root"));
-    let doctor = lab.ok(&["doctor", "--check", "--format", "json"]);
-    assert!(!doctor.contains(&id), "{doctor}");
+    assert!(!audited(&lab).contains(&id), "{}", audited(&lab));
 
     // A command that was killed between the file and the run log.
     let text = fs::read_to_string(lab.dir_of(&id).spec()).unwrap();
     fs::write(lab.dir_of(&id).spec(), text.replace("/two", "/three")).unwrap();
-    let doctor = lab.ok(&["doctor", "--check", "--format", "json"]);
-    assert!(doctor.contains("spec.json has its files elsewhere"), "{doctor}");
+    assert!(audited(&lab).contains("spec.json has its files elsewhere"), "{}", audited(&lab));
     lab.ok(&["doctor", "--repair"]);
     assert_eq!(roots(&lab, &id), (json!("/three"), json!("/three")));
     // What would make another run of it is no repair's to take in.
@@ -165,7 +170,7 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
     fs::write(lab.dir_of(&id).spec(), other).unwrap();
     lab.ok(&["doctor", "--repair"]);
     assert_eq!(lab.run(&id).spec["data"]["dataset"], "cifar10");
-    assert_eq!(lab.output(&["doctor", "--check"]).status.code(), Some(2));
+    assert!(audited(&lab).contains("is not the specification that was queued"));
 }
 
 #[test]
@@ -183,4 +188,48 @@ fn a_run_at_work_keeps_its_root_and_says_so() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("data.root stays as it was there"), "{said}");
     assert_eq!(roots(&lab, &id), (json!("/one"), json!("/one")));
+}
+
+#[test]
+fn what_is_queued_is_worked_on_though_nobody_takes_the_ids() {
+    let lab = Lab::new();
+    lab.behave("finish");
+    lab.experiment("one", &[0.0]);
+    let mut child = lab.command(&["queue", "one.toml"]);
+    let piped = std::process::Stdio::piped;
+    let mut child = child.stdout(piped()).stderr(piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said, "1 run queued.\nA worker for cpu-0 starts.\n");
+    lab.wait_for_state(&lab.runs()[0].id, State::Finished);
+
+    lab.experiment("two", &[1.0]);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = lab.command(&["queue", "two.toml"]).stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("1 run queued.\n"), "{said}");
+    assert!(said.contains("error: standard output: No space left"), "{said}");
+    lab.wait_for_state(&lab.runs()[1].id, State::Finished);
+}
+
+#[test]
+fn a_lab_that_leaves_no_slot_says_so() {
+    let lab = Lab::new();
+    fs::write(lab.home().settings(), "[workers.slots]\ncpu = 0\n").unwrap();
+    lab.experiment("one", &[0.0]);
+    let said = |args: &[&str]| {
+        let output = lab.output(args);
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let words = "lab.toml leaves no slot to work on";
+    let (code, err) = said(&["queue", "one.toml"]);
+    assert!(code == Some(0) && err.contains(words), "{err}");
+    let (code, err) = said(&["worker", "--until-empty"]);
+    assert!(code == Some(2) && err.contains(words), "{err}");
+    lab.ok(&["cancel", &lab.runs()[0].id]);
+    let (code, err) = said(&["retry", "one"]);
+    assert!(code == Some(0) && err.contains(words), "{err}");
 }

@@ -1,8 +1,18 @@
 //! `retry`.
 
+use std::fs;
+
 use instdisc_lab::store::State;
 
 use crate::support::Lab;
+
+/// What a request says.
+fn told(lab: &Lab, args: &[&str]) -> String {
+    let output = lab.output(args);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    said
+}
 
 #[test]
 fn a_named_failure_waits_for_a_person() {
@@ -48,4 +58,32 @@ fn queueing_the_file_again_takes_up_what_had_ended() {
     lab.ok(&["cancel", &ids[0]]);
     assert_eq!(lab.queue(&file, &["--no-start"]), ids);
     assert_eq!(lab.run(&ids[0]).state, State::Queued);
+}
+
+#[test]
+fn fresh_holds_for_a_run_that_waits_and_what_it_goes_on_from_is_said() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    lab.ok(&["cancel", &id]);
+    let said = told(&lab, &["retry", "--no-start", &id]);
+    assert_eq!(
+        said,
+        format!("{id} is queued and begins at its first step: it has no checkpoint.\n")
+    );
+    lab.ok(&["queue", "one.toml"]);
+    lab.wait_for_start(&id, 1);
+    lab.ok(&["cancel", &id]);
+    lab.wait_for_state(&id, State::Cancelled);
+    // The stand-in keeps its step in a file of its own.
+    fs::create_dir_all(lab.dir_of(&id).checkpoints()).unwrap();
+    fs::write(lab.dir_of(&id).checkpoints().join("step-1.json"), "{}").unwrap();
+    let said = told(&lab, &["retry", "--no-start", &id]);
+    assert_eq!(said, format!("{id} is queued and goes on from its last checkpoint.\n"));
+    for _ in 0..2 {
+        let said = told(&lab, &["retry", "--no-start", "--fresh", &id]);
+        assert_eq!(said, format!("{id} is queued and begins anew.\n"));
+    }
+    lab.ok(&["queue", "one.toml"]);
+    let second = lab.wait_for_start(&id, 2);
+    assert_eq!((second.fresh, second.resumed), (true, 0));
 }
