@@ -140,7 +140,7 @@ impl LabToml {
     /// A table as its room holds it.
     ///
     /// # Errors
-    /// Where the room does not know what [`TABLES`] does: a fault of ours.
+    /// Where the room does not know every key of it: a fault of ours.
     pub fn table<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, SettingsError> {
         match self.tables.get(name) {
             None => Ok(T::default()),
@@ -208,15 +208,11 @@ impl Reading {
                 continue;
             };
             self.note(&key, &place);
-            match (kind, item.as_table_like()) {
-                (Kind::Slots, Some(slots)) => {
-                    let slots = self.slots(&key, slots);
-                    values.insert(name, slots.into());
-                }
-                _ => {
-                    values.extend(self.value(&key, *kind, &place, item).map(|value| (name, value)))
-                }
-            }
+            let value = match (kind, item.as_table_like()) {
+                (Kind::Slots, Some(slots)) => Some(self.slots(&key, slots).into()),
+                _ => self.value(&key, *kind, &place, item),
+            };
+            values.extend(value.map(|value| (name, value)));
         }
         values
     }
