@@ -69,7 +69,8 @@ impl Cause {
                 "queue it with a lower train.lr, a higher objective.tau or train.precision = fp32; `retry` only repeats it"
             }
             Cause::Data => {
-                "put the data back as it was (`data fetch`, `data verify`), then `retry`"
+                "put the data back as it was (`data fetch`, `data verify`), then `retry`; where it lies elsewhere, `queue` \
+                 the file again with --set data.root=…"
             }
             Cause::Signal => {
                 "`retry`: it goes on from its last checkpoint; find out who kills it if it happens again"

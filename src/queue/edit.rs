@@ -57,28 +57,20 @@ impl Desk {
         meta.write(&dir).map_err(file_error(dir.meta()))
     }
 
-    /// Whether a run's directory has another specification than `spec`, and writes it there if `writes`.
-    pub(super) fn respecify(
-        &self,
-        id: &str,
-        spec: &Value,
-        writes: bool,
-    ) -> Result<bool, QueueError> {
+    /// Whether a run's directory has another specification than `spec`.
+    pub(super) fn is_specified_otherwise(&self, id: &str, spec: &Value) -> bool {
         let dir = self.home.run(id);
-        if !dir.path().is_dir() {
-            return Ok(false);
-        }
-        let _lock = self.lock_edits()?;
         let has = std::fs::read(dir.spec()).and_then(|text| Ok(serde_json::from_slice(&text)?));
-        if has.is_ok_and(|has: Value| has == *spec) {
-            return Ok(false);
-        }
-        if writes {
-            let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
-            let written = text.and_then(|text| replace(&dir.spec(), &text));
-            written.map_err(file_error(dir.spec()))?;
-        }
-        Ok(true)
+        dir.path().is_dir() && !has.is_ok_and(|has: Value| has == *spec)
+    }
+
+    /// Writes `spec` into a run's directory, to say what its fingerprint leaves open.
+    pub(super) fn respecify(&self, id: &str, spec: &Value) -> Result<(), QueueError> {
+        let dir = self.home.run(id);
+        let _lock = self.lock_edits()?;
+        let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
+        let written = text.and_then(|text| replace(&dir.spec(), &text));
+        written.map_err(file_error(dir.spec()))
     }
 
     /// Notes in the run's directory what is wanted of it. Best effort: a run has to be cancelled even where its

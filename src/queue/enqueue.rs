@@ -111,11 +111,15 @@ impl Desk {
                 let membership = plan.membership(&plan.runs[ordinal], ordinal);
                 if let Outcome::Reused(state) = outcome {
                     let may_move = state.may_move();
-                    roots.push(match (self.respecify(id, &new.spec, may_move)?, may_move) {
+                    let differs = self.is_specified_otherwise(id, &new.spec);
+                    roots.push(match (differs, may_move) {
                         (false, _) => Root::Same,
                         (true, true) => Root::Moved,
                         (true, false) => Root::Kept,
                     });
+                    if differs && may_move {
+                        self.respecify(id, &new.spec)?;
+                    }
                     return self.edit(id, |meta| {
                         meta.join(membership);
                         if may_move {
