@@ -51,7 +51,7 @@ fn submission(name: &str, seeds: std::ops::Range<u64>) -> Submission {
 
 impl Lab {
     async fn enqueue(&self, submission: &Submission) -> Vec<Enqueued> {
-        self.store.enqueue(submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap()
+        self.store.enqueue(submission, |_, _, _| Ok::<(), StoreError>(()), || Ok(())).await.unwrap()
     }
 
     /// One queued run and its directory.
@@ -125,7 +125,10 @@ fn two_first_starts_at_once_make_one_lab() {
                 runtime.block_on(async {
                     let store = Store::open(home).await.unwrap();
                     let submission = submission(&format!("x{i}"), 0..3);
-                    store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap();
+                    store
+                        .enqueue(&submission, |_, _, _| Ok::<(), StoreError>(()), || Ok(()))
+                        .await
+                        .unwrap();
                 });
             });
         }
@@ -298,10 +301,14 @@ async fn an_experiment_is_taken_in_whole_or_not_at_all() {
     let lab = lab().await;
     let mut made = Vec::new();
     let three = submission("x", 0..3);
-    let result = lab.store.enqueue(&three, |id, _, _| {
-        made.push(id.clone());
-        if made.len() < 3 { Ok(()) } else { Err(StoreError::DiskFull) }
-    });
+    let result = lab.store.enqueue(
+        &three,
+        |id, _, _| {
+            made.push(id.clone());
+            if made.len() < 3 { Ok(()) } else { Err(StoreError::DiskFull) }
+        },
+        || Ok(()),
+    );
     assert!(refused(result.await).contains("full"));
     assert_eq!(made.len(), 3);
     assert!(lab.store.runs().await.unwrap().is_empty());

@@ -64,7 +64,8 @@ pub async fn enqueue_for(
         at: 0,
         by: "bench".into(),
     };
-    let made = store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap();
+    let made =
+        store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(()), || Ok(())).await.unwrap();
     let ids: Vec<String> = made.into_iter().map(|run| run.id).collect();
     for id in &ids {
         std::fs::create_dir_all(home.run(id).path()).unwrap();

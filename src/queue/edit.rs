@@ -57,6 +57,19 @@ impl Desk {
         meta.write(&dir).map_err(file_error(dir.meta()))
     }
 
+    /// Whether [`Self::edit`] would change what the directory says.
+    pub(super) fn would_edit(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut Meta),
+    ) -> Result<bool, QueueError> {
+        let dir = self.home.run(id);
+        let before = Meta::read(&dir).map_err(file_error(dir.meta()))?;
+        let mut meta = before.clone();
+        change(&mut meta);
+        Ok(meta != before)
+    }
+
     /// Whether a run's directory has another specification than `spec`.
     pub(super) fn is_specified_otherwise(&self, id: &str, spec: &Value) -> bool {
         let dir = self.home.run(id);

@@ -1,11 +1,12 @@
 //! `queue`: an experiment's runs get their directories and their rows.
 //!
 //! A run's directory is complete before its row is committed: it is written under a temporary name, synced and
-//! renamed. A crash in between leaves a directory without a row, which the next attempt to queue the same run takes
+//! renamed. Of many new runs the whole file system is synced instead, once: each would take six waits for the disk, during
+//! which nobody else can write into the run log. A crash in between leaves a directory without a row, which the next attempt to queue the same run takes
 //! over, or a temporary one, which nobody reads. What is told anew to a run that is there already is in its directory
 //! before it is in its row, too: after a crash in between, whoever queues it once more or repairs the run log takes it in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -16,6 +17,9 @@ use crate::config::{Experiment, Invalid, fingerprint};
 use crate::grid::{self, Planned};
 use crate::lab::RunDir;
 use crate::store::{Launch, NewRun, Outcome, RunId, State, Submission};
+
+/// From so many runs on their directories are synced together.
+const MANY: usize = 64;
 
 /// An experiment with the runs it asks for.
 #[derive(Clone, Debug)]
@@ -101,44 +105,51 @@ impl Desk {
         let mut submission = self.submission(plan, manner)?;
         // Who comes later waits behind, also where the clock was put back in between.
         submission.at = submission.at.max(self.store.last_in_line().await?);
+        let together = MANY <= plan.runs.len() - plan.left_out.len() && can_sync_all();
+        let places = plan.runs.iter().enumerate().rev();
+        let places: HashMap<&str, usize> =
+            places.map(|(place, run)| (run.fingerprint.as_str(), place)).collect();
         let mut ordinal = 0;
         let mut roots = Vec::with_capacity(plan.runs.len());
-        let made = self
-            .store
-            .enqueue(&submission, |id, new, outcome| {
-                let place = plan.runs.iter().position(|run| run.fingerprint == new.fingerprint);
-                ordinal = place.unwrap_or(ordinal);
-                let membership = plan.membership(&plan.runs[ordinal], ordinal);
-                if let Outcome::Reused(state) = outcome {
-                    let may_move = state.may_move();
-                    let differs = self.is_specified_otherwise(id, &new.spec);
-                    roots.push(match (differs, may_move) {
-                        (false, _) => Root::Same,
-                        (true, true) => Root::Moved,
-                        (true, false) => Root::Kept,
-                    });
-                    if differs && may_move {
-                        self.respecify(id, &new.spec)?;
-                    }
-                    return self.edit(id, |meta| {
-                        meta.join(membership);
-                        if may_move {
-                            meta.launch.clone_from(&manner.launch);
-                            meta.priority = manner.priority.unwrap_or(meta.priority);
-                        }
-                    });
+        let seal = || if together { sync_all(&runs).map_err(file_error(&runs)) } else { Ok(()) };
+        let make = |id: &RunId, new: &NewRun, outcome: Outcome| {
+            ordinal = places.get(new.fingerprint.as_str()).copied().unwrap_or(ordinal);
+            let membership = plan.membership(&plan.runs[ordinal], ordinal);
+            if let Outcome::Reused(state) = outcome {
+                let may_move = state.may_move();
+                let differs = self.is_specified_otherwise(id, &new.spec);
+                roots.push(match (differs, may_move) {
+                    (false, _) => Root::Same,
+                    (true, true) => Root::Moved,
+                    (true, false) => Root::Kept,
+                });
+                if differs && may_move {
+                    self.respecify(id, &new.spec)?;
                 }
-                roots.push(Root::Same);
-                let meta = Meta {
-                    experiments: vec![membership],
-                    priority: manner.priority.unwrap_or_default(),
-                    queued_at: submission.at,
-                    launch: manner.launch.clone(),
-                    ..Meta::default()
+                let change = |meta: &mut Meta| {
+                    meta.join(membership.clone());
+                    if may_move {
+                        meta.launch.clone_from(&manner.launch);
+                        meta.priority = manner.priority.unwrap_or(meta.priority);
+                    }
                 };
-                make_directory(&self.home.run(id), new, &submission.text, &meta)
-            })
-            .await?;
+                // What stands there already is synced with the rest.
+                if together && !self.would_edit(id, change)? {
+                    return Ok(());
+                }
+                return self.edit(id, change);
+            }
+            roots.push(Root::Same);
+            let meta = Meta {
+                experiments: vec![membership],
+                priority: manner.priority.unwrap_or_default(),
+                queued_at: submission.at,
+                launch: manner.launch.clone(),
+                ..Meta::default()
+            };
+            make_directory(&self.home.run(id), new, &submission.text, &meta, !together)
+        };
+        let made = self.store.enqueue(&submission, make, seal).await?;
         let mut queued = Vec::with_capacity(made.len());
         for (made, root) in made.into_iter().zip(roots) {
             let fate = match made.outcome {
@@ -190,7 +201,13 @@ impl Desk {
     }
 }
 
-fn make_directory(dir: &RunDir, new: &NewRun, text: &str, meta: &Meta) -> Result<(), QueueError> {
+fn make_directory(
+    dir: &RunDir,
+    new: &NewRun,
+    text: &str,
+    meta: &Meta,
+    synced: bool,
+) -> Result<(), QueueError> {
     if dir.journal().exists() {
         let why =
             "there already, with a journal, but not in the run log: `doctor --repair` takes it in";
@@ -207,17 +224,36 @@ fn make_directory(dir: &RunDir, new: &NewRun, text: &str, meta: &Meta) -> Result
             }
         }
         std::fs::create_dir(&new_path)?;
-        write_synced(&made.spec(), &serde_json::to_vec_pretty(&new.spec)?)?;
-        write_synced(&made.experiment(), text.as_bytes())?;
-        meta.write(&made)?;
+        let write = |path: &Path, bytes: &[u8]| {
+            let mut file = File::create(path)?;
+            file.write_all(bytes)?;
+            if synced { file.sync_all() } else { Ok(()) }
+        };
+        write(&made.spec(), &serde_json::to_vec_pretty(&new.spec)?)?;
+        write(&made.experiment(), text.as_bytes())?;
+        write(&made.meta(), &serde_json::to_vec_pretty(meta)?)?;
+        if synced {
+            // What it names.
+            File::open(&new_path)?.sync_all()?;
+        }
         std::fs::rename(&new_path, dir.path())?;
-        sync_parent(dir.path())
+        if synced { sync_parent(dir.path()) } else { Ok(()) }
     };
     write().map_err(file_error(dir.path()))
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// Whether the system can sync a file system as a whole and says what went wrong.
+fn can_sync_all() -> bool {
+    cfg!(target_os = "linux")
+}
+
+/// Everything on the file system of `folder`.
+#[cfg(target_os = "linux")]
+fn sync_all(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(folder)?)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn sync_all(_: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

@@ -74,14 +74,16 @@ impl Store {
     /// Takes an experiment in, all of it or nothing. A run whose specification is there already is shared, whatever its
     /// state and whichever experiment asked for it first, unless `again`. `make` is called for every run before it is
     /// recorded, to make the directory of a new one and to note in that of a shared one who else asks for it: what it
-    /// leaves behind when the change is not committed is found again by the same id the next time.
+    /// leaves behind when the change is not committed is found again by the same id the next time. `seal` is called once,
+    /// after the last of them and before the commit.
     ///
     /// # Errors
-    /// What `make` says, else as any change.
+    /// What `make` and `seal` say, else as any change.
     pub async fn enqueue<E: From<StoreError>>(
         &self,
         submission: &Submission,
         mut make: impl FnMut(&RunId, &NewRun, Outcome) -> std::result::Result<(), E>,
+        seal: impl FnOnce() -> std::result::Result<(), E>,
     ) -> std::result::Result<Vec<Enqueued>, E> {
         let mut tx = self.begin(Durability::Power).await?;
         let experiment = record_experiment(&mut tx, submission).await?;
@@ -108,6 +110,7 @@ impl Store {
         if !submission.left_out.is_empty() {
             accept_gaps(&mut tx, Some(experiment)).await?;
         }
+        seal()?;
         tx.commit().await.map_err(StoreError::from)?;
         Ok(all)
     }

@@ -242,7 +242,7 @@ mod tests {
             at: 0,
             by: "test".into(),
         };
-        store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(())).await.unwrap();
+        store.enqueue(&submission, |_, _, _| Ok::<(), StoreError>(()), || Ok(())).await.unwrap();
         let dir = home.run("x-00000000");
         std::fs::create_dir_all(dir.path()).unwrap();
         (store, dir, "x-00000000")

@@ -77,7 +77,9 @@ impl Case<'_> {
         }
         let again = lab.output(self.args);
         let words = String::from_utf8_lossy(&again.stderr);
-        assert!(again.status.success(), "{}\nagain: {words}", say());
+        // A commit of which the disk said that it failed may hold after all, with the directory back in its place.
+        let gone = self.name == "rm" && words.contains("no run is called");
+        assert!(again.status.success() || gone, "{}\nagain: {words}", say());
         complete(&lab);
         assert_eq!(flaws(&lab), [], "{}", say());
         repair(&lab);
@@ -120,6 +122,29 @@ fn queueing_is_all_or_nothing_and_can_be_repeated() {
             );
         },
     );
+}
+
+/// Nobody else can write while a grid is queued: sixty-four runs do not wait for the disk as often as eight times eight.
+#[test]
+fn many_runs_are_synced_together_and_queueing_them_can_be_repeated() {
+    let lab = without_workers();
+    let grid = |n: u32| lab.experiment("grid", &(0..n).map(f64::from).collect::<Vec<_>>());
+    let operations = |n: u32| {
+        let (file, lab) = (grid(n), lab.copy());
+        let command = lab.command(&["queue", file.to_str().unwrap(), "--no-start"]);
+        count(command, lab.home().root(), LAB)
+    };
+    let (few, many) = (operations(8), operations(64));
+    assert!(many < 8 * few * 3 / 4, "{few} operations for 8 runs, {many} for 64");
+    let file = grid(64);
+    let args = ["queue", file.to_str().unwrap(), "--no-start"];
+    let case = Case { name: "many", before: &lab, args: &args, quick: 3, stride: 41 };
+    let all = |lab: &Lab| {
+        let runs = lab.runs();
+        assert_eq!(runs.len(), 64);
+        assert!(runs.iter().all(|run| lab.dir_of(&run.id).spec().is_file()));
+    };
+    case.everywhere(|lab, _| all(lab), all);
 }
 
 #[test]
