@@ -18,7 +18,7 @@ impl Store {
     pub async fn transition(&self, id: &str, from: State, to: State, change: Change) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
         let found = Found::by_id(&mut tx, id).await?;
-        transition(&mut tx, id, &found, from, to, &change).await?;
+        transition(&mut tx, id, &found, from, to, &change, Line::Last).await?;
         Ok(tx.commit().await?)
     }
 
@@ -59,7 +59,7 @@ impl Store {
     pub async fn requeue(&self, id: &str, from: State, fresh: bool, change: Change) -> Result<()> {
         let mut tx = self.begin(Durability::Power).await?;
         let found = Found::by_id(&mut tx, id).await?;
-        transition(&mut tx, id, &found, from, State::Queued, &change).await?;
+        transition(&mut tx, id, &found, from, State::Queued, &change, Line::Last).await?;
         let query = sqlx::query("UPDATE run SET fresh = max(fresh, ?) WHERE key = ?");
         query.bind(fresh).bind(found.key).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
@@ -161,7 +161,7 @@ impl Store {
                 let query = query.bind(found.key).bind(next).bind(slot).bind(change.at);
                 query.execute(&mut *tx).await?;
             }
-            transition(&mut tx, id, &found, from, *to, change).await?;
+            transition(&mut tx, id, &found, from, *to, change, Line::Kept).await?;
             from = *to;
             found.state = from;
         }
@@ -283,7 +283,7 @@ async fn claim(
     let query = query.bind(found.key).bind(claim.attempt).bind(slot).bind(device).bind(now);
     query.execute(&mut *tx).await?;
     let change = Change { at: now, reason: None, by: slot.to_owned() };
-    transition(tx, &claim.id, &found, State::Queued, State::Starting, &change).await?;
+    transition(tx, &claim.id, &found, State::Queued, State::Starting, &change, Line::Kept).await?;
     Ok(Some(claim))
 }
 
@@ -305,6 +305,15 @@ async fn unless_asked_to_stop(
     if asked { Err(changed()) } else { Ok(()) }
 }
 
+/// Where a run that is queued again stands among those of its priority.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// Behind those that wait: somebody queued it again.
+    Last,
+    /// Where it stood: it was lost or cut short, and has waited longest.
+    Kept,
+}
+
 /// The one place that writes a run's state.
 async fn transition(
     tx: &mut SqliteConnection,
@@ -313,6 +322,7 @@ async fn transition(
     from: State,
     to: State,
     change: &Change,
+    line: Line,
 ) -> Result<()> {
     if found.state != from {
         return Err(StoreError::Changed { run: id.to_owned(), expected: from, found: found.state });
@@ -323,14 +333,15 @@ async fn transition(
     let is_over = matches!(to, State::Finished | State::Failed | State::Cancelled | State::Lost);
     let query = sqlx::query(
         "UPDATE run SET state = ?1, reason = ?2,
-           queued_at = CASE WHEN ?1 = 'queued' THEN ?3 ELSE queued_at END,
+           queued_at = CASE WHEN ?1 = 'queued' AND ?7 THEN ?3 ELSE queued_at END,
            started_at = CASE WHEN ?1 = 'running' THEN coalesce(started_at, ?3) ELSE started_at END,
            ended_at = CASE WHEN ?4 THEN ?3 END,
            slot = CASE WHEN ?5 THEN slot END
          WHERE key = ?6",
     );
     let query = query.bind(to.as_str()).bind(&change.reason).bind(change.at).bind(is_over);
-    query.bind(to.is_active()).bind(found.key).execute(&mut *tx).await?;
+    let query = query.bind(to.is_active()).bind(found.key).bind(line == Line::Last);
+    query.execute(&mut *tx).await?;
     if !to.is_active() {
         sqlx::query("DELETE FROM request WHERE run = ?").bind(found.key).execute(&mut *tx).await?;
     }

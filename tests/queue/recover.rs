@@ -52,6 +52,22 @@ fn a_trainer_that_finished_without_a_worker_is_settled_by_its_journal() {
     assert_eq!(lab.starts(&id).len(), 1);
 }
 
+/// As after a reboot: what was at work goes on before what was behind it in the queue.
+#[test]
+fn a_lost_run_keeps_its_place_in_the_queue() {
+    let (lab, id) = at_work();
+    let behind = lab.queue(&lab.experiment("two", &[1.0]), &[]).remove(0);
+    let trainer = lab.starts(&id)[0].pid;
+    kill(lab.worker());
+    kill(trainer);
+    let mut next = lab.command(&["worker", "--until-empty"]).spawn().unwrap();
+    lab.wait_for_start(&id, 2);
+    assert_eq!(lab.starts(&behind).len(), 0);
+    lab.behave("finish");
+    lab.wait_for_state(&behind, State::Finished);
+    assert!(next.wait().unwrap().success());
+}
+
 /// As on a shared disk whose server is away for a moment, while the trainer ends.
 #[test]
 fn a_journal_that_cannot_be_read_for_a_while_costs_nothing() {
