@@ -6,6 +6,7 @@
 pub mod cause;
 pub mod event;
 mod flusher;
+pub mod metric;
 mod point;
 pub mod process;
 pub mod reader;

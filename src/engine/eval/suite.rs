@@ -16,7 +16,8 @@ use crate::engine::cluster::{kmeans, nmi};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::finetune::{self, Tuned};
 use crate::engine::models::Encoded;
-use crate::journal::event::{Better, MetricInfo};
+use crate::journal::event::MetricInfo;
+use crate::journal::metric;
 use crate::random::{self, Purpose};
 
 const KNN_K: [usize; 7] = [1, 5, 10, 20, 50, 100, 200];
@@ -79,14 +80,9 @@ impl Subject<'_> {
         }
     }
 
-    fn finding(&self, name: &str, unit: &str, better: Better, value: f64, of: Value) -> Finding {
-        let metric =
-            MetricInfo { name: format!("{name}{}", self.suffix), unit: unit.to_owned(), better };
-        Finding { metric, value, settings: of, headline: true }
-    }
-
-    fn percent(&self, name: &str, value: f64, settings: Value) -> Finding {
-        self.finding(name, "%", Better::Higher, value, settings)
+    fn finding(&self, name: &str, value: f64, settings: Value) -> Finding {
+        let metric = metric::info(&format!("{name}{}", self.suffix));
+        Finding { metric, value, settings, headline: true }
     }
 
     fn dim(&self) -> usize {
@@ -118,7 +114,7 @@ impl Subject<'_> {
                 let settings = json!({"k": k, "tau": tau, "bank": "clean", "held_out": held});
                 let name = format!("knn_top1/k={k},tau={tau}");
                 let value = on_test.accuracy(n_classes, k, tau);
-                findings.push(Finding { headline: false, ..self.percent(&name, value, settings) });
+                findings.push(Finding { headline: false, ..self.finding(&name, value, settings) });
             }
         }
         let (held, k, tau) = choice;
@@ -128,7 +124,7 @@ impl Subject<'_> {
             let value = 100.0 * f64::from(right) / f64::from(n);
             let name = format!("knn_top1/class={class}");
             let settings = json!({"k": k, "tau": tau, "n_queries": n});
-            findings.push(Finding { headline: false, ..self.percent(&name, value, settings) });
+            findings.push(Finding { headline: false, ..self.finding(&name, value, settings) });
         }
         let mut settings = json!({
             "k": k, "tau": tau, "bank": "clean", "chosen_on": "held-out training images", "held_out": held,
@@ -137,7 +133,7 @@ impl Subject<'_> {
             settings["confusion"] = json!(matrix);
             settings["classes"] = json!(self.classes);
         }
-        findings.push(self.percent(
+        findings.push(self.finding(
             "knn_top1/selected",
             on_test.accuracy(n_classes, k, tau),
             settings,
@@ -183,7 +179,7 @@ impl Subject<'_> {
                 "labels": tuned.n_labels, "share": tuned.share, "epochs": finetune::EPOCHS, "lr": finetune::LR,
                 "classifier": "linear, on the pooled features, learned with the network",
             });
-            self.percent(&format!("finetune_top1/labels={}", tuned.share), tuned.top1, settings)
+            self.finding(&format!("finetune_top1/labels={}", tuned.share), tuned.top1, settings)
         };
         self.tuned.iter().map(of).collect()
     }
@@ -236,7 +232,7 @@ impl Subject<'_> {
         settings["chosen_on"] = json!("held-out training images");
         settings["held_out"] = json!(tried);
         let fitted = fit(&train, &of_train, n_classes, value);
-        self.percent(name, fitted.accuracy(&test, &of_test), settings)
+        self.finding(name, fitted.accuracy(&test, &of_test), settings)
     }
 
     fn retrieval(&self) -> Vec<Finding> {
@@ -246,7 +242,7 @@ impl Subject<'_> {
         let mut findings: Vec<Finding> = RECALL_K
             .iter()
             .zip(found)
-            .map(|(k, value)| self.percent(&format!("recall_at_{k}"), value, settings.clone()))
+            .map(|(k, value)| self.finding(&format!("recall_at_{k}"), value, settings.clone()))
             .collect();
 
         // Where training and test classes differ, only those that are there can be found.
@@ -263,57 +259,28 @@ impl Subject<'_> {
         let labels: Vec<i64> = self.test.labels.iter().map(|&label| label.into()).collect();
         let settings = json!({"within": "test images", "clusters": k, "runs": 1});
         let value = 100.0 * nmi(&clusters, &labels);
-        findings.push(self.percent("nmi", value, settings));
+        findings.push(self.finding("nmi", value, settings));
         findings
     }
 
     fn diagnostics(&self) -> Vec<Finding> {
         let (train, test) = (self.train.features, self.test.features);
-        let plain = |name: &str, unit: &str, better, value: f64, settings| {
-            self.finding(name, unit, better, value, settings)
-        };
         let on_test = json!({"within": "test images", "n": self.test.labels.len()});
-        let mut findings = vec![
-            plain(
-                "uniformity",
-                "ln",
-                Better::Neither,
-                diagnostics::uniformity(&test.embedding),
-                on_test.clone(),
-            ),
-            plain(
-                "rankme",
-                "directions",
-                Better::Neither,
-                diagnostics::rankme(&test.embedding),
-                on_test.clone(),
-            ),
-            plain(
-                "rankme/pooled",
-                "directions",
-                Better::Neither,
-                diagnostics::rankme(&test.pooled),
-                on_test.clone(),
-            ),
-            plain(
-                "spread",
-                "of 1/√D",
-                Better::Neither,
-                diagnostics::spread(&test.embedding),
-                on_test,
-            ),
+        let rows = [
+            ("uniformity", diagnostics::uniformity(&test.embedding)),
+            ("rankme", diagnostics::rankme(&test.embedding)),
+            ("rankme/pooled", diagnostics::rankme(&test.pooled)),
+            ("spread", diagnostics::spread(&test.embedding)),
         ];
+        let plain = |(name, value): (&str, f64)| self.finding(name, value, on_test.clone());
+        let mut findings: Vec<Finding> = rows.into_iter().map(plain).collect();
         if let Some([first, second]) = self.views {
             findings.extend(self.of_views(first, second));
         }
         if let Some(bank) = &self.bank {
-            findings.push(plain(
-                "slot_cosine",
-                "cosine",
-                Better::Neither,
-                diagnostics::slot_cosine(&train.embedding, bank),
-                json!({"within": "training images", "n": self.train.labels.len()}),
-            ));
+            let value = diagnostics::slot_cosine(&train.embedding, bank);
+            let settings = json!({"within": "training images", "n": self.train.labels.len()});
+            findings.push(self.finding("slot_cosine", value, settings));
         }
         findings
     }
@@ -323,11 +290,10 @@ impl Subject<'_> {
         let n = first.size()[0];
         let on_views = json!({"within": "training images", "n": n, "views": "two augmentations"});
         let alignment = diagnostics::alignment(first, second);
-        let unit = "squared distance";
         let found = diagnostics::similarity(first, second);
         let mut findings = vec![
-            self.finding("alignment", unit, Better::Neither, alignment, on_views.clone()),
-            self.percent("instance_top1", found.recognised, on_views.clone()),
+            self.finding("alignment", alignment, on_views.clone()),
+            self.finding("instance_top1", found.recognised, on_views.clone()),
         ];
         for (name, of, cosines) in [
             ("cosine/positive", "views of one image", found.positive),
@@ -337,7 +303,7 @@ impl Subject<'_> {
             settings["of"] = json!(of);
             settings["range"] = json!([-1, 1]);
             settings["counts"] = json!(cosines.counts);
-            findings.push(self.finding(name, "cosine", Better::Neither, cosines.mean, settings));
+            findings.push(self.finding(name, cosines.mean, settings));
         }
         findings
     }

@@ -16,7 +16,8 @@ use super::{Batch, EpochStart, Objective, State, StateError};
 use crate::data::DataError;
 use crate::engine::cluster::{kmeans, nmi, whiten};
 use crate::engine::params::Params;
-use crate::journal::event::{Better, MetricInfo};
+use crate::journal::event::MetricInfo;
+use crate::journal::metric;
 use crate::random::{self, Purpose};
 
 /// Rounds of k-means, as the released code has them.
@@ -121,14 +122,9 @@ impl Objective for Deepcluster {
     }
 
     fn metrics(&self) -> Vec<(MetricInfo, f64)> {
-        let info = |name: &str, unit: &str| MetricInfo {
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            better: Better::Neither,
-        };
         vec![
-            (info("clusters/agreement", "NMI with the assignment before"), self.agreement),
-            (info("clusters/refilled", "clusters"), self.n_refilled),
+            (metric::info("clusters/agreement"), self.agreement),
+            (metric::info("clusters/refilled"), self.n_refilled),
         ]
     }
 

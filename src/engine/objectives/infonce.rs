@@ -15,7 +15,8 @@ use super::negatives::{
 use super::sampled::{InMemory, Route};
 use super::{Batch, Objective, onepass};
 use crate::config::spec::OwnSlot;
-use crate::journal::event::{Better, MetricInfo};
+use crate::journal::event::MetricInfo;
+use crate::journal::metric;
 
 pub struct Infonce {
     /// Rows of the bank.
@@ -75,12 +76,7 @@ impl Objective for Infonce {
     }
 
     fn metrics(&self) -> Vec<(MetricInfo, f64)> {
-        let info = MetricInfo {
-            name: "negatives/own_slot".to_owned(),
-            unit: "hits per instance".to_owned(),
-            better: Better::Neither,
-        };
-        vec![(info, self.hits.double_value(&[]))]
+        vec![(metric::info("negatives/own_slot"), self.hits.double_value(&[]))]
     }
 }
 

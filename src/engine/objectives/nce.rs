@@ -21,7 +21,8 @@ use super::normaliser::Normaliser;
 use super::sampled::{Form, InMemory, Route};
 use super::{Batch, Objective, State, StateError, onepass};
 use crate::config::spec::{OwnSlot, ZMode};
-use crate::journal::event::{Better, MetricInfo};
+use crate::journal::event::MetricInfo;
+use crate::journal::metric;
 
 pub struct Nce {
     /// Rows of the bank.
@@ -121,14 +122,9 @@ impl Objective for Nce {
     }
 
     fn metrics(&self) -> Vec<(MetricInfo, f64)> {
-        let info = |name: &str, unit: &str| MetricInfo {
-            name: name.to_string(),
-            unit: unit.to_string(),
-            better: Better::Neither,
-        };
         vec![
-            (info("z", ""), self.normaliser.z(self.device).double_value(&[])),
-            (info("negatives/own_slot", "hits per instance"), self.hits.double_value(&[])),
+            (metric::info("z"), self.normaliser.z(self.device).double_value(&[])),
+            (metric::info("negatives/own_slot"), self.hits.double_value(&[])),
         ]
     }
 

@@ -32,7 +32,8 @@ use super::recorder::{EpochLoss, Pending, StepLoss};
 use crate::config::RunSpec;
 use crate::config::spec::ObjectiveKind;
 use crate::data::{Dataset, UNLABELLED};
-use crate::journal::event::{Better, Event, MetricInfo, Number, Point};
+use crate::journal::event::{Event, MetricInfo, Number, Point};
+use crate::journal::metric;
 use crate::journal::writer::WriteError;
 use crate::random::{self, Purpose};
 
@@ -166,29 +167,16 @@ impl<'a> Trainer<'a> {
 
     /// Every metric that this run may log.
     pub fn metrics(&self) -> Vec<MetricInfo> {
-        let info = |name: &str, unit: &str, better| MetricInfo {
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            better,
-        };
-        let mut metrics = vec![
-            info("loss", "nats", Better::Lower),
-            info("loss/instance", "nats", Better::Lower),
-            info("loss/proximal", "nats", Better::Lower),
-            info("loss/roughness", "nats", Better::Lower),
-            info("lr", "1", Better::Neither),
-            info("images_per_second", "images/s", Better::Higher),
-        ];
+        let trained = ["loss", "loss/instance", "loss/proximal", "loss/roughness"];
+        let mut metrics = [&trained[..], &["lr", "images_per_second"]].concat();
         if self.no_votes().is_none() {
-            metrics.push(info("knn_top1", "%", Better::Higher));
-            metrics.push(info("knn_top1_bank", "%", Better::Higher));
+            metrics.extend(["knn_top1", "knn_top1_bank"]);
         }
-        metrics.push(info("spread", "of 1/√D", Better::Neither));
-        metrics.push(info("rankme", "directions", Better::Neither));
-        metrics.push(info("slot_cosine", "cosine", Better::Neither));
+        metrics.extend(["spread", "rankme", "slot_cosine"]);
         if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
-            metrics.push(info("z/exact", "", Better::Neither));
+            metrics.push("z/exact");
         }
+        let mut metrics: Vec<MetricInfo> = metrics.into_iter().map(metric::info).collect();
         metrics.extend(self.objective.metrics().into_iter().map(|(info, _)| info));
         metrics
     }
