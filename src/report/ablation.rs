@@ -205,13 +205,16 @@ fn factors(
             varied.push(key.name.to_owned());
         }
     }
+    // Told apart by the seed only where that is asked for: else seeds are what a mean is over.
+    let mut nameable = varied.clone();
+    nameable.push("seed".to_owned());
     let full = |name: &String| {
         let leaf = |key: &&String| key.rsplit('.').next() == Some(name.as_str());
-        let known = varied.iter().find(|key| *key == name).or_else(|| varied.iter().find(leaf));
+        let known = nameable.iter().find(|key| *key == name).or_else(|| nameable.iter().find(leaf));
         known.cloned().ok_or_else(|| AblationError::Factor {
             experiment: experiment.name.clone(),
             key: name.clone(),
-            allowed: varied.clone(),
+            allowed: nameable.clone(),
         })
     };
     let cols = options.cols.as_ref().map(full).transpose()?;

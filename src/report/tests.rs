@@ -243,7 +243,7 @@ fn what_cannot_be_tabulated_is_said_with_what_can() {
     );
     assert_eq!(
         wrong("knn_top1", Options { cols: Some("tau".into()), ..Options::default() }),
-        "negatives does not vary tau: found tau, allowed: objective.m, objective.kind"
+        "negatives does not vary tau: found tau, allowed: objective.m, objective.kind, seed"
     );
     assert_eq!(
         wrong("knn_top1", Options { baseline: Some("x".into()), ..Options::default() }),
@@ -254,6 +254,20 @@ fn what_cannot_be_tabulated_is_said_with_what_can() {
         .map(|run| RunRow { metrics: Default::default(), state: State::Queued, ..run.clone() })
         .collect();
     assert_eq!(ablation(&record, &queued, "anything", &Options::default()).unwrap().rows.len(), 3);
+}
+
+#[test]
+fn seeds_are_rows_or_columns_where_they_are_asked_for() {
+    let (record, runs) = negatives();
+    let options = Options { cols: Some("seed".into()), ..Options::default() };
+    let across = ablation(&record, &runs, "knn_top1", &options).unwrap();
+    let across = across.table();
+    let names: Vec<&str> = across.columns().iter().map(|column| column.name.as_str()).collect();
+    assert_eq!(names, ["m", "kind", "seed = 0", "seed = 1", "seed = 2"]);
+    assert_eq!(across.rows()[0], ["512", "nce", "60.0", "62.0", "64.0"]);
+    let options = Options { rows: vec!["seed".into()], ..Options::default() };
+    let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;
+    assert_eq!((rows.len(), rows[1].n, &rows[1].factors["seed"]), (3, 3, &json!(1)));
 }
 
 #[test]

@@ -151,7 +151,7 @@ fn mistakes(lab: &Lab, id: &str) {
         ),
         (
             &["table", "sweep", "--rows", "tau"],
-            "sweep does not vary tau: found tau, allowed: objective.lambda",
+            "sweep does not vary tau: found tau, allowed: objective.lambda, seed",
         ),
         (&["show", "nobody"], "no run is called nobody"),
         (&["curve", id, "los"], &format!("{id} has no metric los: allowed: loss, nearest: loss")),
