@@ -81,13 +81,20 @@ impl Args {
         metrics.remove(METRIC);
         let (mut tables, mut rows) = (Vec::new(), None);
         for metric in [METRIC.to_owned()].into_iter().chain(metrics) {
-            // A metric that nobody has measured yet is no reason to write no page.
-            let Ok(table) = tabulate(store, &record.name, &metric, &Options::default()).await
-            else {
-                continue;
+            let asked = self.metric.contains(&metric);
+            let table = match tabulate(store, &record.name, &metric, &Options::default()).await {
+                Ok(table) => table,
+                Err(why) if asked => return Err(why),
+                // A metric that nobody has measured yet is no reason to write no page.
+                Err(_) => continue,
             };
             if table.rows.iter().any(|row| row.mean.is_some()) {
                 tables.push((metric, table.render(Format::Md)));
+            } else if asked {
+                eprintln!(
+                    "No finished run of {} has {metric}: its table is left out.",
+                    record.name
+                );
             }
             rows = rows.or(Some(table));
         }

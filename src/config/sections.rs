@@ -4,8 +4,11 @@ use serde_json::Map;
 use toml_edit::{Item, TableLike};
 
 use super::experiment::{WrittenSize, section};
+use super::keys;
 use super::layer::{Axes, Layer, Place, Reader};
 use super::reference::{Reference, Status};
+use crate::journal::event::METRICS;
+use crate::journal::metric;
 
 /// Names become folder names.
 pub(super) const NAME_RULE: &str =
@@ -135,7 +138,15 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
                     let layer = section(reader, &name, &place, item, Reader::layer);
                     where_ = layer.into_iter().map(|(key, found)| (key, found.value)).collect();
                 }
-                "metric" => metric = text(reader, &name, &place, item),
+                "metric" => {
+                    metric = text(reader, &name, &place, item);
+                    if metric::meaning(metric::split(&metric).0).is_none() && item.is_str() {
+                        let nearest = keys::nearest(&metric, METRICS).unwrap_or("knn_top1");
+                        let allowed = format!("a metric that runs have, such as {nearest}");
+                        let found = reader.found(item, &place);
+                        reader.problems.push(found.place.problem(&name, found.raw, allowed));
+                    }
+                }
                 "source" => source = text(reader, &name, &place, item),
                 "value" => {
                     let found = reader.found(item, &place);

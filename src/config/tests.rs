@@ -235,6 +235,22 @@ fn references_are_checked_like_settings() {
     x.toml:5: reference.value: found 'high', allowed: a number
     x.toml:6: reference.status: found 'sure', allowed: verified, recalled, figure
     "#);
+    let reference = |metric: &str| {
+        format!(
+            "name = 'x'\n[[reference]]\nwhere = {{}}\nvalue = 1\nsource = ''\nstatus = 'recalled'\nmetric = '{metric}'"
+        )
+    };
+    for metric in ["knn_top1", "loss.best", "linear_top1/conv5@stl10", "recall_at_1"] {
+        assert!(experiment::parse("x.toml", &reference(metric), &Overrides::default()).is_ok());
+    }
+    for metric in ["knn_topp1", "knn_top1.lst"] {
+        assert_eq!(
+            wrong(&reference(metric), &Overrides::default()),
+            format!(
+                "x.toml:7: reference.metric: found '{metric}', allowed: a metric that runs have, such as knn_top1"
+            )
+        );
+    }
 }
 
 #[test]

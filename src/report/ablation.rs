@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::config::keys::{self, KEYS};
 use crate::config::{Reference, applies};
 use crate::journal::event::{Better, METRICS};
+use crate::journal::metric::{self, split};
 use crate::store::{ExperimentRecord, RunId, RunRow, State};
 
 /// How to lay out an ablation.
@@ -67,6 +68,9 @@ pub enum AblationError {
     #[error("no run of {experiment} has the metric {metric}: found {metric}, allowed: {}", .allowed.join(", "))]
     Metric { experiment: String, metric: String, allowed: Vec<String> },
 
+    #[error("{name}.{suffix}: found .{suffix}, allowed: .last, .best")]
+    Suffix { name: String, suffix: String },
+
     #[error("{run} is no run of {experiment}")]
     Baseline { experiment: String, run: RunId },
 }
@@ -111,12 +115,17 @@ pub fn ablation(
     let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     compare(experiment, &mut rows, options)?;
     let described = members.iter().find_map(|(run, _)| run.metrics.get(name));
+    let known = || metric::meaning(name).unwrap_or(("", Better::Neither));
+    let (unit, better) = match described {
+        Some(metric) => (metric.unit.clone(), metric.better),
+        None => (known().0.to_owned(), known().1),
+    };
     Ok(Ablation {
         experiment: experiment.name.clone(),
         question: experiment.question.clone(),
         metric: format!("{name}.{}", if best { "best" } else { "last" }),
-        unit: described.map(|metric| metric.unit.clone()).unwrap_or_default(),
-        better: described.map_or(Better::Neither, |metric| metric.better),
+        unit,
+        better,
         factors,
         two_way: options.cols.is_some(),
         rows,
@@ -137,14 +146,6 @@ impl Row {
             runs: Vec::new(),
             reference: None,
         }
-    }
-}
-
-/// A metric's name, and whether its best value is meant.
-fn split(metric: &str) -> (&str, bool) {
-    match metric.strip_suffix(".best") {
-        Some(name) => (name, true),
-        None => (metric.strip_suffix(".last").unwrap_or(metric), false),
     }
 }
 
@@ -179,12 +180,24 @@ fn check_metric(
         members.iter().flat_map(|(run, _)| run.metrics.keys().cloned()).collect();
     known.sort_unstable();
     known.dedup();
-    // Before the first point nobody knows what there will be, and a failed run may have had no evaluation.
-    if known.is_empty() || METRICS.contains(&name) || known.iter().any(|metric| metric == name) {
+    if METRICS.contains(&name) || known.iter().any(|metric| metric == name) {
         return Ok(());
     }
+    // A number may have a point in it, as in `finetune_top1/labels=0.2`; a word behind one is a suffix.
+    let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphabetic());
+    if let Some((name, suffix)) = name.rsplit_once('.').filter(|(_, suffix)| is_word(suffix)) {
+        let (name, suffix) = (name.to_owned(), suffix.to_owned());
+        return Err(AblationError::Suffix { name, suffix });
+    }
+    // Before the first point nobody knows what there will be, and a failed run may have had no evaluation; but what is
+    // almost a name of ours is a slip.
+    let is_slip = || metric::meaning(name).is_none() && keys::nearest(name, METRICS).is_some();
+    if known.is_empty() && !is_slip() {
+        return Ok(());
+    }
+    let allowed = if known.is_empty() { METRICS.map(str::to_owned).to_vec() } else { known };
     let (experiment, metric) = (experiment.name.clone(), name.to_owned());
-    Err(AblationError::Metric { experiment, metric, allowed: known })
+    Err(AblationError::Metric { experiment, metric, allowed })
 }
 
 /// The keys that rows (and columns) are told apart by.

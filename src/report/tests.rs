@@ -253,7 +253,32 @@ fn what_cannot_be_tabulated_is_said_with_what_can() {
         .iter()
         .map(|run| RunRow { metrics: Default::default(), state: State::Queued, ..run.clone() })
         .collect();
-    assert_eq!(ablation(&record, &queued, "anything", &Options::default()).unwrap().rows.len(), 3);
+    let early = |metric: &str| ablation(&record, &queued, metric, &Options::default());
+    assert_eq!(early("anything").unwrap().rows.len(), 3);
+    // Also before the first point: a suffix that there is not, and a slip.
+    for runs in [&runs, &queued] {
+        let suffix = ablation(&record, runs, "knn_top1.lst", &Options::default());
+        let suffix = suffix.unwrap_err().to_string();
+        assert_eq!(suffix, "knn_top1.lst: found .lst, allowed: .last, .best");
+    }
+    assert!(early("knn_topp1").unwrap_err().to_string().contains("allowed: loss, loss/instance"));
+    // A class or a share may have a point in its name.
+    assert!(early("finetune_top1/labels=0.2").is_ok());
+}
+
+#[test]
+fn a_metric_has_unit_and_direction_before_its_first_point() {
+    let (record, mut runs) = negatives();
+    for run in &mut runs {
+        run.metrics.clear();
+    }
+    let of = |metric: &str| {
+        let table = ablation(&record, &runs, metric, &Options::default()).unwrap();
+        (table.unit.clone(), table.better, table.table().columns()[2].name.clone())
+    };
+    assert_eq!(of("knn_top1"), ("%".into(), Better::Higher, "knn_top1 (%)".into()));
+    assert_eq!(of("loss.best"), ("nats".into(), Better::Lower, "loss.best (nats)".into()));
+    assert_eq!(of("anything"), (String::new(), Better::Neither, "anything".into()));
 }
 
 #[test]
