@@ -2,10 +2,11 @@
 //!
 //! A row is one setting of the factors; its seeds become mean ± sample standard deviation (n). Only finished runs count.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::setting::{Asked, Group, same};
 use crate::config::keys::{self, KEYS};
 use crate::config::{Reference, applies};
 use crate::journal::event::{Better, METRICS};
@@ -37,7 +38,10 @@ pub struct Ablation {
     pub factors: Vec<String>,
     /// The last factor is laid out in columns.
     pub two_way: bool,
+    /// Those of the file's own setting first.
     pub rows: Vec<Row>,
+    /// Settings other than that of the experiment's file, in the order in which their rows come: what differs.
+    pub other_settings: Vec<Map<String, Value>>,
 }
 
 /// One setting of the factors.
@@ -56,6 +60,10 @@ pub struct Row {
     pub delta: Option<f64>,
     pub is_baseline: bool,
     pub runs: Vec<RunId>,
+    /// What its runs have that the experiment's file does not ask for by itself: another size, another `--set`.
+    pub differs: Map<String, Value>,
+    /// Which of [`Ablation::other_settings`]; none = the file's own.
+    pub setting: Option<usize>,
     pub reference: Option<Reference>,
 }
 
@@ -89,6 +97,7 @@ pub fn ablation(
     let members = members(experiment, runs);
     check_metric(experiment, &members, name)?;
     let factors = factors(experiment, &members, options)?;
+    let asked = Asked::read(&experiment.text);
     let mut rows: Vec<(Row, Vec<&RunRow>)> = Vec::new();
     for (run, variant) in &members {
         let varied = point(run, &factors);
@@ -108,11 +117,17 @@ pub fn ablation(
         (row.n, row.n_planned) = (values.len(), group.len());
         (row.mean, row.std) = mean_and_std(&values);
         row.runs = group.iter().map(|run| run.id.clone()).collect();
+        for run in group.iter().rev() {
+            row.differs.extend(asked.differs(run));
+        }
         let stands =
             |reference: &&Reference| split(&reference.metric).0 == name && fits(reference, group);
         row.reference = experiment.references.iter().find(stands).cloned();
     }
+    let other_settings = settle(&mut rows);
     let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
+    // Stable: within a setting the experiment's order.
+    rows.sort_by_key(|row| row.setting);
     compare(experiment, &mut rows, options)?;
     let described = members.iter().find_map(|(run, _)| run.metrics.get(name));
     let known = || metric::meaning(name).unwrap_or(("", Better::Neither));
@@ -129,7 +144,22 @@ pub fn ablation(
         factors,
         two_way: options.cols.is_some(),
         rows,
+        other_settings,
     })
+}
+
+/// Says of each row which setting it was measured at, and returns those that are not the file's own.
+fn settle(rows: &mut [(Row, Vec<&RunRow>)]) -> Vec<Map<String, Value>> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (row, runs) in rows {
+        let Some(run) = runs.first().filter(|_| !row.differs.is_empty()) else { continue };
+        let known = groups.iter_mut().position(|group| group.takes(&row.differs, run));
+        row.setting = known.or(Some(groups.len()));
+        if known.is_none() {
+            groups.push(Group::new(row.differs.clone(), run));
+        }
+    }
+    groups.into_iter().map(|group| group.differs).collect()
 }
 
 impl Row {
@@ -144,6 +174,8 @@ impl Row {
             delta: None,
             is_baseline: false,
             runs: Vec::new(),
+            differs: Map::new(),
+            setting: None,
             reference: None,
         }
     }
@@ -273,7 +305,6 @@ pub fn mean_and_std(values: &[f64]) -> (Option<f64>, Option<f64>) {
 
 /// Whether every run of a row has what the reference was measured with.
 pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
-    let same = |a: &Value, b: &Value| a == b || (a.is_number() && a.as_f64() == b.as_f64());
     reference.where_.iter().all(|(key, wanted)| {
         group.iter().all(|run| setting(run, key).is_some_and(|value| same(&value, wanted)))
     })
@@ -314,11 +345,5 @@ impl Ablation {
             Better::Neither => None,
         }
         .map(|(i, _)| i)
-    }
-
-    /// Sources of the references shown, each once, with what they are worth.
-    pub fn sources(&self) -> BTreeMap<String, &'static str> {
-        let references = self.rows.iter().filter_map(|row| row.reference.as_ref());
-        references.map(|reference| (reference.source.clone(), reference.status.words())).collect()
     }
 }

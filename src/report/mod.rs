@@ -3,10 +3,12 @@
 pub mod ablation;
 pub mod figure;
 mod indented;
+mod notes;
 pub mod page;
 pub mod parquet;
 mod render;
 pub mod runs;
+pub mod setting;
 pub mod sheet;
 pub mod table;
 pub mod tensorboard;

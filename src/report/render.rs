@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ablation::{Ablation, Row};
-use super::table::{Format, Table};
+use super::table::{Format, Table, latex_cell};
 use crate::config::{Reference, Status};
 use crate::journal::event::Number;
 
@@ -62,6 +62,7 @@ impl Ablation {
                 "delta": number(row.delta),
                 "baseline": row.is_baseline,
                 "runs": row.runs,
+                "differs": row.differs,
                 "reference": reference,
             })
         };
@@ -78,8 +79,9 @@ impl Ablation {
 
     /// One line a row, numbers as they are.
     fn flat(&self) -> Table {
-        let numbers = ["n", "n_planned", "mean", "std", "delta", "reference", "status", "source"];
-        let names = self.factors.iter().map(String::as_str).chain(numbers);
+        let others =
+            ["n", "n_planned", "mean", "std", "delta", "reference", "status", "source", "differs"];
+        let names = self.factors.iter().map(String::as_str).chain(others);
         let mut table = Table::new(names);
         for row in &self.rows {
             let exact = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
@@ -92,6 +94,8 @@ impl Ablation {
             cells.push(exact(reference.map(|reference| reference.value)));
             cells.push(reference.map_or("", |reference| reference.status.words()).to_owned());
             cells.push(reference.map_or_else(String::new, |reference| reference.source.clone()));
+            let pairs = row.differs.iter().map(|(key, x)| format!("{key}={}", shown(Some(x))));
+            cells.push(pairs.collect::<Vec<_>>().join(" "));
             table.push(cells);
         }
         table
@@ -118,7 +122,9 @@ impl Ablation {
             let delta = if row.is_baseline { "baseline".to_owned() } else { delta };
             cells.extend([self.measured(row), count(row), delta]);
             if with_paper {
-                cells.push(row.reference.as_ref().map_or_else(String::new, |r| self.published(r)));
+                cells.push(
+                    row.reference.as_ref().map_or_else(String::new, |r| self.published(row, r)),
+                );
             }
             table.push(cells);
             if best == Some(i) {
@@ -186,20 +192,21 @@ impl Ablation {
             cell = format!("{cell} ({})", count(row)).trim_start().to_owned();
         }
         match &row.reference {
-            Some(reference) => format!("{cell} [paper {}]", self.published(reference)),
+            Some(reference) => format!("{cell} [paper {}]", self.published(row, reference)),
             None => cell,
         }
     }
 
     fn footnotes(&self, format: Format) -> String {
-        let sources = self.sources();
-        let mut lines: Vec<String> = Vec::new();
-        for (source, words) in sources {
-            lines.push(format!("paper: {source} ({words})"));
-        }
         if format == Format::Tex {
-            return lines.iter().map(|line| format!("% {line}\n")).collect();
+            // A mark in a printed table has to be explained in print; where the numbers are from is for the caption.
+            let caveat =
+                |line: &String| format!("\\par{{\\footnotesize {}\\par}}\n", latex_cell(line));
+            let source = |(source, words)| format!("% paper: {source} ({words})\n");
+            let caveats: String = self.caveats().iter().map(caveat).collect();
+            return caveats + &self.sources().into_iter().map(source).collect::<String>();
         }
+        let lines = self.notes();
         let open = if format == Format::Md && !lines.is_empty() { "\n" } else { "" };
         let end = if format == Format::Md { "  \n" } else { "\n" };
         open.to_owned() + &lines.iter().map(|line| format!("{line}{end}")).collect::<String>()
@@ -235,8 +242,8 @@ impl Ablation {
         }
     }
 
-    fn published(&self, reference: &Reference) -> String {
-        let value = self.number(reference.value);
+    fn published(&self, row: &Row, reference: &Reference) -> String {
+        let value = self.number(reference.value) + &self.mark(row).unwrap_or_default();
         match reference.status {
             Status::Verified => value,
             Status::Recalled => format!("{value} (recalled)"),

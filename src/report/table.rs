@@ -216,7 +216,7 @@ fn markdown_cell(text: &str) -> String {
     one_line(text).replace('\\', "\\\\").replace('|', "\\|")
 }
 
-/// Escapes what LaTeX would act on; `±`, `−` and `λ` become commands, so that any engine takes them.
+/// Escapes what LaTeX would act on; `±`, `−`, `†` and `λ` become commands, so that any engine takes them.
 pub fn latex_cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -229,6 +229,10 @@ pub fn latex_cell(text: &str) -> String {
             '~' => out.push_str("\\textasciitilde{}"),
             '^' => out.push_str("\\textasciicircum{}"),
             '–' => out.push_str("--"),
+            '†' => out.push_str("$\\dagger$"),
+            '‡' => out.push_str("$\\ddagger$"),
+            '§' => out.push_str("\\S{}"),
+            '¶' => out.push_str("\\P{}"),
             '±' => out.push_str("$\\pm$"),
             '−' => out.push_str("$-$"),
             'λ' => out.push_str("$\\lambda$"),

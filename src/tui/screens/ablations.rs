@@ -32,14 +32,13 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
     let head = Rect { height: HEAD.min(area.height), ..area };
     draw_head(app, table, head, buf);
     let grid = Grid::new(table);
-    let sources = table.sources();
-    let Places { left, slice, curves } = places(&grid, sources.len(), area);
+    let lines = table.notes();
+    let Places { left, slice, curves } = places(&grid, lines.len(), area);
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     grid.draw(table, cursor, left, buf);
     let notes = left.y + grid.height() as u16 + 1;
-    for (i, (source, words)) in sources.iter().enumerate() {
-        let text = format!("paper: {source} ({words})");
-        put(buf, left, left.x + 3, notes + i as u16, &text, theme::faint());
+    for (i, text) in lines.iter().enumerate() {
+        put(buf, left, left.x + 3, notes + i as u16, text, theme::faint());
     }
     draw_slice(app, table, cursor, slice, buf);
     charts::draw(app, &[(app.ablations.metric.clone(), curves)], buf, cache);
@@ -49,7 +48,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
 pub fn row_at(app: &App, area: Rect, at: Position) -> Option<usize> {
     let table = app.ablation().ok()?;
     let grid = Grid::new(table);
-    let left = places(&grid, table.sources().len(), area).left;
+    let left = places(&grid, table.notes().len(), area).left;
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     let line = grid.offset(table, cursor, left) + usize::from(at.y.checked_sub(left.y + 1)?);
     let in_line = |row: &usize| table.place(*row).is_some_and(|(y, _)| y == line);
@@ -66,10 +65,10 @@ struct Places {
     curves: Rect,
 }
 
-fn places(grid: &Grid, n_sources: usize, area: Rect) -> Places {
+fn places(grid: &Grid, n_notes: usize, area: Rect) -> Places {
     let head = HEAD.min(area.height);
     let area = Rect { y: area.y + head, height: area.height - head, ..area };
-    let wanted = (grid.height() + n_sources + 1) as u16;
+    let wanted = (grid.height() + n_notes + 1) as u16;
     if area.width >= WIDE {
         let width = (grid.width() as u16 + 4).clamp(50, area.width * 3 / 5);
         let [left, right] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)])

@@ -68,6 +68,20 @@ fn the_ablation_table_is_live_and_complete() {
 }
 
 #[test]
+fn a_published_value_beside_another_setting_is_marked() {
+    let mut lab = tabled(140, 40);
+    let mut record = lab.app.records[0].clone();
+    record.text =
+        "name = 'demo'\n[grid]\nobjective.lambda = [0, 10]\nobjective.tau = [0.07]".into();
+    lab.event(Event::Data(Data::Records(vec![record])));
+    let screen = lab.screen();
+    for text in ["80.4† (recalled)", "† published at another setting; here: data.dataset = shapes"]
+    {
+        assert!(screen.contains(text), "{text} in\n{screen}");
+    }
+}
+
+#[test]
 fn a_factor_goes_across_and_the_cursor_goes_through_the_cells() {
     let mut lab = tabled(140, 40);
     lab.keys("c c j");

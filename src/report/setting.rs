@@ -1,0 +1,95 @@
+//! At which setting a row was measured: that of the experiment's file, or another size. Pure.
+//!
+//! A file's published values belong to what it asks for by itself. A run of `--size cpu`, or of another `--set`, differs from
+//! that, and the published value beside it is not what it should have come to.
+
+use serde_json::{Map, Value};
+
+use super::ablation::setting;
+use crate::config::experiment::{self, Overrides};
+use crate::config::keys::{self, KEYS};
+use crate::config::ranges::Default;
+use crate::config::{Experiment, default};
+use crate::store::RunRow;
+
+/// Keys whose value changes no number that a table shows.
+const IDLE: [&str; 7] = [
+    "seed",
+    "data.root",
+    "data.resident",
+    "train.threads",
+    "train.checkpoint_every",
+    "eval.every",
+    "eval.finally",
+];
+
+/// Every value that an experiment's file asks for by itself, key by key. What it varies is left out: that stands in each row,
+/// and a size may take other values of it.
+pub struct Asked(Vec<(&'static str, Vec<Value>)>);
+
+impl Asked {
+    /// Of a file's text. Where that is no experiment nothing is known, and nothing differs from it.
+    pub fn read(text: &str) -> Asked {
+        let written = experiment::parse("", text, &Overrides::default());
+        let of = |experiment: &Experiment| {
+            let varied = |name: &str| experiment.factors.iter().any(|factor| factor == name);
+            let keys = KEYS.iter().filter(|key| !IDLE.contains(&key.name) && !varied(key.name));
+            keys.map(|key| (key.name, values(experiment, key))).collect()
+        };
+        Asked(written.as_ref().map(of).unwrap_or_default())
+    }
+
+    /// What `run` has that the file does not ask for.
+    pub fn differs(&self, run: &RunRow) -> Map<String, Value> {
+        let mut differs = Map::new();
+        for (key, asked) in &self.0 {
+            let Some(value) = keys::value(&run.spec, key) else { continue };
+            if !asked.iter().any(|known| same(known, value)) && setting(run, key).is_some() {
+                differs.insert((*key).to_owned(), value.clone());
+            }
+        }
+        differs
+    }
+}
+
+fn values(experiment: &Experiment, key: &keys::Key) -> Vec<Value> {
+    match (experiment.base.get(key.name), key.default) {
+        (Some(value), _) => vec![value.clone()],
+        (None, Default::Under(each)) => each.iter().map(|&(_, x)| x.into()).collect(),
+        (None, _) => default(key, &experiment.base).into_iter().collect(),
+    }
+}
+
+/// Equal as settings: whole numbers are floats too.
+pub fn same(a: &Value, b: &Value) -> bool {
+    a == b || (a.is_number() && b.is_number() && a.as_f64() == b.as_f64())
+}
+
+/// Rows of one setting, told by what they differ in from the file.
+pub struct Group<'a> {
+    pub differs: Map<String, Value>,
+    runs: Vec<&'a RunRow>,
+}
+
+impl<'a> Group<'a> {
+    pub fn new(differs: Map<String, Value>, run: &'a RunRow) -> Self {
+        Group { differs, runs: vec![run] }
+    }
+
+    /// Takes in a row with the same setting, and says whether it did: a key that means nothing in one of them, as λ's first
+    /// epoch at λ = 0, tells them not apart.
+    pub fn takes(&mut self, differs: &Map<String, Value>, run: &'a RunRow) -> bool {
+        let idle = |run: &RunRow, key: &String| setting(run, key).is_none();
+        let here = self.differs.iter().all(|(key, value)| match differs.get(key) {
+            Some(other) => same(value, other),
+            None => idle(run, key),
+        });
+        let mut new = differs.iter().filter(|(key, _)| !self.differs.contains_key(*key));
+        let takes = here && new.all(|(key, _)| self.runs.iter().all(|run| idle(run, key)));
+        if takes {
+            self.differs.extend(differs.clone());
+            self.runs.push(run);
+        }
+        takes
+    }
+}
