@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::config::keys::{self, KEYS};
+use crate::config::ranges::Kind;
 use crate::journal::event::METRICS;
 use crate::store::{RunRow, State};
 
@@ -73,6 +74,26 @@ pub(super) struct Test {
     number: Option<f64>,
     /// `:` looks inside the text; otherwise it has to be all of it.
     inside: bool,
+    /// What stands between commas are alternatives also where it is looked for inside the text.
+    apart: bool,
+}
+
+impl Op {
+    fn sign(self) -> &'static str {
+        match self {
+            Op::Has => ":",
+            Op::Equal => "=",
+            Op::Unequal => "!=",
+            Op::Less => "<",
+            Op::AtMost => "<=",
+            Op::More => ">",
+            Op::AtLeast => ">=",
+        }
+    }
+
+    fn orders(self) -> bool {
+        matches!(self, Op::Less | Op::AtMost | Op::More | Op::AtLeast)
+    }
 }
 
 impl Field {
@@ -134,7 +155,9 @@ impl Field {
     fn is_long(&self) -> bool {
         match self {
             Field::Id | Field::Device | Field::Note | Field::Reason | Field::Warning => true,
-            Field::Key(key) => keys::key(key).is_some_and(|key| !key.kind.is_number()),
+            Field::Key(_) => {
+                self.kind().is_some_and(|kind| !kind.is_number() && kind != Kind::Bool)
+            }
             _ => false,
         }
     }
@@ -142,8 +165,31 @@ impl Field {
     fn is_number(&self) -> bool {
         match self {
             Field::Attempt | Field::Priority | Field::Epoch | Field::Metric { .. } => true,
-            Field::Key(key) => keys::key(key).is_some_and(|key| key.kind.is_number()),
+            Field::Key(_) => self.kind().is_some_and(Kind::is_number),
             _ => false,
+        }
+    }
+
+    /// Whether there is a more and a less of it: also where a run has several numbers there.
+    fn is_ordered(&self) -> bool {
+        self.is_number() || matches!(self.kind(), Some(Kind::Floats(_)))
+    }
+
+    /// Every word that a run can have there, where those are few.
+    fn words(&self) -> Option<&'static [&'static str]> {
+        match (self, self.kind()) {
+            (Field::Pinned | Field::Archived, _) | (_, Some(Kind::Bool)) => {
+                Some(&["true", "false"])
+            }
+            (_, Some(Kind::Choice(names) | Kind::Choices(names))) => Some(names),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Option<Kind> {
+        match self {
+            Field::Key(key) => keys::key(key).map(|key| key.kind),
+            _ => None,
         }
     }
 }
@@ -167,13 +213,24 @@ impl Test {
         if field.is_number() && number.is_none() {
             return Err(format!("found {written}, allowed: a number"));
         }
-        if *field == Field::State && matches!(op, Op::Has | Op::Equal | Op::Unequal) {
+        if op.orders() && !field.is_ordered() {
+            return Err(format!("found {} before a word, allowed: :, =, !=", op.sign()));
+        }
+        if *field == Field::State {
             for name in written.split(',') {
                 name.to_lowercase().parse::<State>()?;
             }
         }
-        let inside = op == Op::Has && field.is_long();
-        Ok(Test { op, text: written.to_lowercase(), number, inside })
+        let (inside, apart) = (op == Op::Has && field.is_long(), field.words().is_some());
+        let test = |text: &str| Test { op, text: text.to_lowercase(), number, inside, apart };
+        // A word that no run can have is a slip; the list would be empty, or with != everything.
+        if let Some(words) = field.words() {
+            let fits = |part: &&str| words.iter().any(|word| test(part).is(word));
+            if let Some(slip) = written.split(',').find(|part| !fits(part)) {
+                return Err(format!("found {slip}, allowed: {}", words.join(", ")));
+            }
+        }
+        Ok(test(written))
     }
 
     pub fn holds(&self, seen: &Seen) -> bool {
@@ -207,8 +264,9 @@ impl Test {
     /// One of the alternatives between commas, where `*` stands for anything.
     fn is(&self, text: &str) -> bool {
         let text = text.to_lowercase();
+        let within = |part: &str| glob(&format!("*{part}*"), &text);
         if self.inside {
-            return glob(&format!("*{}*", self.text), &text);
+            return within(&self.text) || (self.apart && self.text.split(',').any(within));
         }
         self.text == text || self.text.split(',').any(|pattern| glob(pattern, &text))
     }
