@@ -4,6 +4,7 @@ use color_eyre::eyre::Result;
 
 use super::verb::{Runs, ask_each};
 use super::{Context, Exit, bad_input};
+use crate::filter;
 use crate::queue::{Answer, Desk};
 
 /// Add and remove tags.
@@ -12,9 +13,11 @@ use crate::queue::{Answer, Desk};
 pub struct Args {
     #[command(flatten)]
     runs: Runs,
-    #[arg(long = "add", value_name = "T", value_parser = parse_tag)]
+    /// A word that a filter can name; may come several times.
+    #[arg(long = "add", value_name = "T", value_parser = filter::tag)]
     add: Vec<String>,
-    #[arg(long = "remove", value_name = "T", value_parser = parse_tag)]
+    /// A tag to take away; may come several times.
+    #[arg(long = "remove", value_name = "T")]
     remove: Vec<String>,
 }
 
@@ -36,13 +39,4 @@ impl Args {
         };
         ask_each(&desk, &self.runs, ask).await
     }
-}
-
-/// A tag is one word, so that a filter can name it.
-fn parse_tag(text: &str) -> Result<String, String> {
-    let odd = |c: char| c.is_whitespace() || c.is_control() || c == '"' || c == ',';
-    if text.is_empty() || text.contains(odd) {
-        return Err(format!("found {text:?}, allowed: a word without spaces, quotes and commas"));
-    }
-    Ok(text.to_owned())
 }

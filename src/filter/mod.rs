@@ -85,5 +85,25 @@ impl Node {
     }
 }
 
+/// Characters of a tag, at most.
+const LONGEST_TAG: usize = 64;
+
+/// A tag that a filter can name: one word without the signs of the language.
+///
+/// # Errors
+/// What was found and what is allowed.
+pub fn tag(text: &str) -> Result<String, String> {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'|&()*,".contains(c);
+    if text.is_empty() || text.contains(odd) {
+        return Err(format!(
+            "found {text:?}, allowed: a word without spaces, quotes and any of |&()*,"
+        ));
+    }
+    match text.chars().count() {
+        0..=LONGEST_TAG => Ok(text.to_owned()),
+        n => Err(format!("found a tag of {n} characters, allowed: at most {LONGEST_TAG}")),
+    }
+}
+
 #[cfg(test)]
 mod tests;

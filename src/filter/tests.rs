@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::Filter;
+use super::{Filter, tag};
 use crate::journal::event::{Better, Number};
 use crate::store::{Progress, RunRow, State, Summary};
 
@@ -182,6 +182,22 @@ fn a_mistake_is_placed_and_explained() {
 fn archived_runs_are_asked_for_by_name() {
     assert!(Filter::parse("x OR NOT archived:false").unwrap().mentions_archived());
     assert!(!Filter::parse("archived").unwrap().mentions_archived());
+}
+
+#[test]
+fn a_tag_is_what_a_filter_can_name() {
+    for text in ["a|b", "a&b", "(a", "a)", "'a", "\"", "a*", "a,b", "a b", "a\tb", ""] {
+        let why = tag(text).unwrap_err();
+        assert!(why.ends_with("allowed: a word without spaces, quotes and any of |&()*,"), "{why}");
+    }
+    assert_eq!(
+        tag(&"é".repeat(65)).unwrap_err(),
+        "found a tag of 65 characters, allowed: at most 64"
+    );
+    for text in ["keep", "λ=10", "v1.2", "a:b", "-", "<3", &"é".repeat(64)] {
+        let named = RunRow { tags: vec![tag(text).unwrap()], ..run() };
+        assert!(Filter::parse(&format!("tag:{text}")).unwrap().matches(&named), "{text}");
+    }
 }
 
 proptest! {

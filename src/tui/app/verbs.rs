@@ -3,6 +3,7 @@
 //!
 //! What a verb does is the queue's business; here the state machine is only asked which runs to name.
 
+use crate::filter;
 use crate::store::model::{RunId, RunRow, State};
 use crate::tui::effect::{Ask, Effect, Request, Undo};
 use crate::tui::keys::Action;
@@ -131,6 +132,9 @@ impl App {
         let remove: Vec<String> = remove.filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
         if add.is_empty() && remove.is_empty() {
             return;
+        }
+        if let Some(why) = add.iter().find_map(|tag| filter::tag(tag).err()) {
+            return self.say(false, format!("nothing was tagged: {why}"));
         }
         let back = runs.iter().filter_map(|id| {
             let row = self.rows.iter().find(|row| row.id == *id)?;
