@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::asked::{Asked, Hands};
 use super::watch::NO_SLOT;
 use super::{Context, Exit, FormatArg, print, say};
+use crate::config::keys;
 use crate::queue::slurm::{array, client};
 use crate::queue::{Fate, Manner, Plan, Queued, Root};
-use crate::report::table::Table;
+use crate::report::table::{Format, Table};
 use crate::store::{State, Store, StoreError};
 
 /// Queue the runs of experiments and print their ids; a run that is there already is not run twice.
@@ -63,11 +64,6 @@ impl Args {
         for plan in &plans {
             queued.extend(desk.enqueue(plan, &manner).await?);
         }
-        let mut ids: Vec<&str> = queued.iter().map(|queued| queued.id.as_str()).collect();
-        let mut seen = BTreeSet::new();
-        ids.retain(|id| seen.insert(*id));
-        // The ids last: they are queued whether or not somebody takes their names.
-        let ids: String = ids.iter().map(|id| format!("{id}\n")).collect();
         say(summary(&queued));
         let staffed = if self.no_start { Ok(Vec::new()) } else { desk.staff(&place.slots).await };
         let waits = |fate| !matches!(fate, Fate::Shared(state) if state != State::Queued);
@@ -78,7 +74,8 @@ impl Args {
         for slot in staffed.iter().flatten() {
             say(format_args!("A worker for {slot} starts."));
         }
-        let printed = print(&ids);
+        // Last: they are queued whether or not somebody takes their names.
+        let printed = print(&listed(&queued, self.format.format));
         staffed?;
         printed?;
         Ok(Exit::Done)
@@ -100,7 +97,9 @@ impl Args {
         let mut names = vec!["run", "state"];
         names.extend(&factors);
         names.push("seed");
-        let mut table = Table::new(names);
+        let is_number = |key: &&str| keys::key(key).is_some_and(|key| key.kind.is_number());
+        let numbers: Vec<&str> = names.iter().copied().filter(is_number).collect();
+        let mut table = Table::new(names).right(&numbers);
         for plan in plans {
             for run in &plan.runs {
                 let known = match &store {
@@ -121,6 +120,21 @@ impl Args {
         }
         Ok(table)
     }
+}
+
+/// Every run once: in the format that is not asked for their bare ids, as other commands take them; else with what became
+/// of each.
+fn listed(queued: &[Queued], format: Format) -> String {
+    let mut seen = BTreeSet::new();
+    let once = queued.iter().filter(|queued| seen.insert(queued.id.as_str()));
+    if format == Format::Table {
+        return once.map(|queued| format!("{}\n", queued.id)).collect();
+    }
+    let mut table = Table::new(["id", "fate"]);
+    for queued in once {
+        table.push([queued.id.as_str(), queued.fate.as_str()]);
+    }
+    table.render(format)
 }
 
 /// `Slurm would get 2 arrays, of 1001 and 199 runs.`

@@ -28,7 +28,7 @@ impl Args {
         if self.drain {
             Store::open_existing(&context.home).await?.drain(None).await?;
         }
-        let mut table = Table::new(["slot", "state", "run", "pid", "since"]);
+        let mut table = Table::new(["slot", "state", "run", "pid", "since"]).right(&["pid"]);
         let store = match Store::open_readonly(&context.home).await {
             Ok(store) => store,
             Err(StoreError::Missing { .. }) => {

@@ -58,6 +58,17 @@ pub enum Fate {
     Requeued(State),
 }
 
+impl Fate {
+    /// One word, for lists.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fate::New => "queued",
+            Fate::Shared(_) => "shared",
+            Fate::Requeued(_) => "requeued",
+        }
+    }
+}
+
 /// Whether a run that was there already reads its files from where the plan says: `data.root` makes no other run of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {

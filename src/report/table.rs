@@ -10,7 +10,7 @@ pub enum Format {
     /// Aligned columns for a terminal.
     #[default]
     Table,
-    /// An array of objects.
+    /// An array of objects; of one thing (`show`, `table`) one object.
     Json,
     /// RFC 4180, with a header line.
     Csv,
@@ -92,8 +92,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The rendered table, ending in a line break. JSON cells are strings here: a list with a fixed JSON form prints
-    /// its own.
+    /// The rendered table, ending in a line break. In JSON, cells of columns that are aligned to the right are numbers, or
+    /// null where they are empty; all others are strings. A list with a fixed JSON form prints its own.
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Table => self.plain(),
@@ -118,9 +118,14 @@ impl Table {
     fn json(&self) -> String {
         let object = |row: &Vec<String>| {
             let pairs = self.columns.iter().zip(row);
-            Value::Object(
-                pairs.map(|(c, v)| (c.name.clone(), v.clone().into())).collect::<Map<_, _>>(),
-            )
+            let pair = |(column, cell): (&Column, &String)| {
+                let value = match column.align {
+                    Align::Left => cell.as_str().into(),
+                    Align::Right => number(cell),
+                };
+                (column.name.clone(), value)
+            };
+            Value::Object(pairs.map(pair).collect::<Map<_, _>>())
         };
         let rows: Vec<Value> = self.rows.iter().map(object).collect();
         format!("{:#}\n", Value::Array(rows))
@@ -182,6 +187,15 @@ impl Table {
     fn padded(&self, row: &[String], widths: &[usize]) -> Vec<String> {
         let cells = row.iter().zip(&self.columns).zip(widths);
         cells.map(|((cell, column), &width)| pad(cell, width, column.align)).collect()
+    }
+}
+
+/// The number that a cell is; what is no number stays as it is written.
+fn number(cell: &str) -> Value {
+    match serde_json::from_str(cell) {
+        Ok(number @ Value::Number(_)) => number,
+        _ if cell.is_empty() => Value::Null,
+        _ => cell.into(),
     }
 }
 
@@ -301,6 +315,16 @@ mod tests {
     fn json_is_an_array_of_objects() {
         let value: Value = serde_json::from_str(&sample().render(Format::Json)).unwrap();
         assert_eq!(value[0]["name"], "a_b");
+        // A number is one; with a unit it is text.
+        assert_eq!((&value[0]["value"], &value[1]["value"]), (&1.into(), &"12.5 ± 3 %".into()));
+        let mut table = Table::new(["name", "n"]).right(&["n"]);
+        for n in ["0.07", "-3", "NaN", ""] {
+            table.push(["7", n]);
+        }
+        let value: Value = serde_json::from_str(&table.render(Format::Json)).unwrap();
+        let numbers: Vec<&Value> = value.as_array().unwrap().iter().map(|row| &row["n"]).collect();
+        assert_eq!(numbers, [&0.07.into(), &(-3).into(), &"NaN".into(), &Value::Null]);
+        assert_eq!(value[0]["name"], "7", "what is written to the left is a name");
     }
 
     #[test]
