@@ -85,7 +85,7 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
             table.push([name.to_owned(), value]);
         }
     };
-    let progress = &run.progress;
+    let progress = run.so_far();
     line("run", run.id.clone());
     line("folder", context.home.run(&run.id).path().display().to_string());
     line("state", run.state.to_string());

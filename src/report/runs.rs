@@ -47,7 +47,7 @@ struct Listed<'a> {
     state: State,
     attempt: u32,
     device: &'a Option<String>,
-    progress: &'a Progress,
+    progress: Progress,
     seed: u64,
     tags: &'a [String],
     varied: &'a Map<String, Value>,
@@ -72,7 +72,7 @@ impl<'a> From<&'a RunRow> for Listed<'a> {
             state: run.state,
             attempt: run.attempt,
             device: &run.device,
-            progress: &run.progress,
+            progress: run.so_far(),
             seed: run.seed,
             tags: &run.tags,
             varied: &run.varied,
@@ -125,10 +125,10 @@ pub fn table(runs: &[RunRow]) -> Table {
     table
 }
 
-/// `12/200`; before the first start only what the specification asks for is known.
+/// `12/200`.
 fn epochs(run: &RunRow) -> String {
-    let asked = run.spec.pointer("/train/epochs").and_then(Value::as_u64).unwrap_or_default();
-    format!("{}/{asked}", run.progress.epoch.floor())
+    let Progress { epoch, epochs, .. } = run.so_far();
+    format!("{}/{epochs}", epoch.floor())
 }
 
 fn brief(text: &str) -> String {

@@ -118,7 +118,7 @@ pub struct IllegalTransition {
     pub to: State,
 }
 
-/// How far a run is; zeros before its first `start`.
+/// How far a run is; zeros before its first `start` (see [`RunRow::so_far`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     pub epoch: f64,
@@ -190,6 +190,16 @@ pub struct RunRow {
     /// Attempts after the first that went on from a checkpoint, oldest first.
     #[serde(default)]
     pub resumes: Vec<Resume>,
+}
+
+impl RunRow {
+    /// How far it is. Before its first start only what the specification asks for is known.
+    pub fn so_far(&self) -> Progress {
+        match self.started_at {
+            None => Progress { epochs: self.spec.epochs(), ..self.progress },
+            Some(_) => self.progress,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,11 +16,23 @@ pub struct SpecJson {
     value: OnceLock<Value>,
 }
 
-/// The part that every list shows.
+/// The parts that every list shows.
 #[derive(Deserialize)]
 struct Seed {
     #[serde(default)]
     seed: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Planned {
+    train: Train,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Train {
+    epochs: u32,
 }
 
 impl SpecJson {
@@ -39,6 +51,22 @@ impl SpecJson {
         self.last_seed().unwrap_or_else(|| {
             serde_json::from_str::<Seed>(self.text()).map_or(0, |spec| spec.seed)
         })
+    }
+
+    /// `train.epochs`, without taking the rest apart; 0 where there is none.
+    pub fn epochs(&self) -> u32 {
+        self.only_epochs().unwrap_or_else(|| {
+            serde_json::from_str::<Planned>(self.text()).map_or(0, |spec| spec.train.epochs)
+        })
+    }
+
+    /// The epochs where one key alone is called so, as in what we write, right inside `train`. In a text in quotes the quotes
+    /// around it would be escaped.
+    fn only_epochs(&self) -> Option<u32> {
+        let (before, after) = self.text().split_once("\"epochs\":")?;
+        let is_first = before.ends_with("\"train\":{") && !after.contains("\"epochs\":");
+        let number = after.split([',', '}']).next().filter(|_| is_first)?;
+        number.parse().ok()
     }
 
     /// The seed where it is the last key of all, as in what we write. The brace at the end closes the whole, so what stands
@@ -110,6 +138,24 @@ mod tests {
         assert_eq!(spec, SpecJson::from(json!({"seed": 7, "train": {"epochs": 200.0}})));
         assert_eq!(serde_json::from_str::<SpecJson>(text).unwrap(), spec);
         assert!(serde_json::to_string(&SpecJson::new("{")).is_err());
+    }
+
+    #[test]
+    fn epochs_are_read_without_the_rest() {
+        for (text, epochs) in [
+            (r#"{"train":{"epochs":20,"lr":0.1},"seed":1}"#, 20),
+            (r#"{"train":{"lr":0.1,"epochs":20},"seed":1}"#, 20),
+            (r#"{"train":{"epochs":20},"eval":{"epochs":7}}"#, 20),
+            (r#"{"eval":{"epochs":7},"train":{"epochs": 20}}"#, 20),
+            (r#"{"note":"\"train\":{\"epochs\":9}","train":{"epochs":20}}"#, 20),
+            (r#"{"eval":{"epochs":7}}"#, 0),
+            (r#"{"seed":1}"#, 0),
+            ("{", 0),
+        ] {
+            let spec = SpecJson::new(text);
+            assert_eq!(spec.epochs(), epochs, "{text}");
+            assert!(spec.value.get().is_none());
+        }
     }
 
     #[test]
