@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
-use super::layer::{Axes, Found, Layer, Place, Reader, brief};
-use super::{Invalid, Reference, idle, overlay, preset, sections};
+use super::layer::{Axes, Found, Layer, Place, Reader};
+use super::{Invalid, Reference, idle, overlay, preset, sections, syntax};
 
 /// What the command line lays over a file. Later layers win: file, then `size`, then `set` and `grid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,10 +68,7 @@ pub fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Experiment
     let mut reader = Reader { file: file.to_owned(), text: text.to_owned(), problems: Vec::new() };
     let document = match Document::parse(text) {
         Ok(document) => document,
-        Err(error) => {
-            let place = reader.place(error.span());
-            return Err(Invalid(vec![place.problem("", brief(error.message()), "valid TOML")]));
-        }
+        Err(error) => return Err(Invalid(vec![syntax::problem(&reader, &error)])),
     };
     let written = Written::read(&mut reader, document.as_table());
     let mut problems = reader.problems;

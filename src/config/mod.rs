@@ -19,6 +19,7 @@ mod resolve;
 pub mod rewrite;
 mod sections;
 pub mod spec;
+mod syntax;
 
 pub use experiment::{Experiment, Overrides};
 pub use fingerprint::fingerprint;
