@@ -1,5 +1,6 @@
 //! What `run` and `queue` are told alike: files, what to lay over them, and who is to work.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use color_eyre::eyre::Result;
@@ -52,20 +53,31 @@ impl Asked {
         let set = self.set.iter().filter(|set| !set.starts_with(PREFIX)).cloned().collect();
         let (size, grid) = (self.size.clone(), self.grid.clone());
         let overrides = Overrides { size, set, grid };
-        let mut plans = Vec::new();
-        let mut problems = Vec::new();
+        let mut plans: Vec<Plan> = Vec::new();
+        let mut problems: Vec<String> = Vec::new();
         for file in &self.files {
             let name = file.display().to_string();
-            let text = std::fs::read_to_string(context.cwd.join(file))
-                .map_err(|why| bad_input(format!("{name}: cannot be read: {why}")))?;
+            let text = match std::fs::read_to_string(context.cwd.join(file)) {
+                Ok(text) => text,
+                Err(why) => {
+                    problems.push(format!("{name}: cannot be read: {why}"));
+                    continue;
+                }
+            };
             let plan = experiment::parse(&name, &text, &overrides)
                 .and_then(|experiment| Plan::new(experiment, &context.cwd));
             match plan {
                 Ok(plan) => plans.push(plan),
-                Err(Invalid(more)) => problems.extend(more),
+                Err(Invalid(more)) => problems.extend(more.iter().map(ToString::to_string)),
             }
         }
-        if problems.is_empty() { Ok(plans) } else { Err(Invalid(problems).into()) }
+        // What is said of the command line is said of every file.
+        let mut seen = BTreeSet::new();
+        problems.retain(|problem| seen.insert(problem.clone()));
+        if !problems.is_empty() {
+            return Err(bad_input(problems.join("\n")));
+        }
+        Ok(plans)
     }
 
     /// What is asked of a cluster for these runs: `--set slurm.KEY=VALUE`.
