@@ -77,6 +77,9 @@ impl Asked {
         if !problems.is_empty() {
             return Err(bad_input(problems.join("\n")));
         }
+        for idle in plans.iter().flat_map(|plan| &plan.experiment.idle) {
+            eprintln!("{idle}");
+        }
         Ok(plans)
     }
 

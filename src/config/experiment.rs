@@ -35,6 +35,8 @@ pub struct Experiment {
     /// Keys that tell its runs apart, `seed` left out: axes first, then what variants set.
     pub factors: Vec<String>,
     pub references: Vec<Reference>,
+    /// What the command line sets without any effect, in words.
+    pub idle: Vec<String>,
     /// The file as it was written.
     pub text: String,
 }
@@ -113,7 +115,8 @@ pub fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Experiment
         problems.push(place.problem("grid", format!("{n_runs} runs"), allowed));
     }
     if problems.is_empty() {
-        Ok(plan.finish(written, overrides.size.clone(), text))
+        let idle = idle::remarks(&plan, &set, &axes);
+        Ok(plan.finish(written, overrides.size.clone(), idle, text))
     } else {
         problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
         Err(Invalid(problems))
@@ -220,7 +223,13 @@ impl Plan {
         }
     }
 
-    fn finish(self, written: Written, size: Option<String>, text: &str) -> Experiment {
+    fn finish(
+        self,
+        written: Written,
+        size: Option<String>,
+        idle: Vec<String>,
+        text: &str,
+    ) -> Experiment {
         let values =
             |layer: Layer| layer.into_iter().map(|(key, found)| (key, found.value)).collect();
         let axis = |(key, _, found): (String, Place, Vec<Found>)| Axis {
@@ -249,6 +258,7 @@ impl Plan {
             variants,
             factors,
             references: written.references,
+            idle,
             text: text.to_owned(),
         }
     }

@@ -35,6 +35,24 @@ pub(super) fn check(
     }
 }
 
+/// What is set on the command line and switched off in every run by a number beside it, such as λ's first epoch at λ = 0: no
+/// mistake, as one command may go through the values of that number, but worth a word.
+pub(super) fn remarks(
+    plan: &Plan,
+    layer: &[(String, Found)],
+    axes: &[(String, Place, Vec<Found>)],
+) -> Vec<String> {
+    let set = layer.iter().map(|(key, found)| (key, &found.place));
+    let set = set.chain(axes.iter().map(|(key, place, _)| (key, place)));
+    let remark = |(key, place): (&String, &Place)| {
+        let off =
+            |condition: &&Condition| !condition.is_strict() && !possible(plan, condition, None);
+        let condition = keys::key(key)?.applies.iter().find(off)?;
+        Some(format!("{}: {key} has no effect: no run has {condition}", place.file))
+    };
+    set.filter_map(remark).collect()
+}
+
 /// Whether some run may fulfil `condition`; inside a variant only that variant's runs count.
 fn possible(plan: &Plan, condition: &Condition, variant: Option<&Layer>) -> bool {
     let of = |layer: &Layer| {

@@ -230,6 +230,26 @@ fn a_key_that_no_run_can_use_is_a_mistake_and_one_that_some_cannot_is_not() {
 }
 
 #[test]
+fn what_the_command_line_sets_without_effect_is_said_and_no_mistake() {
+    let idle = |set: &[&str], grid: &[&str]| {
+        experiment::parse("x.toml", NEGATIVES, &overrides(None, set, grid)).unwrap().idle
+    };
+    assert_eq!(
+        idle(&["objective.lambda_from=3", "data.subset_seed=1"], &[]),
+        [
+            "--set: objective.lambda_from has no effect: no run has objective.lambda > 0",
+            "--set: data.subset_seed has no effect: no run has data.fraction < 1",
+        ]
+    );
+    assert_eq!(
+        idle(&[], &["objective.z_batches=1,2"]),
+        Vec::<String>::new(),
+        "Z is frozen unless told otherwise"
+    );
+    assert!(idle(&["objective.lambda_from=3"], &["objective.lambda=0,10"]).is_empty());
+}
+
+#[test]
 fn references_are_checked_like_settings() {
     let text = "name = 'x'\n[[reference]]\nwhere = { objective.m = 0 }\nmetric = 'knn_top1'\nvalue = 'high'\nstatus = 'sure'";
     insta::assert_snapshot!(wrong(text, &Overrides::default()), @r#"
