@@ -12,6 +12,7 @@ use crate::config::evaluation::Evaluation;
 use crate::config::keys::{self, key};
 use crate::config::ranges::Kind;
 use crate::queue::launcher::local::Local;
+use crate::queue::slots::check_device;
 use crate::report::table::{Format, Table};
 use crate::store::{EvaluationRow, RunId, Store, catch_up};
 
@@ -40,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "on")]
     root: Option<PathBuf>,
     /// `cpu`, `cuda:0`, …
-    #[arg(long, default_value = "cpu")]
+    #[arg(long, value_name = "D", default_value = "cpu", value_parser = check_device)]
     device: String,
     #[command(flatten)]
     format: FormatArg,
