@@ -7,8 +7,11 @@ use clap::builder::PossibleValue;
 use clap::{Subcommand, ValueEnum};
 use color_eyre::Result;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use serde_json::{Map, Value};
 
 use super::{Context, Exit, FormatArg, bad_input};
+use crate::config::applies;
+use crate::config::keys;
 use crate::config::spec::{BadImages, DataSpec, DatasetKind};
 use crate::data::archive::Remote;
 use crate::data::published::{self, State, Then};
@@ -29,6 +32,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Data sets, and where each was found.
+    #[command(after_help = "Example: instdisc-lab data ls --format json")]
     Ls(FormatArg),
     /// Download a data set into the home; an interrupted download goes on where it stopped.
     #[command(after_help = "Example: instdisc-lab data fetch cifar10")]
@@ -52,7 +56,7 @@ enum Action {
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
         /// Sets of image files and STL-10: the side that images are scaled to.
-        #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        #[arg(long, value_name = "PIXELS")]
         side: Option<u32>,
         #[command(flatten)]
         format: FormatArg,
@@ -96,6 +100,12 @@ impl Args {
                 tokio::task::spawn_blocking(get).await??;
             }
             Action::Verify { dataset: Name(kind), root, side, format } => {
+                if let Some(root) = &root {
+                    judge(kind, "data.root", "--root", root.to_string_lossy().as_ref().into())?;
+                }
+                if let Some(side) = side {
+                    judge(kind, "data.side", "--side", side.into())?;
+                }
                 let root = root.map(|root| context.cwd.join(root));
                 let spec = DataSpec { root, side, ..whole(kind) };
                 let home = context.home.clone();
@@ -105,6 +115,22 @@ impl Args {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Holds an option to what its key of a specification may be for this data set.
+fn judge(kind: DatasetKind, key: &str, option: &str, value: Value) -> Result<()> {
+    let Some(known) = keys::key(key) else { return Ok(()) };
+    let found = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let name = data::name(kind);
+    let settings = Map::from_iter([("data.dataset".to_owned(), name.into())]);
+    let allowed = if !applies(known, &settings) {
+        format!("no {option} with {name}")
+    } else if known.kind.check(&value).is_none() {
+        known.kind.words()
+    } else {
+        return Ok(());
+    };
+    Err(bad_input(format!("{option}: found {found}, allowed: {allowed}")))
 }
 
 /// All of a data set, unreadable images left out and listed.

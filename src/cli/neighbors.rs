@@ -1,7 +1,7 @@
 //! `neighbors RUN`.
 
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
@@ -53,6 +53,12 @@ pub struct Args {
 
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
+        if let Some(path) = self.sheet.as_deref().filter(|path| !is_png(path)) {
+            return Err(bad_input(format!(
+                "--sheet: found {}, allowed: a name ending in .png",
+                path.display()
+            )));
+        }
         let store = Store::open_readonly(&context.home).await?;
         let id = store.resolve(&self.run).await?;
         let run = store.run(&id).await?;
@@ -125,6 +131,10 @@ impl Args {
         found.extend(last);
         Ok(found)
     }
+}
+
+fn is_png(path: &Path) -> bool {
+    path.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("png"))
 }
 
 fn class(data: &Dataset, row: usize) -> &str {
