@@ -12,6 +12,7 @@ use crate::filter::FilterError;
 use crate::queue::worker::WorkerError;
 use crate::queue::{QueueError, SettingsError};
 use crate::report::ablation::AblationError;
+use crate::saved::SavedError;
 use crate::store::StoreError;
 use crate::tui::TuiError;
 
@@ -69,6 +70,7 @@ fn is_bad_input(report: &Report) -> bool {
             || cause.is::<AblationError>()
             || cause.is::<DataError>()
             || cause.is::<SettingsError>()
+            || cause.is::<SavedError>()
             || cause.downcast_ref().is_some_and(QueueError::is_curable)
             || cause.downcast_ref().is_some_and(StoreError::is_curable)
             || cause.downcast_ref().is_some_and(WorkerError::is_curable)

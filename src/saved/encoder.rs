@@ -30,6 +30,9 @@ pub(super) fn network(saved: &Saved) -> Result<BTreeMap<String, Array>, SavedErr
     let mut arrays = saved.under("model.")?;
     // Weights of an objective are declared beside those of the network.
     arrays.retain(|name, _| !name.starts_with("objective."));
+    if arrays.is_empty() {
+        return Err(SavedError::Bare { path: saved.path.clone() });
+    }
     Ok(arrays)
 }
 

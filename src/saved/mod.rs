@@ -32,6 +32,10 @@ pub enum SavedError {
     Missing { dir: String, of: String, allowed: String },
     #[error("{path}: {why}")]
     Damaged { path: PathBuf, why: String },
+    #[error(
+        "{path}: found no weights, allowed: a checkpoint of a run (recorded examples hold the memory bank alone)"
+    )]
+    Bare { path: PathBuf },
     #[error("{path}: found no tensor {name}, allowed: {known}")]
     Unknown { path: PathBuf, name: String, known: String },
     #[error("{path}: {name} is {found}, allowed: {allowed}")]
