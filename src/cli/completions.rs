@@ -1,6 +1,6 @@
 //! `completions SHELL`.
 
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 
 use super::{Cli, Context, Exit};
@@ -18,8 +18,16 @@ pub struct Args {
 impl Args {
     pub async fn run(self, _context: &Context) -> color_eyre::Result<Exit> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "instdisc-lab", &mut script);
+        clap_complete::generate(self.shell, &mut shown(), "instdisc-lab", &mut script);
         super::print(&String::from_utf8_lossy(&script))?;
         Ok(Exit::Done)
     }
+}
+
+/// The command line without what is hidden from people: shells would offer it.
+fn shown() -> Command {
+    let whole = Cli::command();
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let bare = Command::new("instdisc-lab").args(whole.get_arguments().cloned());
+    bare.subcommands(shown.collect::<Vec<_>>())
 }

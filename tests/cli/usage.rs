@@ -60,6 +60,9 @@ fn completions_know_the_subcommands() {
         let script = lab.ok(&["completions", shell]);
         assert!(script.contains("ablation") || script.contains("table"), "{shell}");
         assert!(script.contains("instdisc-lab"), "{shell}");
+        // What a worker starts is for no person, and no shell, to choose.
+        assert!(!script.contains("launch)") && !script.contains(" launch "), "{shell}");
+        assert!(script.contains("launcher"), "{shell}");
     }
 }
 
