@@ -293,3 +293,38 @@ pub fn untaken(why: io::Error) -> Report {
 pub fn unwritable(option: &str, path: &Path) -> impl FnOnce(io::Error) -> Report {
     move |why| bad_input(format!("{option}: {} cannot be written: {why}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::*;
+
+    /// Every command that people see, with those inside it.
+    fn commands(command: &Command) -> Vec<Command> {
+        let inside = command.get_subcommands().filter(|inside| !inside.is_hide_set());
+        std::iter::once(command.clone()).chain(inside.flat_map(commands)).collect()
+    }
+
+    #[test]
+    fn every_help_ends_in_examples_that_are_accepted() {
+        for command in commands(&Cli::command()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.split_once("Example").map_or("", |(_, examples)| examples);
+            let lines: Vec<&str> = examples
+                .lines()
+                .filter_map(|line| line.split_once("instdisc-lab "))
+                .map(|it| it.1)
+                .collect();
+            assert!(!lines.is_empty(), "{}: {help}", command.get_name());
+            for line in lines {
+                let words = shlex::split(line).unwrap();
+                let words = words.into_iter().take_while(|word| word != ">");
+                let words = std::iter::once("instdisc-lab".to_owned()).chain(words);
+                if let Err(why) = Cli::try_parse_from(words) {
+                    panic!("{line}: {why}");
+                }
+            }
+        }
+    }
+}

@@ -12,7 +12,8 @@ use crate::store::Store;
 /// Print an experiment's ablation table.
 ///
 /// Its rows are what the experiment varied; a cell is mean ± sample standard deviation over the finished seeds, beside
-/// it the difference to the baseline and the published value. The source stands below: a recalled value says so.
+/// it the difference to the baseline and the published value. The source stands below: a recalled value says so, and a †
+/// marks one beside a row that was measured at another setting than the file's own, such as --size cpu.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: instdisc-lab table proximal --metric loss/roughness.last --cols seed --format md"
@@ -23,10 +24,10 @@ pub struct Args {
     /// A metric, with `.last` or `.best`.
     #[arg(long, default_value = METRIC)]
     metric: String,
-    /// Factors of the rows, between commas; else all that vary. Other factors are averaged over.
+    /// Factors of the rows, between commas, also `seed`; else all that vary. Other factors are averaged over.
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     rows: Vec<String>,
-    /// A factor whose values become columns.
+    /// A factor whose values become columns; also `seed`.
     #[arg(long, value_name = "KEY")]
     cols: Option<String>,
     /// A run of the row that the others are compared with; else the first row.

@@ -125,6 +125,20 @@ mod tests {
     }
 
     #[test]
+    fn the_settings_in_the_documents_are_settings() {
+        let page = include_str!("../../docs/settings.md");
+        let text =
+            page.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let workers = read(text).unwrap();
+        assert_eq!((workers.n_slots(), workers.grace, workers.launcher), (3, 10.0, Where::Local));
+        let home = tempfile::tempdir().unwrap();
+        let home = Home::new(home.path());
+        std::fs::write(home.settings(), text).unwrap();
+        assert_eq!(crate::queue::slurm::Settings::load(&home).unwrap().gpus, Some(1));
+        assert!(crate::store::location(&home).unwrap().ends_with("me/lab.db"));
+    }
+
+    #[test]
     fn wrong_settings_say_where_and_what_is_allowed() {
         let wrong = read("[workers]\ngrace = -1\n[workers.slots]\ngpu = 1\ncpu = 2\n").unwrap_err();
         assert_eq!(

@@ -2,8 +2,10 @@
 
 mod browse;
 mod eval;
+mod examples;
 mod exports;
 mod places;
+mod refusals;
 mod usage;
 
 use std::process::Output;

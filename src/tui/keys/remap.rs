@@ -174,6 +174,18 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_in_the_documents_are_keys() {
+        let page = include_str!("../../../docs/settings.md");
+        let text =
+            page.split("```toml\n").nth(2).and_then(|rest| rest.split("```").next()).unwrap();
+        let keymap = Keymap::remapped("keys.toml", text).map_err(|why| why.to_string()).unwrap();
+        assert_eq!(keymap.look_up(Scope::Runs, "P"), Meaning::Does(Action::Pause));
+        for scope in listed_scopes().take(8) {
+            assert!(page.contains(&format!("`{}`", scope.name())), "{}", scope.name());
+        }
+    }
+
+    #[test]
     fn everything_wrong_is_named_at_once() {
         let text = "[runs]\npause = \"r\"\nsrot = \"z\"\nmark = 3\n[nowhere]\nx = \"y\"\n[screens]\nquit = \"g\"\n";
         let Invalid(problems) = Keymap::remapped("keys.toml", text).err().unwrap();
