@@ -37,8 +37,10 @@ impl Desk {
                 Ok(Answer::Refused(format!("is {state}: cancel it first")))
             }
             Err(why) => {
-                // Not committed, so it is not removed; a process that is killed here leaves that to the next `rm`.
-                if had_directory && self.store.run(id).await.is_ok() {
+                // Not committed, so it is not removed; a process that is killed here leaves that to the next `rm`. So does
+                // a disk that failed: what it was told to keep, and would not, it may have kept all the same.
+                let failed = matches!(why, QueueError::Store(StoreError::DiskFailed { .. }));
+                if had_directory && !failed && self.store.run(id).await.is_ok() {
                     self.take_back(id)?;
                 }
                 Err(why)
