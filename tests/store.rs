@@ -369,6 +369,29 @@ async fn a_fresh_retry_is_remembered_until_it_has_begun() {
     assert!(!lab.store.claim("cpu-0", "cpu", 10).await.unwrap().unwrap().fresh);
 }
 
+/// However often its journal says it was started: those behind it in the queue are not its hostages.
+#[tokio::test]
+async fn a_run_that_no_attempt_is_left_for_keeps_no_other_waiting() {
+    let lab = lab().await;
+    let runs = lab.several(2).await;
+    let mut raw = raw(lab.store.path()).await;
+    let stored = "INSERT INTO attempt (run, attempt) SELECT key, ? FROM run WHERE id = ?";
+    for last in [i64::from(i32::MAX), i64::from(u32::MAX)] {
+        sqlx::query(stored).bind(last).bind(&runs[0].0).execute(&mut raw).await.unwrap();
+        let claim = lab.store.claim("cpu-0", "cpu", 1).await.unwrap().unwrap();
+        assert_eq!(claim.id, runs[1].0);
+        let run = lab.store.run(&runs[0].0).await.unwrap();
+        let why = run.reason.unwrap();
+        assert_eq!(run.state, State::Cancelled);
+        assert!(why.starts_with(&format!("no attempt can follow attempt {last}: ")), "{why}");
+        lab.store.requeue(&run.id, State::Cancelled, false, change(2)).await.unwrap();
+        let number = claim.attempt;
+        let id = &claim.id;
+        lab.store.settle(id, number, State::Starting, State::Lost, change(3)).await.unwrap();
+        lab.store.requeue(id, State::Lost, false, change(4)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_worker_finds_the_process_of_another() {
     let lab = lab().await;

@@ -9,6 +9,13 @@ use serde::{Deserialize, Serialize};
 /// Version of the line format.
 pub const VERSION: u32 = 1;
 
+/// The largest step, tick or time of a line: up to here charts, and most of what reads JSON, tell a whole number from its
+/// neighbours. A run log would keep some more.
+pub const LARGEST: u64 = 1 << 53;
+
+/// No run is started more often.
+pub const MOST_ATTEMPTS: u32 = i32::MAX as u32;
+
 /// Metrics that runs of today write. More may come, so this is for hints, not for checks.
 pub const METRICS: [&str; 15] = [
     "loss",
@@ -53,8 +60,20 @@ impl Line {
             Event::Eval(eval) => eval.metric.is_empty(),
             _ => false,
         };
+        let largest = match &self.event {
+            Event::Start(start) => start.resumed_step.max(start.steps).max(start.start_ticks),
+            Event::Point(Point { step, .. })
+            | Event::Checkpoint(Checkpoint { step, .. })
+            | Event::Eval(Eval { step, .. })
+            | Event::Warn(Warn { step, .. })
+            | Event::End(End { step, .. }) => *step,
+            Event::Declare(_) | Event::Figures(_) | Event::Unknown => 0,
+        };
         match self.attempt {
             0 => Some("attempts count from 1"),
+            _ if MOST_ATTEMPTS < self.attempt => Some("nothing is attempted as often as that"),
+            _ if LARGEST < largest => Some("a step or a tick is beyond 2^53"),
+            _ if LARGEST < self.at.unsigned_abs() => Some("its time is beyond 2^53"),
             _ if nameless => Some("a metric has no name"),
             _ => None,
         }

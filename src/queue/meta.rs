@@ -9,6 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::event::{LARGEST, MOST_ATTEMPTS};
 use crate::lab::RunDir;
 pub use crate::store::Membership;
 use crate::store::{Launch, Wish};
@@ -38,21 +39,31 @@ impl Meta {
     /// A directory without the file has nothing to say.
     ///
     /// # Errors
-    /// If the file cannot be read, is not of this shape, or names something with an empty name, which no run log keeps.
+    /// If the file cannot be read, is not of this shape, or says what no run log keeps: an empty name, a number beyond reason.
     pub fn read(dir: &RunDir) -> io::Result<Self> {
         match std::fs::read(dir.meta()) {
             Ok(bytes) => {
                 let meta: Self = serde_json::from_slice(&bytes)?;
-                let nameless = meta.experiments.iter().any(|known| known.name.is_empty());
-                if nameless || meta.tags.iter().any(String::is_empty) {
-                    let why = "an experiment or a tag has no name";
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                if let Some(flaw) = meta.flaw() {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, flaw));
                 }
                 Ok(meta)
             }
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(why) => Err(why),
         }
+    }
+
+    /// What no program of ours would say, although the shape is right.
+    fn flaw(&self) -> Option<&'static str> {
+        let nameless = self.experiments.iter().any(|known| known.name.is_empty());
+        if nameless || self.tags.iter().any(String::is_empty) {
+            return Some("an experiment or a tag has no name");
+        }
+        let places = self.experiments.iter().map(|known| known.ordinal.max(known.planned));
+        let largest = places.fold(self.queued_at.unsigned_abs(), u64::max);
+        let often = self.wish.is_some_and(|wish| MOST_ATTEMPTS < wish.attempt);
+        (often || LARGEST < largest).then_some("a number is larger than it can be")
     }
 
     pub fn write(&self, dir: &RunDir) -> io::Result<()> {
@@ -88,6 +99,7 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Wished;
 
     #[test]
     fn a_leftover_of_a_crash_is_no_reason_to_fail() {
@@ -119,6 +131,15 @@ mod tests {
         for meta in [
             Meta { tags: vec!["a".into(), String::new()], ..Meta::default() },
             Meta { experiments: vec![membership("a"), membership("")], ..Meta::default() },
+            Meta {
+                experiments: vec![Membership { ordinal: u64::MAX, ..membership("a") }],
+                ..Meta::default()
+            },
+            Meta { queued_at: i64::MIN, ..Meta::default() },
+            Meta {
+                wish: Some(Wish { what: Wished::Queue, attempt: u32::MAX, fresh: false }),
+                ..Meta::default()
+            },
         ] {
             meta.write(&run).unwrap();
             assert_eq!(Meta::read(&run).unwrap_err().kind(), io::ErrorKind::InvalidData);

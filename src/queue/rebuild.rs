@@ -159,7 +159,13 @@ async fn is_sound(home: &Home) -> Result<bool, StoreError> {
     let sound = match Store::open_readonly(home).await {
         Ok(store) => match store.check().await {
             // Every value makes sense, too: SQLite only watches over its own structure.
-            Ok(found) if found.is_empty() => legible(&store).await.map(|()| true),
+            Ok(found) if found.is_empty() => {
+                forget_misread(home, &store).await?;
+                match legible(&store).await {
+                    Err(StoreError::Fault { .. }) => Ok(false),
+                    done => done.map(|()| true),
+                }
+            }
             done => done.map(|_| false),
         },
         Err(StoreError::Missing { .. } | StoreError::Lost { .. }) => return Ok(true),
@@ -171,6 +177,18 @@ async fn is_sound(home: &Home) -> Result<bool, StoreError> {
         ) => Ok(false),
         other => other,
     }
+}
+
+/// Numbers that cannot be read back are forgotten with all that came from the same journal, which is read again.
+async fn forget_misread(home: &Home, store: &Store) -> Result<(), StoreError> {
+    let misread = store.misread().await?;
+    if !misread.is_empty() {
+        let store = Store::open(home).await?;
+        for id in misread {
+            store.forget_journal(&id).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn legible(store: &Store) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use super::browse::state;
 use super::model::{RunId, State};
 use super::records::Membership;
 use super::{Result, Store, key_of, unjson};
+use crate::journal::event::MOST_ATTEMPTS;
 use crate::journal::reader::Position;
 
 /// Who has a run in hand, as far as the run log knows.
@@ -57,6 +58,27 @@ impl Store {
             })
         };
         rows.iter().map(custody).collect()
+    }
+
+    /// Runs of which the run log has numbers that no journal could have told it: an earlier program believed more than can
+    /// be read back. Everything else that is asked about them may fail.
+    pub async fn misread(&self) -> Result<Vec<RunId>> {
+        let query = sqlx::query_scalar(
+            "SELECT id FROM run
+              WHERE step < 0 OR steps < 0 OR ?1 < attempt
+                 OR EXISTS (SELECT 1 FROM attempt WHERE attempt.run = run.key
+                               AND (resumed_step < 0 OR end_step < 0 OR ?1 < attempt.attempt))
+                 OR EXISTS (SELECT 1 FROM checkpoint WHERE checkpoint.run = run.key AND step < 0)
+                 OR EXISTS (SELECT 1 FROM evaluation WHERE evaluation.run = run.key AND step < 0)
+                 OR EXISTS (SELECT 1 FROM warning WHERE warning.run = run.key AND step < 0)
+                 -- By metric, as points are ordered.
+                 OR EXISTS (SELECT 1 FROM summary WHERE summary.run = run.key
+                               AND (last_step < 0 OR best_step < 0
+                                    OR EXISTS (SELECT 1 FROM point WHERE point.run = summary.run
+                                                  AND point.metric = summary.metric AND point.step < 0)))
+              ORDER BY key",
+        );
+        Ok(query.bind(MOST_ATTEMPTS).fetch_all(&self.0.readers).await?)
     }
 
     /// How far the journal of `id` is in the run log, and what came of it: one moment, whoever ingests meanwhile.

@@ -8,7 +8,7 @@ use super::apply::{self, Target};
 use super::points;
 use super::records::Ending;
 use super::{Durability, Result, Store, StoreError};
-use crate::journal::event::Start;
+use crate::journal::event::{MOST_ATTEMPTS, Start};
 use crate::journal::reader::{Batch, ReadError, Reader};
 use crate::lab::RunDir;
 
@@ -186,16 +186,23 @@ impl Store {
         let key = super::key_of(&mut tx, id).await?;
         points::void(&mut tx, key, None).await?;
         sqlx::query("DELETE FROM warning WHERE run = ?").bind(key).execute(&mut *tx).await?;
+        // Starts that nobody but the journal tells of, and those that can be none.
+        let query = sqlx::query(
+            "DELETE FROM attempt WHERE run = ? AND (claimed_at IS NULL OR ? < attempt)",
+        );
+        query.bind(key).bind(MOST_ATTEMPTS).execute(&mut *tx).await?;
         let query = sqlx::query(
             "UPDATE attempt SET started_at = NULL, resumed_step = NULL, ended_at = NULL, end_state = NULL,
                end_step = NULL, end_reason = NULL WHERE run = ?",
         );
         query.bind(key).execute(&mut *tx).await?;
         let query = sqlx::query(
-            "UPDATE run SET epoch = 0, step = 0, sec = 0, journal_bytes = 0, journal_lines = 0, heard_at = NULL
+            "UPDATE run SET epoch = 0, epochs = 0, step = 0, steps = 0, sec = 0, journal_bytes = 0, journal_lines = 0,
+               heard_at = NULL, attempt = CASE WHEN attempt <= ? THEN attempt ELSE
+                 coalesce((SELECT max(attempt.attempt) FROM attempt WHERE attempt.run = run.key), 0) END
               WHERE key = ?",
         );
-        query.bind(key).execute(&mut *tx).await?;
+        query.bind(MOST_ATTEMPTS).bind(key).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 }

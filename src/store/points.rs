@@ -283,7 +283,8 @@ pub(super) async fn declare(tx: &mut SqliteConnection, metrics: &[MetricInfo]) -
 
 /// Takes back every measurement after `step`, or all of them, and summarises what is left.
 pub(super) async fn void(tx: &mut SqliteConnection, run: i64, after: Option<u64>) -> Result<()> {
-    let after = after.map_or(-1, u64::cast_signed);
+    // Steps below 0 are of an earlier program, which believed more than it could read back.
+    let after = after.map_or(i64::MIN, u64::cast_signed);
     for table in ["point", "evaluation", "checkpoint"] {
         let sql = format!("DELETE FROM {table} WHERE run = ? AND ? < step");
         sqlx::query(AssertSqlSafe(sql)).bind(run).bind(after).execute(&mut *tx).await?;

@@ -7,6 +7,7 @@ use super::browse::{launch as parse_launch, state as parse_state};
 use super::model::{IllegalTransition, RunId, State};
 use super::records::{Change, Claim};
 use super::{Durability, Result, Store, StoreError};
+use crate::journal::event::MOST_ATTEMPTS;
 use crate::journal::process::Identity;
 
 impl Store {
@@ -252,39 +253,49 @@ impl Found {
     }
 }
 
-/// The next run in line: of this machine with a `device`, of a cluster without, which says itself where a run lands.
+/// The next run in line: of this machine with a `device`, of a cluster without, which says itself where a run lands. One
+/// that no number is left for keeps those behind it waiting no longer.
 async fn claim(
     tx: &mut SqliteConnection,
     slot: &str,
     device: Option<&str>,
     now: i64,
 ) -> Result<Option<Claim>> {
-    let next = sqlx::query(
-        "SELECT key, id, max(attempt, coalesce((SELECT max(attempt.attempt) FROM attempt WHERE attempt.run = run.key), 0)),
-                fresh, launch
-           FROM run
-          WHERE state = 'queued' AND (launch IS NULL) = ? ORDER BY priority DESC, queued_at, key LIMIT 1",
-    );
-    let next = next.bind(device.is_some());
-    let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
-    let claim = Claim {
-        id: row.try_get(1)?,
-        attempt: row.try_get::<u32, _>(2)? + 1,
-        fresh: row.try_get(3)?,
-        launch: parse_launch(row.try_get(4)?)?,
-    };
-    let found = Found { key: row.try_get(0)?, state: State::Queued, attempt: claim.attempt };
-    let query = sqlx::query("UPDATE run SET attempt = ?, slot = ?, device = ? WHERE key = ?");
-    let query = query.bind(claim.attempt).bind(slot).bind(device).bind(found.key);
-    query.execute(&mut *tx).await?;
-    let query = sqlx::query(
-        "INSERT INTO attempt (run, attempt, slot, device, claimed_at) VALUES (?, ?, ?, ?, ?)",
-    );
-    let query = query.bind(found.key).bind(claim.attempt).bind(slot).bind(device).bind(now);
-    query.execute(&mut *tx).await?;
-    let change = Change { at: now, reason: None, by: slot.to_owned() };
-    transition(tx, &claim.id, &found, State::Queued, State::Starting, &change, Line::Kept).await?;
-    Ok(Some(claim))
+    loop {
+        let next = sqlx::query(
+            "SELECT key, id, max(attempt, coalesce((SELECT max(attempt.attempt) FROM attempt WHERE attempt.run = run.key), 0)),
+                    fresh, launch
+               FROM run
+              WHERE state = 'queued' AND (launch IS NULL) = ? ORDER BY priority DESC, queued_at, key LIMIT 1",
+        );
+        let next = next.bind(device.is_some());
+        let Some(row) = next.fetch_optional(&mut *tx).await? else { return Ok(None) };
+        let (key, id, last): (i64, RunId, u32) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let Some(attempt) = last.checked_add(1).filter(|next| *next <= MOST_ATTEMPTS) else {
+            let reason = format!(
+                "no attempt can follow attempt {last}: `queue FILE --again` runs the same under a new id"
+            );
+            let change = Change { at: now, reason: Some(reason), by: slot.to_owned() };
+            let found = Found { key, state: State::Queued, attempt: last };
+            transition(tx, &id, &found, State::Queued, State::Cancelled, &change, Line::Last).await?;
+            continue;
+        };
+        let launch = parse_launch(row.try_get(4)?)?;
+        let claim = Claim { id, attempt, fresh: row.try_get(3)?, launch };
+        let found = Found { key, state: State::Queued, attempt };
+        let query = sqlx::query("UPDATE run SET attempt = ?, slot = ?, device = ? WHERE key = ?");
+        let query = query.bind(attempt).bind(slot).bind(device).bind(key);
+        query.execute(&mut *tx).await?;
+        let query = sqlx::query(
+            "INSERT INTO attempt (run, attempt, slot, device, claimed_at) VALUES (?, ?, ?, ?, ?)",
+        );
+        let query = query.bind(key).bind(attempt).bind(slot).bind(device).bind(now);
+        query.execute(&mut *tx).await?;
+        let change = Change { at: now, reason: None, by: slot.to_owned() };
+        transition(tx, &claim.id, &found, State::Queued, State::Starting, &change, Line::Kept).await?;
+        return Ok(Some(claim));
+    }
 }
 
 /// A run that is to go on although somebody has asked for its end meanwhile has changed under the hands of its worker.

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use instdisc_lab::queue::audit::Problem;
 use instdisc_lab::store::{State, StateChange};
 
 use super::{Chance, either, flaws, problems, repair};
@@ -167,6 +168,40 @@ fn a_changed_number_is_found_and_undone() {
     // One that is no number of ours at all.
     sql(&lab, &format!("UPDATE run SET spec = '{{}}' WHERE id = '{}'", ids[0]));
     assert!(flaws(&lab).iter().any(|problem| problem.found.contains("spec.json")));
+}
+
+/// What an earlier program took from a journal and can no longer read: one such number kept the whole lab from being looked
+/// at, and its repair as well.
+#[test]
+fn a_number_that_cannot_be_read_back_is_found_and_undone() {
+    let (lab, ids) = lived_in();
+    let before = everything(&lab);
+    let of = |id: &str| format!("(SELECT key FROM run WHERE id = '{id}')");
+    for statement in [
+        format!("UPDATE run SET steps = -9223372036854775807 WHERE id = '{}'", ids[0]),
+        format!("UPDATE run SET attempt = 4294967295 WHERE id = '{}'", ids[0]),
+        format!("UPDATE attempt SET resumed_step = -5 WHERE run = {}", of(&ids[0])),
+        format!("UPDATE attempt SET end_step = -5 WHERE run = {}", of(&ids[1])),
+        format!("UPDATE point SET step = -step WHERE step = 1 AND run = {}", of(&ids[0])),
+        format!("UPDATE summary SET last_step = -1 WHERE run = {}", of(&ids[1])),
+        format!(
+            "INSERT INTO attempt (run, attempt, resumed_step, started_at) VALUES ({}, 4294967295, 0, 7)",
+            of(&ids[2])
+        ),
+        format!(
+            "INSERT INTO warning (run, attempt, step, at, code, message) VALUES ({}, 1, -1, 7, 'x', 'y')",
+            of(&ids[0])
+        ),
+    ] {
+        sql(&lab, &statement);
+        let found = flaws(&lab);
+        let is_told = |it: &Problem| it.what == "journal" && it.cure.contains("--repair");
+        assert!(found.iter().any(is_told), "{statement}: {found:?}");
+        repair(&lab);
+        assert_same(&everything(&lab), &before, &statement);
+        assert_eq!(problems(&lab.home()), [], "{statement}");
+    }
+    assert_eq!(entries(lab.home().root(), "lab.db.damaged-").len(), 0, "cured in its place");
 }
 
 #[test]

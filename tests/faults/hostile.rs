@@ -12,6 +12,7 @@ use instdisc_lab::journal::reader::{Position, Reader};
 use instdisc_lab::lab::Home;
 use instdisc_lab::queue::Plan;
 use instdisc_lab::queue::meta::Meta;
+use instdisc_lab::store::{Change, State, Store};
 
 use super::{Chance, either};
 use crate::support::faults::{confined, is_confined, mutate};
@@ -133,6 +134,78 @@ fn a_repair_of_garbled_directories_makes_a_sound_run_log() {
             chance.seed
         );
     }
+}
+
+/// Every count of a journal, larger than a run log keeps it or a program can count on from: the line is passed over, and
+/// whoever looks at the lab or works on its queue never hears of it.
+#[test]
+fn numbers_that_nobody_can_keep_stop_nobody() {
+    let run = root().join("tests/fixtures/schema-1/runs/old-e6a0c12a");
+    let journal = fs::read_to_string(run.join("events.jsonl")).unwrap();
+    let lines: Vec<&str> = journal.lines().filter(|line| !line.contains("\"t\":\"end\"")).collect();
+    let stamp = "\"attempt\":1,\"seq\":9,\"at\":5}";
+    let started = lines[0].split_once(",\"attempt\"").unwrap().0;
+    let patched = |key: &str, value: &str| {
+        let (before, rest) = started.split_once(&format!("\"{key}\":")).unwrap();
+        let rest = rest.split_once(',').unwrap().1;
+        format!("{before}\"{key}\":{value},{rest},{stamp}")
+    };
+    let mut nasty = Vec::new();
+    for value in ["9007199254740993", "9223372036854775808", "18446744073709551615"] {
+        for key in ["resumed_step", "steps", "start_ticks"] {
+            nasty.push(patched(key, value));
+        }
+        for rest in [
+            "\"t\":\"point\",\"epoch\":1.0,\"sec\":1.0,\"m\":{\"loss\":1.0}",
+            "\"t\":\"checkpoint\",\"file\":\"x\",\"hash\":\"00\"",
+            "\"t\":\"eval\",\"metric\":\"knn_top1\",\"value\":1.0,\"settings\":{}",
+            "\"t\":\"warn\",\"code\":\"x\",\"message\":\"y\"",
+            "\"t\":\"end\",\"state\":\"stopped\",\"reason\":\"so\"",
+        ] {
+            nasty.push(format!("{{\"v\":1,\"step\":{value},{rest},{stamp}"));
+        }
+    }
+    for attempt in ["2147483648", "4294967295"] {
+        nasty.push(lines[0].replace("\"attempt\":1,", &format!("\"attempt\":{attempt},")));
+    }
+    for at in ["9223372036854775807", "-9223372036854775808"] {
+        nasty
+            .push(lines[1].split_once("\"at\":").unwrap().0.to_owned() + &format!("\"at\":{at}}}"));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path());
+    for (i, bad) in nasty.iter().enumerate() {
+        let to = home.run(&format!("old-{i:08x}"));
+        fs::create_dir_all(to.path()).unwrap();
+        for file in ["meta.json", "spec.json"] {
+            fs::copy(run.join(file), to.path().join(file)).unwrap();
+        }
+        let mut text = lines.clone();
+        text.insert(3, bad);
+        fs::write(to.journal(), text.join("\n") + "\n").unwrap();
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let clock: instdisc_lab::journal::writer::Clock = std::sync::Arc::new(|| 9_000);
+        instdisc_lab::queue::rebuild(&home, &clock).await.unwrap();
+        let store = Store::open(&home).await.unwrap();
+        let runs = store.runs().await.unwrap();
+        assert_eq!(runs.len(), nasty.len());
+        for (run, bad) in runs.iter().zip(&nasty) {
+            assert_eq!((run.state, run.attempt), (State::Lost, 1), "{bad}");
+            assert_eq!((run.progress.step, run.progress.steps), (7, 7), "{bad}");
+            let warning = run.warning.as_deref().unwrap_or_default();
+            assert!(warning.starts_with("line 4 of events.jsonl"), "{bad}: {warning}");
+            let change = Change { at: 9_001, reason: None, by: "test".into() };
+            store.requeue(&run.id, State::Lost, false, change).await.unwrap();
+        }
+        for run in &runs {
+            let claim = store.claim("cpu-0", "cpu", 9_002).await.unwrap().unwrap();
+            assert_eq!((&claim.id, claim.attempt), (&run.id, 2));
+        }
+        assert_eq!(store.check().await.unwrap(), Vec::<String>::new());
+    });
+    assert_eq!(super::problems(&home).iter().find(|it| it.what == "journal"), None);
 }
 
 /// What claims to be larger than it is, read with 4 GB of addresses: a reader that believed it would not survive.

@@ -70,7 +70,13 @@ pub async fn audit(home: &Home, store: &Store) -> Result<Vec<Problem>, QueueErro
     }
     let all = store.custody().await?;
     let holders = processes::holders(&home.runs());
+    let misread = store.misread().await?;
     for run in &all {
+        if misread.contains(&run.id) {
+            let words = "the run log has numbers from it that no journal could have told it";
+            found.push(Problem::flaw("journal", &run.id, words, REPAIR));
+            continue;
+        }
         let mut about = Vec::new();
         processes::check(home, store, run, &holders, &mut about).await?;
         journals::check(home, store, run, &mut about).await?;
