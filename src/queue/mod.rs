@@ -15,6 +15,7 @@ mod rebuild;
 mod remains;
 mod remove;
 mod requeue;
+mod retell;
 mod stop;
 
 // Who does it.

@@ -9,6 +9,7 @@ use super::desk::{QueueError, file_error};
 use super::leftovers;
 use super::locks::is_held;
 use super::meta::Meta;
+use super::retell::{Known, describe_again};
 use super::slots::{Slot, is_free};
 use super::slurm::trace::Trace;
 use crate::config::{RunSpec, fingerprint};
@@ -33,6 +34,8 @@ pub struct Rebuilt {
     pub skipped: Vec<(PathBuf, String)>,
     /// Files that could not be read, and where they lie now.
     pub damaged: Vec<(PathBuf, String)>,
+    /// Runs whose `meta.json` was missing or could not be read, and says again what the run log says.
+    pub described: Vec<RunId>,
     /// What crashes had left behind, removed.
     pub swept: Vec<PathBuf>,
 }
@@ -58,9 +61,11 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
     }
     let store = Store::open_to_restore(home).await?;
     rebuilt.swept = leftovers::sweep(home).map_err(file_error(home.runs()))?;
+    let known = Known::look(&store).await?;
     let mut found = Vec::new();
     for dir in directories(&home.runs())? {
         rebuilt.damaged.extend(mend_meta(home, &dir)?);
+        rebuilt.described.extend(describe_again(home, &store, &known, &dir).await?);
         match describe(home, &dir) {
             Ok(run) => found.push(run),
             Err(why) => rebuilt.skipped.push((dir, why.to_string())),
@@ -76,6 +81,7 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
         loop {
             if let Some(state) = take_in(&store, &run, &dir, clock()).await? {
                 rebuilt.restored.push((run.id.clone(), state));
+                describe_again(home, &store, &known, dir.path()).await?;
             }
             // Somebody may have tagged it since it was read: first in the file, then in the row we just wrote.
             let Ok(now) = describe(home, dir.path()) else { break };

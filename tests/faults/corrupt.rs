@@ -259,6 +259,28 @@ fn a_damaged_meta_json_keeps_no_run_out() {
     assert_eq!(lab.run(&ids[0]).tags, ["again"]);
 }
 
+/// What people said of a run stands in its row as well: a file that is gone takes none of it away.
+#[test]
+fn a_lost_meta_json_is_written_again_from_the_run_log() {
+    let (lab, ids) = lived_in();
+    for id in &ids {
+        fs::remove_file(lab.dir_of(id).meta()).unwrap();
+    }
+    fs::write(lab.dir_of(&ids[0]).meta(), "{\"tags\": [").unwrap();
+    // A file that had this alone would say that nobody had said anything else.
+    lab.ok(&["tag", &ids[1], "--add", "late"]);
+    let before = everything(&lab);
+    let said = lab.output(&["doctor", "--repair"]);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.contains(&format!("{} had no meta.json any more", ids[2])), "{said}");
+    assert_same(&everything(&lab), &before, "after the repair");
+    assert_eq!(problems(&lab.home()), []);
+    clear(&lab.home().database());
+    repair(&lab);
+    assert_same(&everything(&lab), &before, "from the new files alone");
+    assert_eq!(problems(&lab.home()), []);
+}
+
 #[test]
 fn history_and_processes_are_held_against_the_states() {
     let (lab, ids) = lived_in();

@@ -22,6 +22,9 @@ pub(super) async fn repair(home: &Home) -> Result<(), QueueError> {
     for (path, why) in &rebuilt.damaged {
         eprintln!("A file could not be read ({why}); it lies in {} now.", path.display());
     }
+    for id in &rebuilt.described {
+        eprintln!("{id} had no meta.json any more and has it again, from the run log.");
+    }
     for path in &rebuilt.swept {
         eprintln!("{} was left behind by a crash and is removed.", path.display());
     }
