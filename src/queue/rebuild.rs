@@ -1,5 +1,6 @@
 //! `doctor --repair`: a run log made whole again from the run directories.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,7 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
         let place = |run: &Restored| run.experiments.first().map(|membership| membership.ordinal);
         (a.queued_at, place(a), &a.id).cmp(&(b.queued_at, place(b), &b.id))
     });
+    let mut ids = Vec::with_capacity(found.len());
     for mut run in found {
         let dir = home.run(&run.id);
         loop {
@@ -90,8 +92,9 @@ pub async fn rebuild(home: &Home, clock: &Clock) -> Result<Rebuilt, QueueError> 
             }
             run = now;
         }
-        relearn(home, &store, &run.id).await?;
+        ids.push(run.id);
     }
+    relearn(home, &store, &ids).await?;
     if !rebuilt.restored.is_empty() {
         store.accept_grids().await?;
     }
@@ -117,16 +120,18 @@ async fn take_in(
     }
 }
 
-/// Reads the journal anew where the run log has something else from it.
-async fn relearn(home: &Home, store: &Store, id: &str) -> Result<(), QueueError> {
+/// Reads journals anew where the run log has something else from them.
+async fn relearn(home: &Home, store: &Store, ids: &[RunId]) -> Result<(), QueueError> {
+    let ids: BTreeSet<&RunId> = ids.iter().collect();
     let known = store.custody().await?;
-    let mut found = Vec::new();
-    if let Some(run) = known.iter().find(|run| run.id == id && !run.state.is_active()) {
+    for run in known.iter().filter(|run| ids.contains(&run.id) && !run.state.is_active()) {
+        let mut found = Vec::new();
         journals::check(home, store, run, &mut found).await?;
-    }
-    if !found.is_empty() {
-        store.forget_journal(id).await?;
-        catch_up(store, id, &home.run(id)).await?;
+        // Unless somebody has taken it up since.
+        if !found.is_empty() && store.custody().await?.contains(run) {
+            store.forget_journal(&run.id).await?;
+            catch_up(store, &run.id, &home.run(&run.id)).await?;
+        }
     }
     Ok(())
 }

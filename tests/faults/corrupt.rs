@@ -281,6 +281,27 @@ fn a_lost_meta_json_is_written_again_from_the_run_log() {
     assert_eq!(problems(&lab.home()), []);
 }
 
+/// A repair that is killed between forgetting a journal and reading it again.
+#[test]
+fn a_journal_that_nobody_reads_on_is_found_and_undone() {
+    let (lab, ids) = lived_in();
+    let before = everything(&lab);
+    for table in ["point", "summary", "checkpoint"] {
+        let key = format!("(SELECT key FROM run WHERE id = '{}')", ids[0]);
+        sql(&lab, &format!("DELETE FROM {table} WHERE run = {key}"));
+    }
+    let forgotten = "UPDATE run SET journal_bytes = 0, journal_lines = 0";
+    sql(&lab, &format!("{forgotten} WHERE id = '{}'", ids[0]));
+    let found = flaws(&lab);
+    assert!(
+        found.iter().any(|it| it.found.ends_with("more than the run log has read")),
+        "{found:?}"
+    );
+    repair(&lab);
+    assert_same(&everything(&lab), &before, "after the repair");
+    assert_eq!(problems(&lab.home()), []);
+}
+
 #[test]
 fn history_and_processes_are_held_against_the_states() {
     let (lab, ids) = lived_in();

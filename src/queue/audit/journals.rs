@@ -10,7 +10,8 @@ use crate::journal::event::{Event, Line};
 use crate::journal::reader::{Position, Reader};
 use crate::lab::Home;
 use crate::queue::desk::QueueError;
-use crate::store::{CurvePoint, Custody, Store, StoreError};
+use crate::queue::locks::is_held;
+use crate::store::{CurvePoint, Custody, State, Store, StoreError};
 
 pub(in crate::queue) async fn check(
     home: &Home,
@@ -68,6 +69,14 @@ pub(in crate::queue) async fn check(
             }
         }
     }
+    // Nobody is about to read it: whoever did was killed. A look that came while somebody read says nothing.
+    let at_rest = !run.state.is_active() && run.state != State::Queued;
+    if 0 < told.unread && at_rest && !is_held(&home.run(&run.id).lock()).unwrap_or(false) {
+        let now = store.journal_position(&run.id).await?;
+        if now == position {
+            flaw(format!("has {} lines more than the run log has read", told.unread));
+        }
+    }
     let known = |name: &String| tallies.iter().any(|tally| tally.metric == *name);
     if let Some((name, _)) =
         told.curves.iter().find(|(name, steps)| !steps.is_empty() && !known(name))
@@ -96,6 +105,8 @@ struct Told {
     /// The newest attempt that began; lines of older ones no longer count.
     newest: u32,
     starts_out_of_order: bool,
+    /// Whole lines behind `position`.
+    unread: u64,
     /// Steps and values by metric, ascending, each step once.
     curves: BTreeMap<String, Vec<(u64, f64)>>,
 }
@@ -111,6 +122,7 @@ impl Told {
         // What is still to be read may tell of a start that the run log ought to have made itself.
         let mut reader = Reader::new(journal, told.position);
         while let Some(batch) = reader.next_batch()? {
+            told.unread += batch.to.lines - batch.from.lines;
             let starts = batch.lines.iter().filter(|line| matches!(line.event, Event::Start(_)));
             told.newest = starts.map(|line| line.attempt).fold(told.newest, u32::max);
         }
