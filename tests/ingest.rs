@@ -431,6 +431,10 @@ proptest! {
                 let Some(summary) = summary else { continue };
                 let last = points.last().unwrap();
                 assert_eq!((summary.last, summary.last_step), (Number(last.value), last.step));
+                let tallies = lab.store.tallies(&id).await.unwrap().1;
+                let tally = tallies.iter().find(|tally| tally.metric == metric).unwrap();
+                let counted = Some((points.len() as u64, last.step));
+                assert_eq!((tally.summary, Some((tally.points, tally.last_step))), (counted, counted));
                 let mut best: Option<&CurvePoint> = None;
                 for point in points.iter().filter(|point| point.value.is_finite() && sign != 0.0) {
                     if best.is_none_or(|best| sign * point.value < sign * best.value) {

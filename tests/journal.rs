@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use instdisc_lab::journal::event::{
     Better, Declare, End, EndState, Event, Line, MetricInfo, Number, Point, VERSION, Warn,
 };
-use instdisc_lab::journal::reader::{Batch, Position, ReadError, Reader};
+use instdisc_lab::journal::reader::{Batch, MOST_STARTS, Position, ReadError, Reader};
 use instdisc_lab::journal::writer::{Clock, Writer};
 use instdisc_lab::lab::RunDir;
 use proptest::prelude::*;
@@ -235,4 +235,24 @@ fn a_line_without_end_is_passed_over_in_bounded_memory() {
     assert_eq!(lines(&rest).len(), 1);
     assert_eq!(rest[0].garbled[0].line, 2);
     assert_eq!(reader.position().lines, 3);
+}
+
+#[test]
+fn a_batch_has_few_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.jsonl");
+    let mut story = crate::ingest::Story::default();
+    for step in 1..30 {
+        story.start(step - 1);
+        story.point(step, &[("loss", 1.0)]);
+    }
+    append(&path, &story.text);
+    let mut reader = Reader::new(&path, Position::default());
+    let mut starts = Vec::new();
+    while let Some(batch) = reader.next_batch().unwrap() {
+        let is_start = |line: &&Line| matches!(line.event, Event::Start(_));
+        starts.push(batch.lines.iter().filter(is_start).count());
+        assert_eq!(reader.has_more(), reader.position().bytes < story.text.len() as u64);
+    }
+    assert_eq!(starts, [MOST_STARTS, MOST_STARTS, MOST_STARTS, 29 - 3 * MOST_STARTS]);
 }

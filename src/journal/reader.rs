@@ -17,6 +17,8 @@ use super::event::{Event, Line, Number, Point, VERSION};
 const PIECE: usize = 1 << 20;
 /// A longer line is no event.
 const LONGEST: usize = 16 << 20;
+/// Starts of one batch: for each, whoever takes it in looks over all that was measured before.
+pub const MOST_STARTS: usize = 8;
 
 /// A place between two lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,7 +155,11 @@ impl Reader {
         self.file = Some(file);
         let Some(whole) = whole else { return Ok(None) };
         let batch = match whole {
-            Whole::Lines(end) => parse(self.at, &self.buffer[..end]),
+            Whole::Lines(end) => {
+                let batch = parse(self.at, &self.buffer[..end]);
+                self.has_more |= batch.to.bytes < self.at.bytes + end as u64;
+                batch
+            }
             Whole::TooLong(bytes) => {
                 let why = format!("longer than {LONGEST} bytes");
                 let garbled = Garbled { line: self.at.lines + 1, at: self.at.bytes, why, after: 0 };
@@ -222,12 +228,19 @@ fn read_at(
     }
 }
 
-/// The events in `bytes`, which end with a line end.
+/// The events in `bytes`, which end with a line end, up to the first start too many.
 fn parse(from: Position, bytes: &[u8]) -> Batch {
     let mut batch = Batch { from, to: from, ..Batch::default() };
+    let mut starts = 0;
     for text in bytes.split_inclusive(|&byte| byte == b'\n') {
         match line(text.strip_suffix(b"\n").unwrap_or(text)) {
-            Ok(Some(line)) => batch.lines.push(line),
+            Ok(Some(line)) => {
+                starts += usize::from(matches!(line.event, Event::Start(_)));
+                if MOST_STARTS < starts {
+                    break;
+                }
+                batch.lines.push(line);
+            }
             Ok(None) => {}
             Err(why) => batch.garbled.push(Garbled {
                 line: batch.to.lines + 1,

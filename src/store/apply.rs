@@ -126,11 +126,7 @@ impl Target {
         self.attempt = line.attempt;
         points::declare(tx, &start.metrics).await?;
         points::void(tx, self.run, (0 < start.resumed_step).then_some(start.resumed_step)).await?;
-        let query = sqlx::query_as(
-            "SELECT epoch, sec FROM point WHERE run = ? AND step = (SELECT max(step) FROM point WHERE run = ?1)",
-        );
-        let left: Option<(f64, f64)> = query.bind(self.run).fetch_optional(&mut *tx).await?;
-        (self.epoch, self.sec) = left.unwrap_or_default();
+        (self.epoch, self.sec) = points::newest(tx, self.run).await?.unwrap_or_default();
         self.step = start.resumed_step;
         let query = sqlx::query(
             "UPDATE run SET device = ?, steps = ?, epochs = ?, fresh = CASE WHEN ? THEN 0 ELSE fresh END WHERE key = ?",

@@ -8,8 +8,8 @@ use super::apply::{self, Target};
 use super::points;
 use super::records::Ending;
 use super::{Durability, Result, Store, StoreError};
-use crate::journal::event::{MOST_ATTEMPTS, Start};
-use crate::journal::reader::{Batch, ReadError, Reader};
+use crate::journal::event::{Event, Line, MOST_ATTEMPTS, Start};
+use crate::journal::reader::{Batch, MOST_STARTS, ReadError, Reader};
 use crate::lab::RunDir;
 
 /// What ingesting brought to light.
@@ -62,11 +62,9 @@ pub async fn catch_up_all(
     store: &Store,
     runs: &[(&str, &RunDir)],
 ) -> Result<Vec<Result<Ingested>>> {
-    /// Journal bytes of one transaction: somebody else may be waiting to write.
-    const TOGETHER: u64 = 1 << 20;
     let ids: Vec<&str> = runs.iter().map(|(id, _)| *id).collect();
     let mut done: Vec<Result<Ingested>> = Vec::with_capacity(runs.len());
-    let (mut round, mut bytes) = (Vec::new(), 0);
+    let (mut round, mut load) = (Vec::new(), Load::default());
     for (at, position) in store.journal_positions(&ids).await?.into_iter().enumerate() {
         let (id, dir) = runs[at];
         let Some(from) = position else {
@@ -80,19 +78,41 @@ pub async fn catch_up_all(
         done.push(Ok(Ingested::default()));
         match read {
             Ok(Some(batch)) => {
-                bytes += batch.to.bytes - batch.from.bytes;
+                load.add(&batch);
                 round.push(News { at, batch, has_more: reader.has_more() });
             }
             Ok(None) => {}
             Err(why) => done[at] = Err(why.into()),
         }
-        if TOGETHER <= bytes {
+        if load.is_enough() {
             take_in(store, runs, std::mem::take(&mut round), &mut done).await?;
-            bytes = 0;
+            load = Load::default();
         }
     }
     take_in(store, runs, round, &mut done).await?;
     Ok(done)
+}
+
+/// What one transaction has to do: somebody else may be waiting to write.
+#[derive(Default)]
+struct Load {
+    /// Of journals.
+    bytes: u64,
+    /// Starts of runs that may have measured something before, all of which is looked over then.
+    resumed: usize,
+}
+
+impl Load {
+    fn add(&mut self, batch: &Batch) {
+        self.bytes += batch.to.bytes - batch.from.bytes;
+        let resumes = |line: &&Line| 1 < line.attempt && matches!(line.event, Event::Start(_));
+        self.resumed += batch.lines.iter().filter(resumes).count();
+    }
+
+    fn is_enough(&self) -> bool {
+        const TOGETHER: u64 = 1 << 20;
+        TOGETHER <= self.bytes || MOST_STARTS <= self.resumed
+    }
 }
 
 /// What one of many journals has to say.
@@ -222,7 +242,8 @@ impl Ingested {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::event::{Event, Line, Number, Point, VERSION};
+    use crate::journal::event::{Number, Point, VERSION};
+    use crate::journal::reader::Position;
     use crate::lab::Home;
     use crate::store::{NewRun, Submission};
 
@@ -265,6 +286,29 @@ mod tests {
             text.push(b'\n');
         }
         text
+    }
+
+    #[test]
+    fn runs_that_go_on_are_taken_in_by_the_few_and_those_that_begin_by_the_many() {
+        let started = |attempt: u32| {
+            let text = format!(
+                r#"{{"v":1,"t":"start","pid":1,"boot_id":"","start_ticks":1,"device":"cpu","threads":1,"precision":"fp32",
+                "resumed_step":9,"steps":99,"epochs":9,"resume":"exact","metrics":[],"attempt":{attempt},"seq":0,"at":1}}"#
+            );
+            let to = Position { bytes: 300, lines: 1 };
+            Batch { to, lines: vec![serde_json::from_str(&text).unwrap()], ..Batch::default() }
+        };
+        let rounds = |attempt: u32, n: usize| {
+            let mut load = Load::default();
+            let added = (0..n).take_while(|_| {
+                let goes_on = !load.is_enough();
+                load.add(&started(attempt));
+                goes_on
+            });
+            added.count()
+        };
+        assert_eq!(rounds(2, 1000), MOST_STARTS);
+        assert_eq!(rounds(1, 1000), 1000);
     }
 
     #[tokio::test]

@@ -283,20 +283,62 @@ pub(super) async fn declare(tx: &mut SqliteConnection, metrics: &[MetricInfo]) -
 
 /// Takes back every measurement after `step`, or all of them, and summarises what is left.
 pub(super) async fn void(tx: &mut SqliteConnection, run: i64, after: Option<u64>) -> Result<()> {
-    // Steps below 0 are of an earlier program, which believed more than it could read back.
-    let after = after.map_or(i64::MIN, u64::cast_signed);
-    for table in ["point", "evaluation", "checkpoint"] {
+    let Some(after) = after.map(u64::cast_signed) else {
+        for table in ["point", "summary", "evaluation", "checkpoint"] {
+            let sql = format!("DELETE FROM {table} WHERE run = ?");
+            sqlx::query(AssertSqlSafe(sql)).bind(run).execute(&mut *tx).await?;
+        }
+        return Ok(());
+    };
+    for table in ["evaluation", "checkpoint"] {
         let sql = format!("DELETE FROM {table} WHERE run = ? AND ? < step");
         sqlx::query(AssertSqlSafe(sql)).bind(run).bind(after).execute(&mut *tx).await?;
     }
     let query = sqlx::query(
-        "SELECT metric, better FROM summary JOIN metric ON metric.key = summary.metric WHERE run = ? AND ? < last_step",
+        "SELECT metric, n, best_step, better FROM summary JOIN metric ON metric.key = summary.metric
+          WHERE run = ? AND ? < last_step",
     );
     for row in query.bind(run).bind(after).fetch_all(&mut *tx).await? {
-        let better = super::browse::better(row.try_get(1)?)?;
-        recompute(tx, run, row.try_get(0)?, better).await?;
+        let (metric, n, best_step): (i64, i64, Option<i64>) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        // By metric, as points are ordered: a run may have half a million of them before `after`.
+        let query = sqlx::query("DELETE FROM point WHERE run = ? AND metric = ? AND ? < step");
+        let gone =
+            query.bind(run).bind(metric).bind(after).execute(&mut *tx).await?.rows_affected();
+        if best_step.is_some_and(|best| after < best) {
+            let better = super::browse::better(row.try_get(3)?)?;
+            recompute(tx, run, metric, better).await?;
+        } else {
+            shorten(tx, run, metric, n - gone.cast_signed()).await?;
+        }
     }
     Ok(())
+}
+
+/// Brings the summary of one metric up to date whose last points are gone, but not its best: `n` are left.
+async fn shorten(tx: &mut SqliteConnection, run: i64, metric: i64, n: i64) -> Result<()> {
+    if n <= 0 {
+        let query = sqlx::query("DELETE FROM summary WHERE run = ? AND metric = ?");
+        query.bind(run).bind(metric).execute(tx).await?;
+        return Ok(());
+    }
+    let query = sqlx::query(
+        "UPDATE summary SET n = ?3, (last, last_flag, last_step) =
+           (SELECT value, flag, step FROM point WHERE run = ?1 AND metric = ?2 ORDER BY step DESC LIMIT 1)
+          WHERE run = ?1 AND metric = ?2",
+    );
+    query.bind(run).bind(metric).bind(n).execute(tx).await?;
+    Ok(())
+}
+
+/// Where a run was at the newest step that it has a measurement of: epoch and active seconds.
+pub(super) async fn newest(tx: &mut SqliteConnection, run: i64) -> Result<Option<(f64, f64)>> {
+    let query = sqlx::query_as(
+        "SELECT epoch, sec
+           FROM (SELECT run, metric, last_step FROM summary WHERE run = ? ORDER BY last_step DESC, metric LIMIT 1) AS s
+           JOIN point ON point.run = s.run AND point.metric = s.metric AND point.step = s.last_step",
+    );
+    Ok(query.bind(run).fetch_optional(tx).await?)
 }
 
 /// Makes the summary of one metric anew from its points; there is none where there are none.
