@@ -115,7 +115,8 @@ proptest! {
         }
         let expected: Vec<Line> = texts.iter().filter_map(|(line, _, _)| line.clone()).collect();
         prop_assert_eq!(lines(&batches), expected);
-        let garbled: Vec<u64> = batches.iter().flat_map(|b| b.garbled.iter().map(|bad| bad.line)).collect();
+        let garbled = batches.iter().flat_map(|batch| &batch.garbled);
+        let garbled: Vec<u64> = garbled.flat_map(|bad| bad.line..bad.line + bad.lines).collect();
         let rubbish = texts.iter().enumerate().filter(|(_, (_, _, rubbish))| *rubbish);
         prop_assert_eq!(garbled, rubbish.map(|(i, _)| i as u64 + 1).collect::<Vec<_>>());
         prop_assert_eq!(reader.position(), Position { bytes: bytes.len() as u64, lines: texts.len() as u64 });
@@ -211,12 +212,13 @@ fn an_event_that_no_run_log_could_keep_is_passed_over() {
         metrics: vec![MetricInfo { name: String::new(), unit: "".into(), better: Better::Neither }],
     };
     let zeroth = Line { attempt: 0, ..line(2, point(2, 1.0)) };
-    for line in [line(0, Event::Point(nameless)), line(1, Event::Declare(declared)), zeroth] {
-        append(&path, text(&line).as_bytes());
+    let good = line(3, point(3, 1.0));
+    for bad in [line(0, Event::Point(nameless)), line(1, Event::Declare(declared)), zeroth] {
+        append(&path, text(&bad).as_bytes());
+        append(&path, text(&good).as_bytes());
     }
-    append(&path, text(&line(3, point(3, 1.0))).as_bytes());
     let read = read_all(&mut Reader::new(&path, Position::default()));
-    assert_eq!(lines(&read), [line(3, point(3, 1.0))]);
+    assert_eq!(lines(&read), [good.clone(), good.clone(), good]);
     let why: Vec<&str> = read[0].garbled.iter().map(|bad| bad.why.as_str()).collect();
     assert_eq!(why, ["a metric has no name", "a metric has no name", "attempts count from 1"]);
 }
@@ -238,6 +240,20 @@ fn a_line_without_end_is_passed_over_in_bounded_memory() {
 }
 
 #[test]
+fn lines_in_a_row_that_are_no_events_are_told_of_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.jsonl");
+    let good = text(&line(0, point(0, 1.0)));
+    append(&path, format!("{good}\n{{\nx\n{good}y\n").as_bytes());
+    let read = read_all(&mut Reader::new(&path, Position::default())).remove(0);
+    let told: Vec<_> =
+        read.garbled.iter().map(|bad| (bad.line, bad.lines, bad.at, bad.after)).collect();
+    let len = good.len() as u64;
+    assert_eq!(told, [(2, 3, len, 1), (6, 1, 2 * len + 5, 2)]);
+    assert!(read.garbled[0].why.starts_with("EOF"), "{}", read.garbled[0].why);
+}
+
+#[test]
 fn a_batch_has_few_starts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("events.jsonl");
@@ -255,4 +271,42 @@ fn a_batch_has_few_starts() {
         assert_eq!(reader.has_more(), reader.position().bytes < story.text.len() as u64);
     }
     assert_eq!(starts, [MOST_STARTS, MOST_STARTS, MOST_STARTS, 29 - 3 * MOST_STARTS]);
+}
+
+/// Bytes that this thread has read from files so far.
+fn bytes_read() -> u64 {
+    let told = fs::read_to_string("/proc/thread-self/io").unwrap();
+    let read = told.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+    read.parse().unwrap()
+}
+
+#[test]
+fn a_line_that_does_not_end_is_not_read_again_at_every_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("events.jsonl");
+    let first = text(&line(0, point(0, 1.0)));
+    append(&path, first.as_bytes());
+    append(&path, &vec![b'x'; 18 << 20]);
+    let mut reader = Reader::new(&path, Position::default());
+    assert_eq!(lines(&read_all(&mut reader)).len(), 1);
+    assert_eq!(reader.unended(), 18 << 20);
+    // Whoever comes next at the same place, too.
+    let mut reader = Reader::new(&path, reader.position()).beyond(reader.unended());
+    append(&path, &[b'x'; 100]);
+    let before = bytes_read();
+    assert_eq!(reader.next_batch().unwrap(), None);
+    assert!(bytes_read() - before < 200_000, "{} bytes for 100", bytes_read() - before);
+    assert_eq!(reader.unended(), (18 << 20) + 100);
+    let (position, unended) = (reader.position(), reader.unended());
+    append(&path, format!("\n{first}").as_bytes());
+    let rest = read_all(&mut reader);
+    assert_eq!((lines(&rest).len(), rest[0].garbled[0].line, reader.unended()), (1, 2, 0));
+    // The next attempt cuts it off, and writes over the same place before anybody looks.
+    let mut story = first.clone();
+    while (story.len() as u64) < position.bytes + unended {
+        story += &first;
+    }
+    fs::write(&path, &story).unwrap();
+    let mut reader = Reader::new(&path, position).beyond(unended);
+    assert_eq!(lines(&read_all(&mut reader)).len(), story.len() / first.len() - 1);
 }

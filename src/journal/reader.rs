@@ -39,16 +39,18 @@ pub struct Batch {
     pub garbled: Vec<Garbled>,
 }
 
-/// A line that is no event.
+/// Lines in a row that are no events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Garbled {
-    /// From 1.
+    /// The first of them, from 1.
     pub line: u64,
-    /// Where it begins, in bytes.
+    /// How many they are.
+    pub lines: u64,
+    /// Where the first begins, in bytes.
     pub at: u64,
-    /// What is wrong with it.
+    /// What is wrong with the first.
     pub why: String,
-    /// How many events of the batch stand before it.
+    /// How many events of the batch stand before them.
     pub after: usize,
 }
 
@@ -81,6 +83,8 @@ pub struct Reader {
     end: u64,
     /// Whether there was more at the last look than is read at a time.
     has_more: bool,
+    /// So many bytes from `at` on were looked over for a line end, and have none.
+    unended: u64,
     /// As large as what was once read at a time, and never cleared: only its first bytes mean anything.
     buffer: Vec<u8>,
 }
@@ -94,8 +98,21 @@ impl Reader {
             at: from,
             end: u64::MAX,
             has_more: false,
+            unended: 0,
             buffer: Vec::new(),
         }
+    }
+
+    /// Takes the word of an earlier reader at the same place for it that no line ends in the next so many bytes.
+    #[must_use]
+    pub fn beyond(self, unended: u64) -> Self {
+        Self { unended, ..self }
+    }
+
+    /// How many bytes from here on are the beginning of one long line, as far as anybody looked; 0 unless they are worth
+    /// remembering.
+    pub fn unended(&self) -> u64 {
+        self.unended
     }
 
     /// A reader of the first `end` bytes alone: what somebody else has read so far.
@@ -151,10 +168,19 @@ impl Reader {
         }
         let end = self.end.min(len);
         self.has_more = PIECE as u64 + self.at.bytes < end;
-        let whole = whole_lines(&file, self.at.bytes, end, &mut self.buffer).map_err(failed)?;
+        let at = self.at.bytes;
+        let torn = still_torn(&file, at, self.unended, end, &mut self.buffer).map_err(failed)?;
+        let whole = match torn {
+            Some(looked) => Whole::Torn(looked),
+            None => whole_lines(&file, at, end, &mut self.buffer).map_err(failed)?,
+        };
         self.file = Some(file);
-        let Some(whole) = whole else { return Ok(None) };
+        self.unended = 0;
         let batch = match whole {
+            Whole::Torn(looked) => {
+                self.unended = if PIECE as u64 <= looked { looked } else { 0 };
+                return Ok(None);
+            }
             Whole::Lines(end) => {
                 let batch = parse(self.at, &self.buffer[..end]);
                 self.has_more |= batch.to.bytes < self.at.bytes + end as u64;
@@ -162,7 +188,8 @@ impl Reader {
             }
             Whole::TooLong(bytes) => {
                 let why = format!("longer than {LONGEST} bytes");
-                let garbled = Garbled { line: self.at.lines + 1, at: self.at.bytes, why, after: 0 };
+                let (line, at) = (self.at.lines + 1, self.at.bytes);
+                let garbled = Garbled { line, lines: 1, at, why, after: 0 };
                 let to = Position { bytes: self.at.bytes + bytes, lines: self.at.lines + 1 };
                 Batch { from: self.at, to, lines: Vec::new(), garbled: vec![garbled] }
             }
@@ -177,20 +204,49 @@ enum Whole {
     Lines(usize),
     /// One line of so many bytes, not kept.
     TooLong(u64),
+    /// The last line has no end yet: so many bytes of it were looked at.
+    Torn(u64),
 }
 
-/// Fills `buffer` with what stands from `at` on and before `end`, until it holds a whole line. `None`: the last line is
-/// still torn. No more of the buffer is touched than there is to read: most looks at a journal find a line or two.
-fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Option<Whole>> {
+/// How much of a line that had no end among its first `unended` bytes has been looked at by now, if it still has none: a
+/// line of gigabytes that never ends is not read from its beginning at every look. `None` where it has to be read as any
+/// other, also when the file was cut and has grown again.
+fn still_torn(
+    file: &File,
+    at: u64,
+    unended: u64,
+    end: u64,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<u64>> {
+    /// A journal that has grown again over the same place has line ends in as much as this.
+    const TAIL: u64 = 64 << 10;
+    if unended == 0 || end < at + unended {
+        return Ok(None);
+    }
+    let mut looked = unended.saturating_sub(TAIL);
+    loop {
+        let got = read_at(file, buffer, 0, at + looked, end)?;
+        if buffer[..got].contains(&b'\n') {
+            return Ok(None);
+        }
+        if got == 0 {
+            return Ok(Some(looked));
+        }
+        looked += got as u64;
+    }
+}
+
+/// Fills `buffer` with what stands from `at` on and before `end`, until it holds a whole line. No more of the buffer is touched than there is to read: most looks at a journal find a line or two.
+fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Result<Whole> {
     let mut filled = 0;
     while filled <= LONGEST {
         let got = read_at(file, buffer, filled, at + filled as u64, end)?;
         if got == 0 {
-            return Ok(None);
+            return Ok(Whole::Torn(filled as u64));
         }
         let newline = buffer[filled..filled + got].iter().rposition(|&byte| byte == b'\n');
         if let Some(newline) = newline {
-            return Ok(Some(Whole::Lines(filled + newline + 1)));
+            return Ok(Whole::Lines(filled + newline + 1));
         }
         filled += got;
     }
@@ -198,8 +254,8 @@ fn whole_lines(file: &File, at: u64, end: u64, buffer: &mut Vec<u8>) -> io::Resu
     loop {
         let got = read_at(file, buffer, 0, at + read, end)?;
         match buffer[..got].iter().position(|&byte| byte == b'\n') {
-            Some(newline) => return Ok(Some(Whole::TooLong(read + newline as u64 + 1))),
-            None if got == 0 => return Ok(None),
+            Some(newline) => return Ok(Whole::TooLong(read + newline as u64 + 1)),
+            None if got == 0 => return Ok(Whole::Torn(read)),
             None => read += got as u64,
         }
     }
@@ -242,17 +298,26 @@ fn parse(from: Position, bytes: &[u8]) -> Batch {
                 batch.lines.push(line);
             }
             Ok(None) => {}
-            Err(why) => batch.garbled.push(Garbled {
-                line: batch.to.lines + 1,
-                at: batch.to.bytes,
-                why,
-                after: batch.lines.len(),
-            }),
+            Err(why) => batch.garble(why),
         }
         batch.to.bytes += text.len() as u64;
         batch.to.lines += 1;
     }
     batch
+}
+
+impl Batch {
+    /// The line behind those read so far is no event.
+    fn garble(&mut self, why: String) {
+        let line = self.to.lines + 1;
+        match self.garbled.last_mut().filter(|last| last.line + last.lines == line) {
+            Some(last) => last.lines += 1,
+            None => {
+                let (at, after) = (self.to.bytes, self.lines.len());
+                self.garbled.push(Garbled { line, lines: 1, at, why, after });
+            }
+        }
+    }
 }
 
 /// How our own writer begins a point: nearly every line of a journal.

@@ -8,10 +8,13 @@ use sqlx::{Arguments, Row};
 
 use super::bulk::{Bulk, Columns};
 use super::ingest::Ingested;
-use super::points::{self, Pending, columns_of};
+use super::pending::{MOST_METRICS, Pending};
+use super::points::{self, columns_of};
 use super::records::Ending;
-use super::{Result, StoreError, json};
-use crate::journal::event::{Checkpoint, End, EndState, Eval, Event, Figures, Line, Start, Warn};
+use super::{Result, StoreError, json, warnings};
+use crate::journal::event::{
+    Checkpoint, End, EndState, Eval, Event, Figures, Line, Start, Warn,
+};
 use crate::journal::reader::{Batch, Garbled, Position};
 
 /// The run that a batch is written to.
@@ -27,6 +30,8 @@ pub(super) struct Target {
     /// Where the batch ends.
     to: Position,
     pending: Pending,
+    /// Whether its attempt has been told that it has too many metrics, as far as this batch knows.
+    told_too_many: bool,
     done: Ingested,
 }
 
@@ -39,7 +44,8 @@ impl Target {
         let ids: Vec<&str> = news.iter().map(|(id, _)| *id).collect();
         let query = sqlx::query(
             "SELECT run.key, epoch, step, sec, journal_bytes, coalesce(heard_at, queued_at),
-                    coalesce((SELECT max(attempt) FROM attempt WHERE attempt.run = run.key AND resumed_step IS NOT NULL), 0)
+                    coalesce((SELECT max(attempt) FROM attempt WHERE attempt.run = run.key AND resumed_step IS NOT NULL), 0),
+                    (SELECT count(*) FROM summary WHERE summary.run = run.key)
                FROM json_each(?) AS asked LEFT JOIN run ON run.id = asked.value ORDER BY asked.key",
         );
         let rows = query.bind(json(&ids)?).fetch_all(tx).await?;
@@ -60,7 +66,8 @@ impl Target {
             epoch: row.try_get(1)?,
             step: row.try_get(2)?,
             sec: row.try_get(3)?,
-            pending: Pending::default(),
+            pending: Pending::beside(row.try_get::<u32, _>(7)? as usize),
+            told_too_many: false,
             to: batch.to,
             done: Ingested { lines: batch.to.lines - batch.from.lines, ..Ingested::default() },
         })
@@ -89,7 +96,12 @@ impl Target {
         match &line.event {
             Event::Start(start) => self.start(tx, line, start).await,
             Event::Point(point) => {
-                self.pending.push(point);
+                if self.pending.asks_which(point) {
+                    self.pending.learn(points::metrics_of(tx, self.run).await?);
+                }
+                if let Some(first) = self.pending.push(point) {
+                    self.too_many(tx, line, point.step, first).await?;
+                }
                 if self.step <= point.step {
                     (self.epoch, self.step, self.sec) = (point.epoch, point.step, point.sec);
                 }
@@ -99,7 +111,7 @@ impl Target {
             Event::Eval(eval) => self.evaluation(tx, line, eval).await,
             Event::Warn(warn) => {
                 self.done.warnings += 1;
-                self.warning(tx, line.attempt, line.at, warn).await
+                warnings::note(tx, self.run, line.attempt, line.at, warn).await
             }
             Event::Declare(new) => points::declare(tx, &new.metrics).await,
             Event::Figures(figures) => self.figures(tx, line.attempt, figures).await,
@@ -126,6 +138,8 @@ impl Target {
         self.attempt = line.attempt;
         points::declare(tx, &start.metrics).await?;
         points::void(tx, self.run, (0 < start.resumed_step).then_some(start.resumed_step)).await?;
+        self.pending = Pending::beside(points::count_metrics(tx, self.run).await?);
+        self.told_too_many = false;
         (self.epoch, self.sec) = points::newest(tx, self.run).await?.unwrap_or_default();
         self.step = start.resumed_step;
         let query = sqlx::query(
@@ -184,29 +198,35 @@ impl Target {
         Ok(())
     }
 
-    async fn warning(
-        &self,
+    /// Tells once an attempt that `first` is a metric too many.
+    async fn too_many(
+        &mut self,
         tx: &mut SqliteConnection,
-        attempt: u32,
-        at: i64,
-        new: &Warn,
+        line: &Line,
+        step: u64,
+        first: &str,
     ) -> Result<()> {
-        let query = sqlx::query(
-            "INSERT INTO warning (run, attempt, step, at, code, message) VALUES (?, ?, ?, ?, ?, ?)",
+        const CODE: &str = "too_many_metrics";
+        if self.told_too_many {
+            return Ok(());
+        }
+        self.told_too_many = true;
+        let told = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM warning WHERE run = ? AND attempt = ? AND code = ?)",
         );
-        let query = query.bind(self.run).bind(attempt).bind(new.step.cast_signed()).bind(at);
-        query.bind(&new.code).bind(&new.message).execute(tx).await?;
-        Ok(())
+        let told = told.bind(self.run).bind(line.attempt).bind(CODE).fetch_one(&mut *tx).await?;
+        if told {
+            return Ok(());
+        }
+        self.done.warnings += 1;
+        let message = format!("a run may have {MOST_METRICS} metrics: {first} and others are left out");
+        let warn = Warn { step, code: CODE.into(), message };
+        warnings::note(tx, self.run, line.attempt, line.at, &warn).await
     }
 
     async fn garbled(&mut self, tx: &mut SqliteConnection, bad: &Garbled) -> Result<()> {
-        self.done.warnings += 1;
-        let message = format!(
-            "line {} of events.jsonl, at byte {}, is no event: {}",
-            bad.line, bad.at, bad.why
-        );
-        let warn = Warn { step: self.step, code: "garbled_journal".into(), message };
-        self.warning(tx, self.attempt, self.at, &warn).await
+        self.done.warnings += bad.lines;
+        warnings::note_garbled(tx, self.run, self.attempt, self.at, self.step, bad).await
     }
 
     async fn end(&mut self, tx: &mut SqliteConnection, line: &Line, end: &End) -> Result<()> {

@@ -104,13 +104,15 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: seven queries, put together here. Asked for as a range of keys, as that is what an
+/// All runs, or the one with `key`: six queries, put together here. Asked for as a range of keys, as that is what an
 /// index serves in both cases.
 async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
     let keys = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
     let mut found = Found::default();
     let query = "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
-                reason, note, priority, pinned, archived, launch
+                reason, note, priority, pinned, archived, launch,
+                (SELECT message FROM warning WHERE warning.run = run.key AND warning.attempt = run.attempt
+                  ORDER BY warning.key DESC LIMIT 1)
            FROM run WHERE key BETWEEN ? AND ? ORDER BY key";
     each(view, query, keys, |row| found.push(row.try_get(0)?, bare(row)?)).await?;
     // Names and units are few and summaries many: joined here, no text is copied for each of them.
@@ -144,14 +146,6 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
     let take = |row: &SqliteRow| {
         let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
         run.tags.push(row.try_get(1)?);
-        Ok(())
-    };
-    each(view, query, keys, take).await?;
-    let query = "SELECT warning.run, warning.message FROM warning JOIN run ON run.key = warning.run
-          WHERE warning.attempt = run.attempt AND warning.run BETWEEN ? AND ? ORDER BY warning.key";
-    let take = |row: &SqliteRow| {
-        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
-        run.warning = Some(row.try_get(1)?);
         Ok(())
     };
     each(view, query, keys, take).await?;
@@ -241,7 +235,7 @@ fn bare(row: &SqliteRow) -> Result<RunRow> {
         pinned: row.try_get(17)?,
         archived: row.try_get(18)?,
         launch: launch(row.try_get(19)?)?,
-        warning: None,
+        warning: row.try_get(20)?,
         resumes: Vec::new(),
     })
 }

@@ -9,7 +9,7 @@ use super::points;
 use super::records::Ending;
 use super::{Durability, Result, Store, StoreError};
 use crate::journal::event::{Event, Line, MOST_ATTEMPTS, Start};
-use crate::journal::reader::{Batch, MOST_STARTS, ReadError, Reader};
+use crate::journal::reader::{Batch, MOST_STARTS, Position, ReadError, Reader};
 use crate::lab::RunDir;
 
 /// What ingesting brought to light.
@@ -34,7 +34,7 @@ pub struct Ingested {
 /// stays.
 pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested> {
     let mut all = Ingested::default();
-    let mut reader = Reader::new(dir.journal(), store.journal_position(id).await?);
+    let mut reader = store.reader(id, dir, store.journal_position(id).await?).await;
     let mut read = reader.next_batch();
     while let Some(batch) = read? {
         let written;
@@ -49,6 +49,7 @@ pub async fn catch_up(store: &Store, id: &str, dir: &RunDir) -> Result<Ingested>
             Err(error) => return Err(error),
         }
     }
+    store.remember(id, &reader).await;
     Ok(all)
 }
 
@@ -73,8 +74,9 @@ pub async fn catch_up_all(
         };
         // Closed again at once: on a network disk only a file that is opened anew is sure to show what others wrote, and
         // a thousand open ones are more than a process may have.
-        let mut reader = Reader::new(dir.journal(), from);
+        let mut reader = store.reader(id, dir, from).await;
         let read = reader.next_batch();
+        store.remember(id, &reader).await;
         done.push(Ok(Ingested::default()));
         match read {
             Ok(Some(batch)) => {
@@ -164,6 +166,22 @@ async fn read_on(
 }
 
 impl Store {
+    /// A reader of the journal of `id` that goes on at `from`.
+    async fn reader(&self, id: &str, dir: &RunDir, from: Position) -> Reader {
+        let unended = self.0.unended.lock().await.get(id).copied();
+        let unended = unended.filter(|(at, _)| *at == from.bytes).map_or(0, |(_, bytes)| bytes);
+        Reader::new(dir.journal(), from).beyond(unended)
+    }
+
+    /// What the next [`Self::reader`] need not look at again.
+    async fn remember(&self, id: &str, reader: &Reader) {
+        let mut known = self.0.unended.lock().await;
+        match reader.unended() {
+            0 => known.remove(id),
+            bytes => known.insert(id.to_owned(), (reader.position().bytes, bytes)),
+        };
+    }
+
     /// Writes what `batch` says and how far it reaches, both or neither.
     ///
     /// # Errors
@@ -243,7 +261,6 @@ impl Ingested {
 mod tests {
     use super::*;
     use crate::journal::event::{Number, Point, VERSION};
-    use crate::journal::reader::Position;
     use crate::lab::Home;
     use crate::store::{NewRun, Submission};
 

@@ -19,6 +19,7 @@ mod keeper;
 mod migrate;
 pub mod model;
 mod open;
+mod pending;
 mod points;
 mod records;
 mod request;
@@ -26,7 +27,9 @@ mod restore;
 mod sketch;
 mod spec;
 mod transition;
+mod warnings;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,6 +45,7 @@ pub use keeper::{keep_here, kept_elsewhere};
 pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
 use open::Begin;
 pub use open::location;
+pub use pending::MOST_METRICS;
 pub use records::{
     Attempt, Change, CheckpointRow, Claim, CurvePoint, Ending, EvaluationRow, ExperimentRecord,
     InHand, Member, Membership, Request, Requested, StateChange, WarningRow, Wish, Wished,
@@ -70,6 +74,8 @@ struct Inside {
     readers: SqlitePool,
     /// `data_version` compares only with earlier answers of the same connection.
     watcher: Mutex<SqliteConnection>,
+    /// Journals whose last line is long and has no end: where it begins, and how much of it was looked at.
+    unended: Mutex<HashMap<RunId, (u64, u64)>>,
 }
 
 /// What a commit outlives.
@@ -126,7 +132,8 @@ impl Store {
     async fn assemble(path: PathBuf, writer: Option<SqlitePool>, version: i64) -> Result<Self> {
         let readers = open::readers(&path, version).await?;
         let watcher = Mutex::new(open::watcher(&path).await?);
-        Ok(Self(Arc::new(Inside { path, writer, readers, watcher })))
+        let unended = Mutex::default();
+        Ok(Self(Arc::new(Inside { path, writer, readers, watcher, unended })))
     }
 
     /// The database file.

@@ -1,16 +1,17 @@
 //! Measurements and their summaries: written in bulk, in the transaction of their journal position.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::LazyLock;
 
 use sqlx::error::BoxDynError;
-use sqlx::sqlite::{SqliteArguments, SqliteConnection};
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Row};
 
 use super::bulk::{Bulk, Columns};
+use super::pending::Pending;
 use super::records::CurvePoint;
 use super::{Result, json};
-use crate::journal::event::{Better, MetricInfo, Point};
+use crate::journal::event::{Better, MetricInfo};
 
 /// A number as two columns: SQLite stores a NaN as NULL and −0 as 0, and a person's `avg(value)` is to pass over
 /// infinities.
@@ -35,33 +36,6 @@ pub(super) fn value_of(value: Option<f64>, flag: i64) -> f64 {
     }
 }
 
-/// Measurements of a run that wait to be written, by metric.
-#[derive(Default)]
-pub(super) struct Pending(Vec<(String, Vec<CurvePoint>)>);
-
-impl Pending {
-    pub(super) fn push(&mut self, point: &Point) {
-        for (at, (name, value)) in point.m.iter().enumerate() {
-            let point =
-                CurvePoint { step: point.step, epoch: point.epoch, sec: point.sec, value: value.0 };
-            // One line has the metrics of the line before it, in the same order.
-            let here = match self.0.get(at) {
-                Some((known, _)) if known == name => Some(at),
-                _ => self.0.iter().position(|(known, _)| known == name),
-            };
-            match here {
-                Some(here) => self.0[here].1.push(point),
-                None => self.0.push((name.clone(), vec![point])),
-            }
-        }
-    }
-
-    /// How many measurements there are.
-    pub(super) fn len(&self) -> u64 {
-        self.0.iter().map(|(_, points)| points.len() as u64).sum()
-    }
-}
-
 /// Measurements of one run and metric, in step order.
 struct Series {
     run: i64,
@@ -72,15 +46,16 @@ struct Series {
 /// Writes what waits, by the runs' keys, and brings the summaries up to date. In a number of statements that depends on
 /// how many measurements there are, not on how many runs: a worker may follow a thousand.
 pub(super) async fn write(tx: &mut SqliteConnection, news: Vec<(i64, Pending)>) -> Result<()> {
+    let news: Vec<_> = news.into_iter().map(|(run, new)| (run, new.into_series())).collect();
     let names: BTreeSet<&str> =
-        news.iter().flat_map(|(_, pending)| &pending.0).map(|(name, _)| name.as_str()).collect();
+        news.iter().flat_map(|(_, series)| series).map(|(name, _)| name.as_str()).collect();
     if names.is_empty() {
         return Ok(());
     }
     let metrics = Metric::named(tx, &names).await?;
     let mut all = Vec::new();
-    for (run, pending) in news {
-        for (name, points) in pending.0 {
+    for (run, series) in news {
+        for (name, points) in series {
             let Some(&metric) = metrics.get(&name) else { continue };
             all.push(Series { run, metric, points: in_order(points) });
         }
@@ -174,22 +149,31 @@ impl Metric {
         tx: &mut SqliteConnection,
         names: &BTreeSet<&str>,
     ) -> Result<BTreeMap<String, Metric>> {
+        let mut found = Self::known(tx, names).await?;
+        let new: Vec<&str> =
+            names.iter().copied().filter(|name| !found.contains_key(*name)).collect();
+        if !new.is_empty() {
+            let query =
+                "INSERT INTO metric (name) SELECT value FROM json_each(?) ORDER BY json_each.key";
+            sqlx::query(query).bind(json(&new)?).execute(&mut *tx).await?;
+            found.append(&mut Self::known(tx, &new.into_iter().collect()).await?);
+        }
+        Ok(found)
+    }
+
+    async fn known(
+        tx: &mut SqliteConnection,
+        names: &BTreeSet<&str>,
+    ) -> Result<BTreeMap<String, Metric>> {
         let query = sqlx::query(
             "SELECT name, key, better FROM metric WHERE name IN (SELECT value FROM json_each(?))",
         );
-        let mut found = BTreeMap::new();
-        for row in query.bind(json(names)?).fetch_all(&mut *tx).await? {
+        let rows = query.bind(json(names)?).fetch_all(tx).await?;
+        let entry = |row: &SqliteRow| {
             let better = super::browse::better(row.try_get(2)?)?;
-            found.insert(row.try_get(0)?, Metric { key: row.try_get(1)?, better });
-        }
-        for &name in names {
-            if !found.contains_key(name) {
-                let key = sqlx::query_scalar("INSERT INTO metric (name) VALUES (?) RETURNING key");
-                let key = key.bind(name).fetch_one(&mut *tx).await?;
-                found.insert(name.to_owned(), Metric { key, better: Better::Neither });
-            }
-        }
-        Ok(found)
+            Ok((row.try_get(0)?, Metric { key: row.try_get(1)?, better }))
+        };
+        rows.iter().map(entry).collect()
     }
 }
 
@@ -279,6 +263,22 @@ pub(super) async fn declare(tx: &mut SqliteConnection, metrics: &[MetricInfo]) -
         }
     }
     Ok(())
+}
+
+/// How many metrics a run has.
+pub(super) async fn count_metrics(tx: &mut SqliteConnection, run: i64) -> Result<usize> {
+    let query = sqlx::query_scalar("SELECT count(*) FROM summary WHERE run = ?").bind(run);
+    let n: i64 = query.fetch_one(tx).await?;
+    Ok(usize::try_from(n).unwrap_or_default())
+}
+
+/// Which metrics a run has.
+pub(super) async fn metrics_of(tx: &mut SqliteConnection, run: i64) -> Result<HashSet<String>> {
+    let query = sqlx::query_scalar(
+        "SELECT name FROM summary JOIN metric ON metric.key = summary.metric WHERE run = ?",
+    );
+    let names: Vec<String> = query.bind(run).fetch_all(tx).await?;
+    Ok(names.into_iter().collect())
 }
 
 /// Takes back every measurement after `step`, or all of them, and summarises what is left.

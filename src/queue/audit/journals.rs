@@ -11,7 +11,7 @@ use crate::journal::reader::{Position, Reader};
 use crate::lab::Home;
 use crate::queue::desk::QueueError;
 use crate::queue::locks::is_held;
-use crate::store::{CurvePoint, Custody, State, Store, StoreError};
+use crate::store::{CurvePoint, Custody, MOST_METRICS, State, Store, StoreError};
 
 pub(in crate::queue) async fn check(
     home: &Home,
@@ -78,9 +78,7 @@ pub(in crate::queue) async fn check(
         }
     }
     let known = |name: &String| tallies.iter().any(|tally| tally.metric == *name);
-    if let Some((name, _)) =
-        told.curves.iter().find(|(name, steps)| !steps.is_empty() && !known(name))
-    {
+    if let Some(name) = told.curves.keys().find(|name| !known(name)) {
         flaw(format!("has points of {name}; the run log has none"));
     }
     Ok(())
@@ -139,12 +137,18 @@ impl Told {
                 self.newest = line.attempt;
                 let kept =
                     |point: &(u64, f64)| 0 < start.resumed_step && point.0 <= start.resumed_step;
-                self.curves.values_mut().for_each(|steps| steps.retain(kept));
+                self.curves.retain(|_, steps| {
+                    steps.retain(kept);
+                    !steps.is_empty()
+                });
             }
             Event::Point(point) => {
                 for (name, value) in &point.m {
+                    let n = self.curves.len();
                     let steps = match self.curves.get_mut(name) {
                         Some(steps) => steps,
+                        // The run log has no more than the first.
+                        None if MOST_METRICS <= n => continue,
                         None => self.curves.entry(name.clone()).or_default(),
                     };
                     // Of two measurements at one step the later counts.
