@@ -144,7 +144,7 @@ CREATE TABLE worker (
   draining    INTEGER NOT NULL DEFAULT 0 CHECK (draining IN (0, 1))   -- finishes its run, then leaves
 ) STRICT, WITHOUT ROWID;
 
--- Metric names, so that points can be small.
+-- Metric names, so that points can be small. What one means is for the first run to say that declares it.
 CREATE TABLE metric (
   key         INTEGER PRIMARY KEY,
   name        TEXT NOT NULL UNIQUE CHECK (name <> ''),

@@ -385,6 +385,49 @@ async fn a_run_has_no_more_metrics_than_a_list_can_bear() {
 }
 
 #[tokio::test]
+async fn what_a_metric_means_is_for_the_first_to_say() {
+    let declared = |unit: &str, better| {
+        let info = MetricInfo { name: "loss".into(), unit: unit.into(), better };
+        Event::Declare(Declare { metrics: vec![info] })
+    };
+    let lab = lab().await;
+    let runs = lab.several(3).await;
+    let mut stories = [Story::default(), Story::default(), Story::default()];
+    // One that never says what its metrics mean, one that does, one that says something else.
+    stories[0].point(1, &[("loss", 2.0)]);
+    stories[0].point(2, &[("loss", 1.0)]);
+    stories[0].say(declared("", Better::Neither));
+    stories[1].start(0);
+    stories[1].point(1, &[("loss", 3.0)]);
+    stories[2].start(0);
+    stories[2].point(1, &[("loss", 4.0)]);
+    stories[2].say(declared("", Better::Neither));
+    stories[2].say(declared("bits", Better::Higher));
+    stories[2].point(2, &[("loss", 5.0)]);
+    let text = String::from_utf8(std::mem::take(&mut stories[0].text)).unwrap();
+    stories[0].text = text.replace("\"attempt\":0", "\"attempt\":1").into_bytes();
+    for ((id, dir), story) in runs.iter().zip(&stories) {
+        std::fs::write(dir.journal(), &story.text).unwrap();
+        catch_up(&lab.store, id, dir).await.unwrap();
+    }
+    let found = lab.store.runs().await.unwrap();
+    for (run, best) in found.iter().zip([1.0, 3.0, 4.0]) {
+        let loss = &run.metrics["loss"];
+        assert_eq!((loss.unit.as_str(), loss.better), ("nats", Better::Lower));
+        assert_eq!(loss.best, Some(best), "{}", run.id);
+    }
+    assert_eq!((found[0].warning.as_deref(), found[1].warning.as_deref()), (None, None));
+    let warning = &lab.store.warnings(&runs[2].0).await.unwrap()[0];
+    assert_eq!(
+        (warning.code.as_str(), warning.message.as_str()),
+        (
+            "contradicted_metric",
+            "loss is said to be better higher, in bits, and is better lower, in nats since a run said so first"
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_look_at_a_line_that_does_not_end_is_remembered() {
     let lab = lab().await;
     let (id, dir) = lab.one().await;

@@ -7,13 +7,14 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
 use sqlx::{Arguments, Row};
 
 use super::bulk::{Bulk, Columns};
+use super::declare::{declare, too_many};
 use super::ingest::Ingested;
-use super::pending::{MOST_METRICS, Pending};
+use super::pending::Pending;
 use super::points::{self, columns_of};
 use super::records::Ending;
 use super::{Result, StoreError, json, warnings};
 use crate::journal::event::{
-    Checkpoint, End, EndState, Eval, Event, Figures, Line, Start, Warn,
+    Checkpoint, End, EndState, Eval, Event, Figures, Line, MetricInfo, Start, Warn,
 };
 use crate::journal::reader::{Batch, Garbled, Position};
 
@@ -113,7 +114,7 @@ impl Target {
                 self.done.warnings += 1;
                 warnings::note(tx, self.run, line.attempt, line.at, warn).await
             }
-            Event::Declare(new) => points::declare(tx, &new.metrics).await,
+            Event::Declare(new) => self.declare(tx, line, &new.metrics).await,
             Event::Figures(figures) => self.figures(tx, line.attempt, figures).await,
             Event::End(end) => self.end(tx, line, end).await,
             Event::Unknown => Ok(()),
@@ -136,12 +137,12 @@ impl Target {
     async fn start(&mut self, tx: &mut SqliteConnection, line: &Line, start: &Start) -> Result<()> {
         save_points(tx, [&mut *self]).await?;
         self.attempt = line.attempt;
-        points::declare(tx, &start.metrics).await?;
         points::void(tx, self.run, (0 < start.resumed_step).then_some(start.resumed_step)).await?;
         self.pending = Pending::beside(points::count_metrics(tx, self.run).await?);
         self.told_too_many = false;
         (self.epoch, self.sec) = points::newest(tx, self.run).await?.unwrap_or_default();
         self.step = start.resumed_step;
+        self.declare(tx, line, &start.metrics).await?;
         let query = sqlx::query(
             "UPDATE run SET device = ?, steps = ?, epochs = ?, fresh = CASE WHEN ? THEN 0 ELSE fresh END WHERE key = ?",
         );
@@ -198,6 +199,19 @@ impl Target {
         Ok(())
     }
 
+    /// What metrics mean, as far as it is for this run to say.
+    async fn declare(
+        &mut self,
+        tx: &mut SqliteConnection,
+        line: &Line,
+        metrics: &[MetricInfo],
+    ) -> Result<()> {
+        let Some((code, message)) = declare(tx, metrics).await? else { return Ok(()) };
+        self.done.warnings += 1;
+        let warn = Warn { step: self.step, code: code.into(), message };
+        warnings::note(tx, self.run, line.attempt, line.at, &warn).await
+    }
+
     /// Tells once an attempt that `first` is a metric too many.
     async fn too_many(
         &mut self,
@@ -219,8 +233,7 @@ impl Target {
             return Ok(());
         }
         self.done.warnings += 1;
-        let message = format!("a run may have {MOST_METRICS} metrics: {first} and others are left out");
-        let warn = Warn { step, code: CODE.into(), message };
+        let warn = Warn { step, code: CODE.into(), message: too_many(first) };
         warnings::note(tx, self.run, line.attempt, line.at, &warn).await
     }
 

@@ -11,6 +11,7 @@ mod audit;
 mod browse;
 mod bulk;
 mod curve;
+mod declare;
 mod edit;
 mod enqueue;
 mod error;

@@ -11,7 +11,7 @@ use super::bulk::{Bulk, Columns};
 use super::pending::Pending;
 use super::records::CurvePoint;
 use super::{Result, json};
-use crate::journal::event::{Better, MetricInfo};
+use crate::journal::event::Better;
 
 /// A number as two columns: SQLite stores a NaN as NULL and −0 as 0, and a person's `avg(value)` is to pass over
 /// infinities.
@@ -137,15 +137,15 @@ fn in_order(mut points: Vec<CurvePoint>) -> Vec<CurvePoint> {
 
 /// An entry of the dictionary of names.
 #[derive(Clone, Copy)]
-struct Metric {
-    key: i64,
-    better: Better,
+pub(super) struct Metric {
+    pub key: i64,
+    pub better: Better,
 }
 
 impl Metric {
     /// Those of `names`; what is not known yet comes in, in the order of the names, so that the same journal always makes
     /// the same run log.
-    async fn named(
+    pub(super) async fn named(
         tx: &mut SqliteConnection,
         names: &BTreeSet<&str>,
     ) -> Result<BTreeMap<String, Metric>> {
@@ -240,31 +240,6 @@ async fn known(tx: &mut SqliteConnection, all: &[Series]) -> Result<HashMap<(i64
     Ok(known)
 }
 
-/// Notes what metrics mean. Where a direction is new, every best in it is looked for again.
-pub(super) async fn declare(tx: &mut SqliteConnection, metrics: &[MetricInfo]) -> Result<()> {
-    let names = metrics.iter().map(|info| info.name.as_str()).collect();
-    let known = Metric::named(tx, &names).await?;
-    for info in metrics {
-        let Some(metric) = known.get(&info.name) else { continue };
-        let better = match info.better {
-            Better::Lower => "lower",
-            Better::Higher => "higher",
-            Better::Neither => "neither",
-        };
-        let query = sqlx::query("UPDATE metric SET unit = ?, better = ? WHERE key = ?");
-        query.bind(&info.unit).bind(better).bind(metric.key).execute(&mut *tx).await?;
-        if metric.better != info.better {
-            let runs =
-                sqlx::query_scalar("SELECT run FROM summary WHERE metric = ?").bind(metric.key);
-            let runs: Vec<i64> = runs.fetch_all(&mut *tx).await?;
-            for run in runs {
-                recompute(tx, run, metric.key, info.better).await?;
-            }
-        }
-    }
-    Ok(())
-}
-
 /// How many metrics a run has.
 pub(super) async fn count_metrics(tx: &mut SqliteConnection, run: i64) -> Result<usize> {
     let query = sqlx::query_scalar("SELECT count(*) FROM summary WHERE run = ?").bind(run);
@@ -342,7 +317,12 @@ pub(super) async fn newest(tx: &mut SqliteConnection, run: i64) -> Result<Option
 }
 
 /// Makes the summary of one metric anew from its points; there is none where there are none.
-async fn recompute(tx: &mut SqliteConnection, run: i64, metric: i64, better: Better) -> Result<()> {
+pub(super) async fn recompute(
+    tx: &mut SqliteConnection,
+    run: i64,
+    metric: i64,
+    better: Better,
+) -> Result<()> {
     let query = sqlx::query("DELETE FROM summary WHERE run = ? AND metric = ?");
     query.bind(run).bind(metric).execute(&mut *tx).await?;
     // A bare column beside max() or min() is of the row that has it (sqlite.org/lang_select.html#bareagg), but of any
