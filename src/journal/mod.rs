@@ -7,6 +7,7 @@ pub mod cause;
 pub mod event;
 mod flusher;
 pub mod metric;
+mod pieces;
 mod point;
 pub mod process;
 pub mod reader;
