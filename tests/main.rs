@@ -11,6 +11,7 @@ mod ingest;
 mod journal;
 #[cfg(target_os = "linux")]
 mod linking;
+mod overload;
 mod queue;
 mod rebuild;
 mod store;
