@@ -278,7 +278,8 @@ async fn claim(
             );
             let change = Change { at: now, reason: Some(reason), by: slot.to_owned() };
             let found = Found { key, state: State::Queued, attempt: last };
-            transition(tx, &id, &found, State::Queued, State::Cancelled, &change, Line::Last).await?;
+            transition(tx, &id, &found, State::Queued, State::Cancelled, &change, Line::Last)
+                .await?;
             continue;
         };
         let launch = parse_launch(row.try_get(4)?)?;
@@ -293,7 +294,8 @@ async fn claim(
         let query = query.bind(key).bind(attempt).bind(slot).bind(device).bind(now);
         query.execute(&mut *tx).await?;
         let change = Change { at: now, reason: None, by: slot.to_owned() };
-        transition(tx, &claim.id, &found, State::Queued, State::Starting, &change, Line::Kept).await?;
+        transition(tx, &claim.id, &found, State::Queued, State::Starting, &change, Line::Kept)
+            .await?;
         return Ok(Some(claim));
     }
 }
