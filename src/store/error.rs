@@ -155,6 +155,8 @@ impl From<sqlx::Error> for StoreError {
         let sqlx::Error::Database(inside) = &error else {
             return match error {
                 sqlx::Error::PoolTimedOut => Self::Busy,
+                // A value that no version of this program writes, a negative step say.
+                sqlx::Error::ColumnDecode { .. } => Self::Damaged,
                 other => Self::Fault { detail: other.to_string() },
             };
         };
@@ -235,6 +237,13 @@ mod tests {
             "/mnt/lab cannot be written (read-only filesystem or storage medium): choose another lab with --home, \
              or look only, with --readonly"
         );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_back_is_damage_with_its_cure() {
+        let source = "out of range integral type conversion attempted".into();
+        let error = sqlx::Error::ColumnDecode { index: "7".into(), source };
+        assert!(StoreError::from(error).to_string().ends_with("`instdisc-lab doctor --repair`"));
     }
 
     #[test]
