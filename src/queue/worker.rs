@@ -75,9 +75,11 @@ impl WorkerError {
     pub(super) fn may_pass(&self) -> bool {
         use StoreError::{Busy, DiskFailed, DiskFull, Journal};
         match self {
-            WorkerError::Store(Busy | DiskFull | DiskFailed { .. }) => true,
-            WorkerError::Store(Journal(ReadError::Io { .. })) | WorkerError::Adopt { .. } => true,
-            _ => false,
+            WorkerError::Store(why) => {
+                matches!(why, Busy | DiskFull | DiskFailed { .. } | Journal(ReadError::Io { .. }))
+            }
+            WorkerError::Adopt { .. } => true,
+            WorkerError::Slot { .. } | WorkerError::Process { .. } => false,
         }
     }
 }
