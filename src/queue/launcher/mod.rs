@@ -5,6 +5,7 @@
 
 pub mod family;
 pub mod local;
+mod over;
 pub mod slurm;
 
 use std::fmt;

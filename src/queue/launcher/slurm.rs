@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::over::{how, left};
 use super::{Ask, Ending, Found, LaunchError, Launcher, Order, Trainer};
 use crate::journal::process::Identity;
 use crate::lab::{Home, RunDir};
@@ -348,31 +349,6 @@ impl Element {
                 }
             }
         }
-    }
-}
-
-/// By the exit status of its trainer.
-fn left(status: i32, over: Option<Over>, begun: bool) -> Ending {
-    match (status, over) {
-        // Held before it began.
-        (75, _) if !begun => Ending::Revoked,
-        (75, Some(Over::Cancelled)) => Ending::Revoked,
-        (75, Some(Over::NodeLost)) => Ending::NodeLost,
-        (75, _) => Ending::TimeLimit,
-        (129.., Some(over)) if over != Over::ByItself => how(over),
-        (129.., _) => Ending::Signalled(status - 128),
-        _ => Ending::Exited(status),
-    }
-}
-
-fn how(over: Over) -> Ending {
-    match over {
-        Over::ByItself => Ending::Unseen,
-        Over::Cancelled => Ending::Revoked,
-        Over::TimeLimit => Ending::TimeLimit,
-        Over::NodeLost => Ending::NodeLost,
-        Over::OutOfMemory => Ending::OutOfMemory,
-        Over::Deadline => Ending::Deadline,
     }
 }
 
