@@ -41,10 +41,15 @@ pub struct Args {
     #[arg(long, value_name = "DIR", requires = "on")]
     root: Option<PathBuf>,
     /// `cpu`, `cuda:0`, …
-    #[arg(long, value_name = "D", default_value = "cpu", value_parser = check_device)]
+    #[arg(long, value_name = "D", default_value = "cpu", value_parser = device)]
     device: String,
     #[command(flatten)]
     format: FormatArg,
+}
+
+/// As a worker takes it; `cuda` is the first.
+fn device(text: &str) -> Result<String, String> {
+    check_device(if text == "cuda" { "cuda:0" } else { text })
 }
 
 impl Args {

@@ -122,7 +122,8 @@ impl Care {
             self.start_workers(desk, slots, runs).await?;
         }
         if runs.iter().any(|run| run.state.is_active()) {
-            desk.all_attended().await?;
+            let ids = runs.iter().map(|run| &run.id).collect();
+            desk.all_attended(&ids).await?;
         }
         Ok(())
     }

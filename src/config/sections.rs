@@ -140,8 +140,13 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
                 }
                 "metric" => {
                     metric = text(reader, &name, &place, item);
-                    if metric::meaning(metric::split(&metric).0).is_none() && item.is_str() {
-                        let nearest = keys::nearest(&metric, METRICS).unwrap_or("knn_top1");
+                    let unknown = metric::meaning(metric::split(&metric).0).is_none();
+                    // Another program's runs may have others; what is almost a name of ours is a slip.
+                    let nearest = match metric.is_empty() {
+                        true => Some("knn_top1"),
+                        false => keys::nearest(&metric, METRICS),
+                    };
+                    if let (true, true, Some(nearest)) = (unknown, item.is_str(), nearest) {
                         let allowed = format!("a metric that runs have, such as {nearest}");
                         let found = reader.found(item, &place);
                         reader.problems.push(found.place.problem(&name, found.raw, allowed));

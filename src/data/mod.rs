@@ -174,6 +174,21 @@ pub fn load(spec: &DataSpec, home: &Home) -> Result<Dataset, DataError> {
     assemble(name(spec.dataset), &*open(spec, &root(spec, home))?, spec)
 }
 
+/// As [`load`], for a run that began with the data set of fingerprint `known`: where `data.resident` is left to us, images
+/// stay where they were then, as the fingerprint of files is another than that of pixels and the rule for it has changed.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_again(spec: &DataSpec, home: &Home, known: &str) -> Result<Dataset, DataError> {
+    let found = load(spec, home)?;
+    if known.is_empty() || found.fingerprint == known || spec.resident != Residence::Auto {
+        return Ok(found);
+    }
+    let resident = if found.train.is_resident() { Residence::Disk } else { Residence::Memory };
+    let other = load(&DataSpec { resident, ..spec.clone() }, home)?;
+    Ok(if other.fingerprint == known { other } else { found })
+}
+
 fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset, DataError> {
     let kept = subset::classes(source.classes(), spec.classes.as_deref())?;
     let whole = kept.len() == source.classes().len();

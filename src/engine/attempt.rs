@@ -211,7 +211,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     };
     device::pin_threads(environment.threads);
 
-    let data = data::load(&spec.data, &home_of(dir))?;
+    let data = data::load_again(&spec.data, &home_of(dir), &environment.data_fingerprint)?;
     if !environment.data_fingerprint.is_empty() && environment.data_fingerprint != data.fingerprint
     {
         let expected = environment.data_fingerprint;

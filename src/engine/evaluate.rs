@@ -73,7 +73,8 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let loaded = find(request)?;
 
     say("loading images");
-    let own = data::load(&spec.data, &home_of(&request.dir))?;
+    let known = &loaded.meta.data_fingerprint;
+    let own = data::load_again(&spec.data, &home_of(&request.dir), known)?;
     if own.fingerprint != loaded.meta.data_fingerprint {
         let expected = loaded.meta.data_fingerprint;
         return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });

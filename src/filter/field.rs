@@ -142,7 +142,7 @@ impl Field {
             Field::Epoch => Seen::Number(run.progress.epoch),
             Field::Pinned => Seen::Texts(vec![run.pinned.to_string()]),
             Field::Archived => Seen::Texts(vec![run.archived.to_string()]),
-            Field::Key(key) => keys::value(&run.spec, key).map_or(Seen::Nothing, seen),
+            Field::Key(key) => keys::effective(&run.spec, key).as_ref().map_or(Seen::Nothing, seen),
             Field::Metric { name, best } => match run.metrics.get(name) {
                 None => Seen::Nothing,
                 Some(metric) if *best => metric.best.map_or(Seen::Nothing, Seen::Number),

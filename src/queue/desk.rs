@@ -1,5 +1,6 @@
 //! Where a person's wishes are taken: what every verb needs, and how it answers.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use super::slots::{SLURM, Slot};
 use crate::config::Invalid;
 use crate::journal::writer::{Clock, system_clock};
 use crate::lab::Home;
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Change, RunId, Store, StoreError};
 
 /// A lab in the hands of somebody who may change it.
 #[derive(Clone)]
@@ -105,10 +106,14 @@ impl Desk {
         self.looked_after(slot.and_then(Slot::parse).into_iter().collect())
     }
 
-    /// As [`Self::attended`], for every run that is active.
-    pub async fn all_attended(&self) -> Result<(), QueueError> {
-        let at_work = self.store.demand().await?.at_work;
-        self.looked_after(at_work.iter().filter_map(|slot| Slot::parse(slot)).collect())
+    /// As [`Self::attended`], for those of many runs that are active; other people's are theirs.
+    pub async fn all_attended(&self, ids: &HashSet<&RunId>) -> Result<(), QueueError> {
+        let mut slots = Vec::new();
+        for name in self.store.demand().await?.at_work {
+            let own = self.store.runs_in(&name).await?.iter().any(|run| ids.contains(&run.id));
+            slots.extend(Slot::parse(&name).filter(|_| own));
+        }
+        self.looked_after(slots)
     }
 
     fn looked_after(&self, slots: Vec<Slot>) -> Result<(), QueueError> {

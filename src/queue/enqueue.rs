@@ -128,7 +128,7 @@ impl Desk {
             let membership = plan.membership(&plan.runs[ordinal], ordinal);
             if let Outcome::Reused(state) = outcome {
                 let may_move = state.may_move();
-                let differs = self.is_specified_otherwise(id, &new.spec);
+                let differs = new.says_where() && self.is_specified_otherwise(id, &new.spec);
                 roots.push(match (differs, may_move) {
                     (false, _) => Root::Same,
                     (true, true) => Root::Moved,

@@ -58,6 +58,8 @@ pub(super) async fn describe_again(
     };
     let fresh = known.fresh.contains(&id);
     let wish = what.map(|what| Wish { what, attempt: row.attempt, fresh });
+    // When it was first queued, by which a cluster's jobs know it; the row's own time moves with every retry.
+    let first = store.history(&id).await?.first().map_or(row.queued_at, |change| change.at);
     let meta = Meta {
         experiments,
         tags: row.tags,
@@ -65,7 +67,7 @@ pub(super) async fn describe_again(
         priority: row.priority,
         pinned: row.pinned,
         archived: row.archived,
-        queued_at: row.queued_at,
+        queued_at: first,
         launch: row.launch,
         wish,
     };

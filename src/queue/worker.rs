@@ -112,6 +112,7 @@ impl Worker {
             // Whatever trouble cut short, the next round finds as it would find what a dead worker left behind.
             let drained = self.patiently(async || self.round(stay).await).await?;
             if drained {
+                slots::was_wanted(&self.home, &self.slot);
                 self.sign_off().await?;
                 return Ok(Left::Drained);
             }
@@ -137,6 +138,8 @@ impl Worker {
         loop {
             let drained = self.is_draining().await?;
             if stay != Stay::AdoptOnly && !drained {
+                // Who left a note gets what it asked for.
+                slots::was_wanted(&self.home, &self.slot);
                 self.take_on(&mut hands).await?;
             }
             // What a cluster works on needs nobody here.

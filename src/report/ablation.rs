@@ -274,12 +274,23 @@ fn factors(
 
 /// A key's value in a run where it means something.
 pub fn setting(run: &RunRow, key: &str) -> Option<Value> {
-    let known = keys::key(key)?;
+    has(run, key).then(|| keys::effective(&run.spec, key)).flatten()
+}
+
+/// As [`setting`], where the specification itself says it.
+pub fn written(run: &RunRow, key: &str) -> Option<Value> {
+    has(run, key).then(|| keys::value(&run.spec, key).cloned()).flatten()
+}
+
+/// Whether `key` means anything to the run.
+fn has(run: &RunRow, key: &str) -> bool {
+    let Some(known) = keys::key(key) else { return false };
     let mut under = Map::new();
     for condition in known.applies {
-        under.insert(condition.key.to_owned(), keys::value(&run.spec, condition.key)?.clone());
+        let Some(value) = keys::value(&run.spec, condition.key) else { return false };
+        under.insert(condition.key.to_owned(), value.clone());
     }
-    applies(known, &under).then(|| keys::value(&run.spec, key).cloned()).flatten()
+    applies(known, &under)
 }
 
 fn point(run: &RunRow, factors: &[String]) -> Map<String, Value> {

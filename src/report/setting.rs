@@ -43,9 +43,9 @@ impl Asked {
     pub fn differs(&self, run: &RunRow) -> Map<String, Value> {
         let mut differs = Map::new();
         for (key, asked) in &self.0 {
-            let Some(value) = keys::value(&run.spec, key) else { continue };
-            if !asked.iter().any(|known| same(known, value)) && setting(run, key).is_some() {
-                differs.insert((*key).to_owned(), value.clone());
+            let Some(value) = keys::effective(&run.spec, key) else { continue };
+            if !asked.iter().any(|known| same(known, &value)) && setting(run, key).is_some() {
+                differs.insert((*key).to_owned(), value);
             }
         }
         differs

@@ -46,6 +46,13 @@ pub struct NewRun {
     pub variant: Option<String>,
 }
 
+impl NewRun {
+    /// Whether it says where its files lie, which no fingerprint of a published set does.
+    pub fn says_where(&self) -> bool {
+        self.spec.pointer("/data/root").is_some_and(|root| !root.is_null())
+    }
+}
+
 /// What became of one [`NewRun`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enqueued {
@@ -206,7 +213,7 @@ async fn insert(
 }
 
 /// Who queues a run says where it is to run, how soon, and what its fingerprint leaves open, such as where its files lie:
-/// that holds for one that waits, or is about to be put back into the queue.
+/// that holds for one that waits, or is about to be put back into the queue. What is not said stays as it was.
 async fn redirect(
     tx: &mut SqliteConnection,
     key: i64,
@@ -218,10 +225,11 @@ async fn redirect(
         return Ok(());
     }
     let query = sqlx::query(
-        "UPDATE run SET launch = ?, spec = ?, priority = coalesce(?, priority) WHERE key = ?",
+        "UPDATE run SET launch = ?, spec = coalesce(?, spec), priority = coalesce(?, priority) WHERE key = ?",
     );
     let launch = submission.launch.as_ref().map(json).transpose()?;
-    let query = query.bind(launch).bind(json(&new.spec)?).bind(submission.priority);
+    let spec = new.says_where().then(|| json(&new.spec)).transpose()?;
+    let query = query.bind(launch).bind(spec).bind(submission.priority);
     query.bind(key).execute(tx).await?;
     Ok(())
 }

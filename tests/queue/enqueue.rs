@@ -157,6 +157,9 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
     assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
     assert_eq!(lab.run(&id).priority, 4, "nothing was said of it");
     assert!(!queue("/two", &[]).contains("data.root"));
+    // Who says nothing of it leaves it as it is.
+    lab.ok(&["queue", "c.toml", "--no-start"]);
+    assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
     assert!(!audited(&lab).contains(&id), "{}", audited(&lab));
 
     // A command that was killed between the file and the run log.

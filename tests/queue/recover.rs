@@ -52,6 +52,17 @@ fn a_trainer_that_finished_without_a_worker_is_settled_by_its_journal() {
     assert_eq!(lab.starts(&id).len(), 1);
 }
 
+/// It would have a later worker that only brings a run to its end work the queue.
+#[test]
+fn a_note_for_a_worker_that_works_the_queue_anyway_does_not_stay() {
+    let (lab, _) = at_work();
+    let note = lab.home().slots().join("cpu-0.wanted");
+    lab.queue(&lab.experiment("two", &[1.0]), &[]);
+    wait_for("the note to go", || !note.exists());
+    fs::write(&note, "").unwrap();
+    wait_for("the next note to go", || !note.exists());
+}
+
 /// As after a reboot: what was at work goes on before what was behind it in the queue.
 #[test]
 fn a_lost_run_keeps_its_place_in_the_queue() {

@@ -79,6 +79,16 @@ pub fn value<'a>(spec: &'a Value, name: &str) -> Option<&'a Value> {
     name.split('.').try_fold(spec, |value, part| value.get(part))
 }
 
+/// As [`value`], with what is not written where it is the default: keys that specifications did not always have.
+pub fn effective(spec: &Value, name: &str) -> Option<Value> {
+    let unwritten = || match name {
+        "data.resident" | "model.stem" => Some(Value::from("auto")),
+        "train.bn_splits" => Some(Value::from(1)),
+        _ => None,
+    };
+    value(spec, name).cloned().or_else(unwritten)
+}
+
 /// The name in `names` that a mistyped one most likely meant. A third of it may be wrong.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let leaf = name.rsplit('.').next().unwrap_or(name);

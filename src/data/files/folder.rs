@@ -106,7 +106,7 @@ mod tests {
 
     use super::*;
     use crate::config::spec::{BadImages, DatasetKind, Residence};
-    use crate::data::{Dataset, load};
+    use crate::data::{Dataset, load, load_again};
     use crate::lab::Home;
 
     fn solid(path: &Path, width: u32, height: u32, colour: [u8; 3]) {
@@ -251,6 +251,12 @@ mod tests {
             memory.train.read(&rows, &mut a).unwrap();
             disk.train.read(&rows, &mut b).unwrap();
             assert_eq!(a, b);
+        }
+        // A run that began with them on disk goes on so, where nobody has said otherwise.
+        let auto = spec(dir.path(), BadImages::Refuse, Residence::Auto);
+        for began in [&memory, &disk] {
+            let again = load_again(&auto, &home, &began.fingerprint).unwrap();
+            assert_eq!(again.fingerprint, began.fingerprint);
         }
         // Another file of the same name is another data set.
         solid(&dir.path().join("train/ant/b.png"), 40, 30, [7, 8, 9]);

@@ -1,7 +1,7 @@
 //! The run screen's own state: which panel keys mean, how far each is scrolled, what is searched.
 
 use crate::config::keys::KEYS;
-use crate::report::ablation::setting;
+use crate::report::ablation::written;
 use crate::store::model::RunRow;
 use crate::tui::effect::Effect;
 use crate::tui::keys::Action;
@@ -142,7 +142,7 @@ pub fn card(row: &RunRow) -> String {
 
 /// Every key that means something, as a line of TOML, which writes strings, numbers and lists as JSON does.
 pub(super) fn settings(row: &RunRow) -> String {
-    let lines = KEYS.iter().filter_map(|key| Some((key.name, setting(row, key.name)?)));
+    let lines = KEYS.iter().filter_map(|key| Some((key.name, written(row, key.name)?)));
     lines.map(|(name, value)| format!("{name} = {value}\n")).collect()
 }
 

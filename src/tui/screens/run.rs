@@ -7,7 +7,7 @@ use ratatui::style::{Modifier, Style};
 use serde_json::Value;
 
 use crate::config::keys::KEYS;
-use crate::report::ablation::setting;
+use crate::report::ablation::written;
 use crate::report::shown;
 use crate::store::model::RunRow;
 use crate::tui::app::{App, Panel, time_left};
@@ -170,7 +170,7 @@ impl Sheet {
             None => "specification, against the defaults".to_owned(),
         });
         let other = |key: &crate::config::keys::Key| match base {
-            Some(base) => setting(base, key.name),
+            Some(base) => written(base, key.name),
             None => key.default.value(),
         };
         let same = |a: &Option<Value>, b: &Option<Value>| {
@@ -179,7 +179,7 @@ impl Sheet {
         };
         let mut equal = Vec::new();
         for key in KEYS {
-            let (here, there) = (setting(row, key.name), other(key));
+            let (here, there) = (written(row, key.name), other(key));
             if here.is_none() && (base.is_none() || there.is_none()) {
                 continue;
             }
