@@ -1,6 +1,7 @@
 //! `queue`: directories, ids, sharing.
 
 use std::fs;
+use std::path::PathBuf;
 
 use instdisc_lab::store::State;
 use serde_json::{Value, json};
@@ -127,15 +128,18 @@ fn audited(lab: &Lab) -> String {
     String::from_utf8(lab.output(&["doctor", "--check", "--format", "csv"]).stdout).unwrap()
 }
 
+/// `c.toml`, an experiment on images that lie somewhere.
+fn of_files(lab: &Lab) -> PathBuf {
+    let file = lab.path().join("c.toml");
+    let text = "name = \"c\"\n[base]\ndata.dataset = \"cifar10\"\nobjective.kind = \"nce\"\n";
+    fs::write(&file, text).unwrap();
+    file
+}
+
 #[test]
 fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_last() {
     let lab = Lab::new();
-    let file = lab.path().join("c.toml");
-    fs::write(
-        &file,
-        "name = \"c\"\n[base]\ndata.dataset = \"cifar10\"\nobjective.kind = \"nce\"\n",
-    )
-    .unwrap();
+    let file = of_files(&lab);
     let id = lab.queue(&file, &["--no-start"]).remove(0);
     let queue = |root: &str, more: &[&str]| {
         let set = format!("data.root={root}");
@@ -179,12 +183,7 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
 #[test]
 fn a_run_at_work_keeps_its_root_and_says_so() {
     let lab = Lab::new();
-    let file = lab.path().join("c.toml");
-    fs::write(
-        &file,
-        "name = \"c\"\n[base]\ndata.dataset = \"cifar10\"\nobjective.kind = \"nce\"\n",
-    )
-    .unwrap();
+    let file = of_files(&lab);
     let id = lab.queue(&file, &["--set", "data.root=/one"]).remove(0);
     lab.wait_for_state(&id, State::Running);
     let output = lab.output(&["queue", "c.toml", "--no-start", "--set", "data.root=/two"]);
