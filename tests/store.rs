@@ -478,6 +478,35 @@ async fn a_thousand_runs_are_one_list() {
     assert_eq!(lab.store.run("x-00000003").await.unwrap(), runs[3]);
 }
 
+/// What is known of a run is read by two threads: both must see it before a commit, or both after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_of_one_moment_while_others_write() {
+    const STEPS: u64 = 200;
+    let lab = lab().await;
+    let (id, dir) = lab.one().await;
+    let mut story = Story::default();
+    story.start(0);
+    story.point(0, &[("loss", 0.0)]);
+    std::fs::write(dir.journal(), &story.text).unwrap();
+    catch_up(&lab.store, &id, &dir).await.unwrap();
+    let other = Store::open(&lab.home).await.unwrap();
+    let writer = tokio::spawn(async move {
+        for step in 1..=STEPS {
+            story.point(step, &[("loss", step as f64)]);
+            std::fs::write(dir.journal(), &story.text).unwrap();
+            catch_up(&other, &id, &dir).await.unwrap();
+        }
+    });
+    let mut last = 0;
+    while last < STEPS {
+        let run = lab.store.runs().await.unwrap().remove(0);
+        assert_eq!(run.metrics["loss"].last.0, run.progress.step as f64);
+        assert!(run.progress.step >= last);
+        last = run.progress.step;
+    }
+    writer.await.unwrap();
+}
+
 #[tokio::test]
 async fn people_can_read_the_file_with_any_sqlite() {
     let lab = lab().await;

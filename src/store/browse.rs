@@ -1,8 +1,9 @@
 //! Lists: runs and experiments, in a handful of queries however many there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use futures_util::TryStreamExt as _;
+use futures_util::future::try_join;
 use serde_json::{Map, Value};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -18,7 +19,8 @@ use crate::journal::event::{Better, Number};
 impl Store {
     /// Every run, archived ones included, in the order they were first queued.
     pub async fn runs(&self) -> Result<Vec<RunRow>> {
-        rows(&mut *self.view().await?, None).await
+        let (mut view, mut beside) = self.views().await?;
+        rows(&mut view, beside.as_deref_mut(), None).await
     }
 
     /// One run by its whole id.
@@ -28,7 +30,7 @@ impl Store {
     pub async fn run(&self, id: &str) -> Result<RunRow> {
         let mut view = self.view().await?;
         let key = super::key_of(&mut view, id).await?;
-        let found = rows(&mut view, Some(key)).await?.pop();
+        let found = rows(&mut view, None, Some(key)).await?.pop();
         found.ok_or_else(|| StoreError::unknown_run(id))
     }
 
@@ -104,10 +106,29 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: six queries, put together here. Asked for as a range of keys, as that is what an
-/// index serves in both cases.
-async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRow>> {
+/// All runs, or the one with `key`: six queries, put together here. Summaries are most of the rows, so a second view of the
+/// same moment, where there is one, reads them meanwhile.
+async fn rows(
+    view: &mut SqliteConnection,
+    beside: Option<&mut SqliteConnection>,
+    key: Option<i64>,
+) -> Result<Vec<RunRow>> {
+    // Asked for as a range of keys, as that is what an index serves in both cases.
     let keys = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
+    let (mut found, summaries) = match beside {
+        Some(beside) => try_join(described(view, keys), summaries(beside, keys)).await?,
+        None => (described(view, keys).await?, summaries(view, keys).await?),
+    };
+    for (key, metrics) in summaries {
+        if let Some(run) = found.run(key) {
+            run.metrics = metrics;
+        }
+    }
+    Ok(found.runs)
+}
+
+/// Runs with all but their metrics.
+async fn described(view: &mut SqliteConnection, keys: (i64, i64)) -> Result<Found> {
     let mut found = Found::default();
     let query = "SELECT key, id, state, attempt, device, epoch, epochs, step, steps, sec, spec, queued_at, started_at, ended_at,
                 reason, note, priority, pinned, archived, launch,
@@ -115,22 +136,6 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
                   ORDER BY warning.key DESC LIMIT 1)
            FROM run WHERE key BETWEEN ? AND ? ORDER BY key";
     each(view, query, keys, |row| found.push(row.try_get(0)?, bare(row)?)).await?;
-    // Names and units are few and summaries many: joined here, no text is copied for each of them.
-    let mut metrics: HashMap<i64, (String, String, Better)> = HashMap::new();
-    let query = sqlx::query("SELECT key, name, unit, better FROM metric");
-    for row in query.fetch_all(&mut *view).await? {
-        metrics
-            .insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, better(row.try_get(3)?)?));
-    }
-    let query = "SELECT run, metric, last, last_flag, last_step, best, best_step
-           FROM summary WHERE run BETWEEN ? AND ?";
-    let take = |row: &SqliteRow| {
-        let Some((name, unit, better)) = metrics.get(&row.try_get(1)?) else { return Ok(()) };
-        let Some(run) = found.run(row.try_get(0)?) else { return Ok(()) };
-        run.metrics.insert(name.clone(), summary(row, unit, *better)?);
-        Ok(())
-    };
-    each(view, query, keys, take).await?;
     let query = "SELECT run, name, varied
            FROM run_experiment JOIN experiment ON experiment.key = run_experiment.experiment
           WHERE run BETWEEN ? AND ? ORDER BY experiment.key";
@@ -163,7 +168,37 @@ async fn rows(view: &mut SqliteConnection, key: Option<i64>) -> Result<Vec<RunRo
         Ok(())
     };
     each(view, query, keys, take).await?;
-    Ok(found.runs)
+    Ok(found)
+}
+
+/// What is known of each run's metrics, by the run's key.
+async fn summaries(
+    view: &mut SqliteConnection,
+    keys: (i64, i64),
+) -> Result<Vec<(i64, BTreeMap<String, Summary>)>> {
+    // Names and units are few and summaries many: joined here, no text is copied for each of them.
+    let mut metrics: HashMap<i64, (String, String, Better)> = HashMap::new();
+    let query = sqlx::query("SELECT key, name, unit, better FROM metric");
+    for row in query.fetch_all(&mut *view).await? {
+        metrics
+            .insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?, better(row.try_get(3)?)?));
+    }
+    let mut found: Vec<(i64, BTreeMap<String, Summary>)> = Vec::new();
+    let query = "SELECT run, metric, last, last_flag, last_step, best, best_step
+           FROM summary WHERE run BETWEEN ? AND ? ORDER BY run";
+    let take = |row: &SqliteRow| {
+        let Some((name, unit, better)) = metrics.get(&row.try_get(1)?) else { return Ok(()) };
+        let key = row.try_get(0)?;
+        if found.last().is_none_or(|(last, _)| *last != key) {
+            found.push((key, BTreeMap::new()));
+        }
+        if let Some((_, of_run)) = found.last_mut() {
+            of_run.insert(name.clone(), summary(row, unit, *better)?);
+        }
+        Ok(())
+    };
+    each(view, query, keys, take).await?;
+    Ok(found)
 }
 
 /// Takes rows as they come: all of them at once would be most of what a large lab takes in memory.

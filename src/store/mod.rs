@@ -79,6 +79,12 @@ struct Inside {
     unended: Mutex<HashMap<RunId, (u64, u64)>>,
 }
 
+/// A transaction that only reads: all of its queries see the run log at one moment.
+type View = Transaction<'static, Sqlite>;
+
+/// How often two views of one moment are tried for. A pair takes a tenth of a millisecond, a commit ten times as long.
+const MOMENTS: usize = 8;
+
 /// What a commit outlives.
 #[derive(Clone, Copy)]
 enum Durability {
@@ -149,9 +155,7 @@ impl Store {
 
     /// A number that differs from its last answer if anybody committed a change since. Microseconds; poll it.
     pub async fn data_version(&self) -> Result<i64> {
-        let mut watcher = self.0.watcher.lock().await;
-        let version = sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut *watcher).await?;
-        Ok(version)
+        data_version(&mut *self.0.watcher.lock().await).await
     }
 
     /// The version of SQLite in this program.
@@ -205,9 +209,32 @@ impl Store {
 
     /// One consistent view for several queries; never held while waiting for anything else, as it pins the
     /// write-ahead log.
-    async fn view(&self) -> Result<Transaction<'static, Sqlite>> {
+    async fn view(&self) -> Result<View> {
         Ok(self.0.readers.begin().await?)
     }
+
+    /// Two views of the same moment, for what two threads read faster than one. The second is missing where commits came
+    /// so thick that no moment was found.
+    async fn views(&self) -> Result<(View, Option<View>)> {
+        // Held while both are taken: two callers with one reader each would wait for each other's.
+        let mut watcher = self.0.watcher.lock().await;
+        for _ in 0..MOMENTS {
+            let before = data_version(&mut watcher).await?;
+            let mut views = (self.view().await?, self.view().await?);
+            for view in [&mut views.0, &mut views.1] {
+                // A deferred transaction sees the moment of its first read, not that of its beginning.
+                sqlx::query("SELECT key FROM run LIMIT 1").fetch_optional(&mut **view).await?;
+            }
+            if data_version(&mut watcher).await? == before {
+                return Ok((views.0, Some(views.1)));
+            }
+        }
+        Ok((self.view().await?, None))
+    }
+}
+
+async fn data_version(watcher: &mut SqliteConnection) -> Result<i64> {
+    Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(watcher).await?)
 }
 
 /// The run's key, for joins.
