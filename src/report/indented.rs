@@ -17,6 +17,11 @@ pub(super) struct Indented {
 }
 
 impl Indented {
+    /// For a value that stands in that many lists and objects.
+    pub(super) fn within(depth: usize) -> Self {
+        Self { depth, filled: false }
+    }
+
     fn line<W: ?Sized + Write>(&self, out: &mut W) -> io::Result<()> {
         out.write_all(&SPACES.as_bytes()[..1 + 2 * self.depth.min(DEPTH)])?;
         (DEPTH..self.depth).try_for_each(|_| out.write_all(b"  "))

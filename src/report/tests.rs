@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ablation::{Ablation, Options, ablation};
+use super::runs::Listed;
 use super::table::Format;
 use crate::config::experiment::{self, Overrides};
 use crate::grid::expand;
@@ -400,15 +401,20 @@ fn another_setting_gets_another_mark() {
 #[test]
 fn a_list_of_runs_is_written_as_each_of_them_reads() {
     let (_, runs) = negatives();
-    let written = |runs: &[RunRow]| -> Value {
+    let written = |runs: &[RunRow]| {
         let mut out = Vec::new();
         super::runs::write_json(runs, &mut out).unwrap();
-        assert!(out.ends_with(b"]\n"));
-        serde_json::from_slice(&out).unwrap()
+        String::from_utf8(out).unwrap()
     };
     let each: Vec<Value> = runs.iter().map(super::runs::json).collect();
-    assert_eq!(written(&runs), json!(each));
-    assert_eq!(written(&[]), json!([]));
+    assert_eq!(serde_json::from_str::<Value>(&written(&runs)).unwrap(), json!(each));
+    // Whole pieces and broken ones, of which each core makes its own.
+    for n in [0, 1, 63, 64, 65, 1000] {
+        let many: Vec<RunRow> = runs.iter().cycle().take(n).cloned().collect();
+        let listed: Vec<Listed> = many.iter().map(Listed::from).collect();
+        let expected = serde_json::to_string_pretty(&listed).unwrap() + "\n";
+        assert_eq!(written(&many), expected, "{n} runs");
+    }
 }
 
 #[test]
