@@ -172,9 +172,10 @@ impl Trainer<'_> {
             return Ok(());
         }
         self.warned_chance = true;
+        let (what, keys) = told_apart(&self.job.spec.objective.kind);
         let message = format!(
-            "the instance loss is no better than chance ({mean:.3} in epoch {}, chance {chance:.3}): few \
-             instances are told from one another; see objective.tau, model.head_init, objective.lambda",
+            "the loss is no better than chance ({mean:.3} in epoch {}, chance {chance:.3}): few \
+             {what} are told from one another; see {keys}",
             epoch + 1
         );
         self.warn("loss_at_chance", message, events)
@@ -219,6 +220,17 @@ impl Trainer<'_> {
     fn warn(&self, code: &str, message: String, events: &mut dyn Events) -> Result<(), TrainError> {
         events.write(Event::Warn(Warn { step: self.step, code: code.to_owned(), message }))?;
         Ok(())
+    }
+}
+
+/// What a loss at chance does not tell apart, and the keys to try first.
+fn told_apart(objective: &ObjectiveKind) -> (&'static str, &'static str) {
+    match objective {
+        ObjectiveKind::Deepcluster { .. } => {
+            ("clusters", "objective.reassign_every, objective.clusters, objective.tau")
+        }
+        ObjectiveKind::Supervised { .. } => ("classes", "objective.tau, model.head_init, train.lr"),
+        _ => ("instances", "objective.tau, model.head_init, objective.lambda"),
     }
 }
 

@@ -81,7 +81,14 @@ impl Told {
     }
 
     fn warns(&self, code: &str) -> bool {
-        self.0.iter().any(|event| matches!(event, Event::Warn(warn) if warn.code == code))
+        self.warning(code).is_some()
+    }
+
+    fn warning(&self, code: &str) -> Option<&str> {
+        self.0.iter().find_map(|event| match event {
+            Event::Warn(warn) if warn.code == code => Some(warn.message.as_str()),
+            _ => None,
+        })
     }
 }
 
@@ -374,5 +381,14 @@ fn a_loss_that_stays_at_chance_is_a_warning() {
     let data = dataset(&spec);
     let dir = tempfile::tempdir().unwrap();
     spec.train.lr = 1e-9;
-    assert!(train(&spec, &data, dir.path(), None, None).unwrap().1.warns("loss_at_chance"));
+    let (_, events) = train(&spec, &data, dir.path(), None, None).unwrap();
+    let text = events.warning("loss_at_chance").unwrap();
+    assert!(text.contains("few instances are told") && text.contains("objective.lambda"), "{text}");
+
+    // A classifier of clusters that forgets at every epoch and learns nothing in one: no instance, no λ is at fault.
+    spec.objective.kind = ObjectiveKind::Deepcluster { tau: 0.2, clusters: 16, reassign_every: 1 };
+    let dir = tempfile::tempdir().unwrap();
+    let (_, events) = train(&spec, &data, dir.path(), None, None).unwrap();
+    let text = events.warning("loss_at_chance").unwrap();
+    assert!(text.contains("few clusters are told") && !text.contains("lambda"), "{text}");
 }
