@@ -24,6 +24,11 @@ mod ours {
     pub mod train;
 }
 
+/// As the workbench itself, or its parts would be measured with another allocator than they run with.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use ours::{cluster, growth, logging, program, screens, search};
 
 /// A number with its unit. `scripts/bench.py` says which direction is better.

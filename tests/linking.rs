@@ -55,7 +55,19 @@ fn nor_do_these_tests() {
     needs_no_libtorch(&std::env::current_exe().unwrap());
 }
 
-/// The tests above could not fail if the reader saw nothing.
+/// libtorch has an allocator of its own and leaves its large blocks to the system's.
+#[cfg(all(feature = "engine", target_os = "linux"))]
+#[test]
+fn the_workbench_alone_has_an_allocator_of_its_own() {
+    let has = |program: &str| {
+        let messages = b"mimalloc: ";
+        fs::read(program).unwrap().windows(messages.len()).any(|bytes| bytes == messages)
+    };
+    assert!(has(env!("CARGO_BIN_EXE_instdisc-lab")));
+    assert!(!has(env!("CARGO_BIN_EXE_instdisc-train")));
+}
+
+/// The tests of libraries could not fail if the reader saw nothing.
 #[cfg(feature = "engine")]
 #[test]
 fn the_trainer_does() {
