@@ -124,7 +124,7 @@ fn spec() -> RunSpec {
                       "lambda": 10.0, "lambda_from": 0, "bank_momentum": 0.5, "bank_init": "random"},
         "augment": {"crop_min": 0.2, "jitter": 0.4, "grayscale": 0.2, "flip": true, "rotation": 0.0},
         "train": {"epochs": 200, "batch_size": 128, "lr": 0.03, "lr_drops": [], "momentum": 0.9,
-                  "weight_decay": 5e-4, "precision": "auto", "threads": 0, "checkpoint_every": 1},
+                  "weight_decay": 5e-4, "precision": "auto", "threads": 0, "checkpoint_every": 200},
         "eval": {"knn_k": 200, "knn_tau": 0.07, "every": 200},
         "seed": 1
     }))

@@ -29,11 +29,12 @@ impl fmt::Display for Slot {
     }
 }
 
-/// `cpu` or `cuda:<i>`; anything else is a typing error that would only surface in the trainer.
+/// `cpu` or `cuda:<i>`, `cuda` being the first; anything else is a typing error that would only surface in the trainer.
 pub fn check_device(text: &str) -> Result<String, String> {
     let index = text.strip_prefix("cuda:").map(str::parse::<u32>);
     match (text, index) {
         ("cpu", _) | (_, Some(Ok(_))) => Ok(text.to_owned()),
+        ("cuda", _) => Ok("cuda:0".to_owned()),
         _ => Err(format!("found {text}, allowed: cpu, cuda:0, cuda:1, …")),
     }
 }
