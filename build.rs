@@ -14,7 +14,7 @@ fn main() {
     let lib = lib.canonicalize().unwrap_or(lib);
     println!("cargo:rustc-link-arg=-Wl,-rpath,{}", lib.display());
     #[cfg(feature = "engine")]
-    streams(&std::path::PathBuf::from(root).join("include"));
+    bindings(&std::path::PathBuf::from(root).join("include"));
     // The workbench calls nothing in libtorch, nor do the tests of its processes. The linker would still need it there, for C++ templates
     // of torch-sys that it exports because libtorch has them too; not exported, they are dropped.
     if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux") {
@@ -25,12 +25,12 @@ fn main() {
 
 /// The one piece of C++: see there. As torch-sys compiles its own.
 #[cfg(feature = "engine")]
-fn streams(include: &std::path::Path) {
-    const SOURCE: &str = "src/engine/cuda/stream.cpp";
+fn bindings(include: &std::path::Path) {
+    const SOURCE: &str = "src/engine/cuda/bindings.cpp";
     println!("cargo:rerun-if-changed={SOURCE}");
     let mut build = cc::Build::new();
     build.cpp(true).std("c++17").warnings(false).include(include).file(SOURCE);
-    build.compile("instdisc_stream");
+    build.compile("instdisc_bindings");
 }
 
 /// `INSTDISC_REVISION` and `INSTDISC_DIRTY`, for `env.json`.

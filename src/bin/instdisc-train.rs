@@ -55,9 +55,10 @@ struct Args {
     /// On a cluster: end at once when this file no longer says what it said at the start.
     #[arg(long, value_name = "FILE", requires = "node")]
     claim: Option<PathBuf>,
-    /// On CUDA: record a step and launch it whole instead of one operation at a time. Each recording is held against the
-    /// step it recorded. Off until it has been seen on a device.
-    #[arg(long, env = "INSTDISC_CUDA_GRAPHS")]
+    /// On CUDA: whether a step is recorded and launched whole, or one operation at a time. Each recording is held against
+    /// the step it recorded. Off: the way that is taken now was not seen on a device yet.
+    #[arg(long, env = "INSTDISC_CUDA_GRAPHS", value_name = "0|1", default_value = "0",
+        action = clap::ArgAction::Set, value_parser = clap::builder::BoolishValueParser::new())]
     graphs: bool,
     /// Ignore and remove earlier checkpoints.
     #[arg(long)]

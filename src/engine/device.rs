@@ -46,10 +46,9 @@ pub fn name(device: Device) -> String {
 /// stream and the loop goes on, where a copy from ordinary memory waits until the device has done all before it.
 pub fn upload<T: tch::kind::Element>(numbers: &[T], device: Device) -> Tensor {
     let here = Tensor::from_slice(numbers);
-    if device.is_cuda() {
-        here.pin_memory(device).to_device_(device, T::KIND, true, false)
-    } else {
-        here.to_device(device)
+    match device.is_cuda().then(|| cuda::pinned(&here)).flatten() {
+        Some(pinned) => pinned.to_device_(device, T::KIND, true, false),
+        None => here.to_device(device),
     }
 }
 

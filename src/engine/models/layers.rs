@@ -139,10 +139,10 @@ fn by_patches(xs: &Tensor, weight: &Tensor, stride: i64, padding: i64) -> Tensor
 }
 
 impl Conv {
-    /// `xs` must already be of the convolutions' arithmetic; the fp32 master weight is cast here.
+    /// `xs` must already be of the convolutions' arithmetic, to which the fp32 master weight is cast.
     pub fn forward(&self, params: &Params, xs: &Tensor, arithmetic: Arithmetic) -> Tensor {
         let kind = arithmetic.kind();
-        let weight = params.get(self.weight).to_kind(kind);
+        let weight = params.get_as(self.weight, kind);
         let bias = self.bias.map(|bias| params.get(bias).to_kind(kind));
         if xs.device() == Device::Cpu
             && arithmetic == Arithmetic::Bf16

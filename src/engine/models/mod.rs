@@ -44,7 +44,8 @@ impl Arithmetic {
         }
     }
 
-    fn kind(self) -> Kind {
+    /// What the convolutions multiply.
+    pub fn kind(self) -> Kind {
         match self {
             Arithmetic::Fp32 => Kind::Float,
             Arithmetic::Bf16 => Kind::BFloat16,

@@ -125,6 +125,6 @@ impl Block {
             None => xs.shallow_clone(),
             Some((conv, bn)) => bn.forward(params, &conv.forward(params, xs, arithmetic), mode),
         };
-        (ys + residual).relu_()
+        ys.g_add_(&residual).relu_()
     }
 }

@@ -58,6 +58,11 @@ impl Replays {
         Self { enabled, steps: BTreeMap::new(), refused: None }
     }
 
+    #[cfg(test)]
+    pub fn recorded(&self) -> usize {
+        self.steps.values().filter(|step| matches!(step, Step::Recorded(_))).count()
+    }
+
     /// Why nothing is recorded any more, said once.
     pub fn refusal(&mut self) -> Option<Refusal> {
         self.refused.take()
@@ -154,7 +159,7 @@ pub(super) struct Before {
 
 impl Before {
     /// Of parameters, velocity, bank and batch statistics, the farthest from where it should be, by [`distance`].
-    fn distance(&self, there: &Before, here: &Before) -> f64 {
+    pub(super) fn distance(&self, there: &Before, here: &Before) -> f64 {
         let parts = self.parts().zip(there.parts()).zip(here.parts());
         let away = parts.map(|((start, there), here)| distance(start, there, here));
         away.fold(0.0, |most, away| if away.is_nan() || most < away { away } else { most })

@@ -10,7 +10,7 @@ use tch::{Device, Tensor};
 use super::images::{AHEAD, ViewKey};
 use super::{TrainError, Trainer};
 use crate::engine::device::upload;
-use crate::engine::models::{Mode, Model};
+use crate::engine::models::{Arithmetic, Mode, Model};
 use crate::engine::objectives::{Batch, View, proximal};
 use crate::engine::params::Params;
 use crate::engine::schedule::learning_rate;
@@ -61,6 +61,9 @@ impl Trainer<'_> {
     /// The device's part of a step, which reads nothing back.
     pub(super) fn compute(&mut self, inputs: &Inputs, lambda: f64) -> Losses {
         let Inputs { index, learned, keys, noise } = inputs;
+        if self.job.device.is_cuda() && self.job.arithmetic != Arithmetic::Fp32 {
+            self.params.cast(self.job.arithmetic.kind());
+        }
         let feats = self.embed(learned); // (B, D) each
         let splits = self.job.spec.train.bn_splits;
         let instance = self.objective.loss(&Batch {
@@ -81,6 +84,7 @@ impl Trainer<'_> {
         let loss = proximal.as_ref().map_or_else(|| instance.shallow_clone(), |p| &instance + p);
 
         let gradient = self.params.gradient(&loss); // (P)
+        self.params.uncast();
         self.sgd.step(&self.params, &gradient);
         self.bank.update(index, feats, self.job.spec.objective.bank_momentum);
         Losses { instance: instance.detach(), proximal: proximal.map(|p| p.detach()) }
