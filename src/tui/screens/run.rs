@@ -23,8 +23,8 @@ const WIDE: u16 = 110;
 /// Lines above the sheet.
 const HEAD: u16 = 2;
 
-/// Columns of the names at the left of the sheet.
-const NAMES: u16 = 22;
+/// Columns of the names at the left of the sheet: the longest key and a gap.
+const NAMES: u16 = 26;
 
 /// Sheet and log.
 fn panels(area: Rect) -> [Rect; 2] {
@@ -332,5 +332,17 @@ fn draw_log(app: &App, area: Rect, buf: &mut Buffer) {
             false => Style::new(),
         };
         put(buf, area, area.x + 1, area.y + 1 + i as u16, line, style);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_fits_before_its_value() {
+        for key in KEYS {
+            assert!(key.name.len() < usize::from(NAMES), "{}", key.name);
+        }
     }
 }
