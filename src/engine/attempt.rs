@@ -16,6 +16,7 @@ use super::checkpoint::{self, Loaded};
 use super::device::{self, DeviceError, Share};
 use super::environment::Environment;
 use super::examine::{self, ExamineError, Examinee};
+use super::models::ModelError;
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
@@ -217,6 +218,9 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         let expected = environment.data_fingerprint;
         return Err(TrainError::DataChanged { found: data.fingerprint, expected }.into());
     }
+    if nothing_left || attempt.fresh {
+        environment.weights_sha256 = weights(&spec, environment.weights_sha256.take())?;
+    }
     if known.as_ref() != Some(&environment) || environment.data_fingerprint.is_empty() {
         environment.data_fingerprint = data.fingerprint.clone();
         environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
@@ -337,6 +341,21 @@ fn warnings(data: &Dataset, damaged: Vec<String>, step: u64) -> Vec<Warn> {
         .map(|why| warn("damaged_checkpoint", format!("{why}; went on from step {step} instead")));
     let skipped = data.skipped.iter().map(|why| warn("skipped_image", why.clone()));
     damaged.chain(skipped).collect()
+}
+
+/// Digest of the weights that the run is about to begin with; `known` is what it was before.
+fn weights(spec: &RunSpec, known: Option<String>) -> Result<Option<String>, TrainError> {
+    let Some(path) = &spec.model.weights else { return Ok(None) };
+    let found = checkpoint::digest(path)
+        .map_err(|why| ModelError::Unreadable { path: path.clone(), why: why.to_string() })?;
+    match known {
+        Some(known) if known != found => Err(TrainError::Model(ModelError::Weights {
+            path: path.clone(),
+            found: format!("a file of sha256 {found}"),
+            allowed: format!("that of {known}, with which this run began"),
+        })),
+        _ => Ok(Some(found)),
+    }
 }
 
 fn failed_at(error: &AttemptError) -> u64 {

@@ -195,10 +195,14 @@ pub fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn sync_and_hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    file.sync_all()?;
+    File::open(path)?.sync_all()?;
+    digest(path)
+}
+
+/// sha256 of a file, hex.
+pub fn digest(path: &Path) -> io::Result<String> {
     let mut digest = Sha256::new();
-    io::copy(&mut file, &mut DigestWriter(&mut digest))?;
+    io::copy(&mut File::open(path)?, &mut DigestWriter(&mut digest))?;
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -31,6 +31,9 @@ pub struct Environment {
     pub precision: Precision,
     /// Empty until the data set is loaded.
     pub data_fingerprint: String,
+    /// sha256, hex, of the file that `model.weights` named when the run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_sha256: Option<String>,
 }
 
 /// The libtorch release that tch 0.24 binds; its build script refuses another.
@@ -55,6 +58,7 @@ impl Environment {
             threads: device::threads(train.threads, share),
             precision,
             data_fingerprint: String::new(),
+            weights_sha256: None,
         }
     }
 
@@ -71,11 +75,11 @@ impl Environment {
         if self.precision == Precision::Bf16 { Arithmetic::Bf16 } else { Arithmetic::Fp32 }
     }
 
-    /// What a run of which nothing is left begins anew with `here`: other circumstances, but as many threads and the same
-    /// data as it was first started with.
+    /// What a run of which nothing is left begins anew with `here`: other circumstances, but as many threads, the same
+    /// data and the same weights as it was first started with.
     pub fn anew(self, here: &Environment) -> Self {
-        let Self { threads, data_fingerprint, .. } = self;
-        Self { threads, data_fingerprint, ..here.clone() }
+        let Self { threads, data_fingerprint, weights_sha256, .. } = self;
+        Self { threads, data_fingerprint, weights_sha256, ..here.clone() }
     }
 
     /// What a resume on `here` promises for a run that started as `self`: other code may round otherwise, as another
@@ -119,6 +123,7 @@ mod tests {
             threads: 2,
             precision: Precision::Fp32,
             data_fingerprint: "data".into(),
+            weights_sha256: Some("weights".into()),
         }
     }
 
@@ -145,9 +150,11 @@ mod tests {
             precision: Precision::Bf16,
             threads: 8,
             data_fingerprint: String::new(),
+            weights_sha256: None,
             ..started()
         };
         let anew = started().anew(&here);
+        assert_eq!(anew.weights_sha256.as_deref(), Some("weights"));
         let Environment { processor, revision, precision, threads, data_fingerprint, .. } = anew;
         assert_eq!((processor.as_str(), revision.as_str()), ("two", "b"));
         assert_eq!((precision, threads, data_fingerprint.as_str()), (Precision::Bf16, 2, "data"));

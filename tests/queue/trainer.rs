@@ -89,6 +89,51 @@ fn a_trainer_whose_run_was_given_away_ends_without_a_word() {
     assert!(!journal.contains("\"t\":\"end\""));
 }
 
+/// A path says little: the file's digest is kept, and a run that has to begin anew wants the same weights.
+#[test]
+fn a_run_begins_anew_with_the_weights_that_it_began_with() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("source", &[0.0, 1.0]);
+    lab.ok(&["run", file.to_str().unwrap()]);
+    let to = lab.path().join("exported");
+    let [first, second] = &lab.runs()[..] else { panic!("two runs") };
+    let encoder = |run: &instdisc_lab::store::RunRow| {
+        lab.ok(&["export", &run.id, "--what", "encoder", "--to", to.to_str().unwrap()]);
+        let mut files =
+            std::fs::read_dir(to.join(&run.id)).unwrap().map(|file| file.unwrap().path());
+        files.find(|path| path.extension().is_some_and(|end| end == "safetensors")).unwrap()
+    };
+    let (theirs, weights) = (encoder(second), encoder(first));
+
+    let set = format!("model.weights={}", weights.display());
+    let file = lab.experiment("tuned", &[0.0]);
+    let id = lab.queue(&file, &["--no-start", "--set", &set]).remove(0);
+    let dir = lab.dir_of(&id);
+    let train = |attempt: &str, more: &[&str]| {
+        let mut trainer = Command::new(env!("CARGO_BIN_EXE_instdisc-train"));
+        let output =
+            trainer.arg(dir.path()).args(["--attempt", attempt]).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let kept = || {
+        let text = std::fs::read(dir.env()).unwrap();
+        let environment: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        environment["weights_sha256"].as_str().map(str::to_owned)
+    };
+    assert_eq!(train("1", &[]), (Some(0), String::new()));
+    let began_with = kept().unwrap();
+    std::fs::copy(&theirs, &weights).unwrap();
+    // A run that goes on has what it needs in its checkpoint.
+    assert_eq!(train("2", &[]), (Some(0), String::new()));
+    std::fs::remove_dir_all(dir.checkpoints()).unwrap();
+    let (code, words) = train("3", &[]);
+    assert_eq!(code, Some(2), "{words}");
+    let said = format!("allowed: that of {began_with}, with which this run began");
+    assert!(words.contains("model.weights: ") && words.contains(&said), "{words}");
+    assert_eq!(train("4", &["--fresh"]), (Some(0), String::new()));
+    assert_ne!(kept(), Some(began_with));
+}
+
 /// Two threads, and tensors large enough to be shared out between them.
 #[test]
 fn with_two_threads_a_run_that_was_killed_has_the_unbroken_curve() {
