@@ -35,6 +35,9 @@ impl Desk {
                 let done = was_first(self.store.freshen(id).await)?;
                 Ok(if done { Answer::Done(ANEW.into()) } else { overtaken() })
             }
+            State::Starting | State::Running | State::Paused if fresh => Ok(Answer::Refused(
+                format!("is {state}: `cancel` it first, then `retry --fresh` begins it anew"),
+            )),
             State::Queued | State::Starting | State::Running => Ok(already(state)),
             State::Stopping => refused("is still stopping: retry it once it has stopped"),
             State::Paused => refused("is paused: `resume` lets it go on"),

@@ -43,6 +43,10 @@ fn fresh_ignores_checkpoints_once() {
     lab.ok(&["retry", "--fresh", &id]);
     let second = lab.wait_for_start(&id, 2);
     assert_eq!((second.fresh, second.resumed), (true, 0));
+    // Not "already": what is at work does not begin anew.
+    let refused = lab.output(&["retry", "--fresh", &id]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(2) && said.contains("`cancel` it first"), "{said}");
     lab.ok(&["cancel", &id]);
     lab.wait_for_state(&id, State::Cancelled);
     lab.ok(&["retry", &id]);
