@@ -26,7 +26,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             ("?", "all keys"),
             ("q", "quit; what runs goes on running"),
             ("", ""),
-            ("", "Runs appear here as soon as they are queued, also by `instdisc-lab queue FILE`."),
+            ("", "Runs that `instdisc-lab queue FILE` queues appear here too."),
         ]
     };
     let width = lines
