@@ -103,8 +103,8 @@ impl Widget for &Plot<'_> {
             trace.veil(veil.around);
             trace.dots.paint(theme::fg(veil.ink).add_modifier(Modifier::DIM), buf);
         }
-        for level in self.levels {
-            draw_level(level, &self.axes, canvas, buf);
+        for row in self.levels.iter().filter_map(|level| self.axes.row(level.y, canvas)) {
+            draw_level(row, canvas, buf);
         }
         let several = self.lines.len() > 1;
         for (i, line) in self.lines.iter().enumerate() {
@@ -112,6 +112,10 @@ impl Widget for &Plot<'_> {
             trace.line(line);
             trace.dots.paint(theme::fg(line.ink), buf);
             draw_markers(line, several.then_some(i), &trace, buf);
+        }
+        // Last, where the curves leave room.
+        for level in self.levels {
+            name_level(level, &self.axes, canvas, buf);
         }
         for (place, ink) in self.resumed {
             if let Some(x) = self.axes.column(*place, canvas) {
@@ -129,25 +133,37 @@ impl Widget for &Plot<'_> {
     }
 }
 
-/// A dotted line with its name; one beyond the axes is named at the edge, with an arrow and its value.
-fn draw_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
-    let (y, name) = match axes.row(level.y, canvas) {
-        Some(y) => {
-            for x in canvas.left()..canvas.right() {
-                if buf[(x, y)].symbol() == " " {
-                    buf.set_string(x, y, "╌", theme::faint());
-                }
-            }
-            (y, level.name.clone())
+/// What a level's line consists of.
+const DASH: &str = "╌";
+
+/// A dotted line, behind the curves.
+fn draw_level(y: u16, canvas: Rect, buf: &mut Buffer) {
+    for x in canvas.left()..canvas.right() {
+        if buf[(x, y)].symbol() == " " {
+            buf.set_string(x, y, DASH, theme::faint());
         }
+    }
+}
+
+/// A level's name on its line, as far to the right as curves leave room, and nowhere where they leave none: letters with
+/// dots between them are neither. One beyond the axes is named at the edge, with an arrow and its value.
+fn name_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
+    let (y, name) = match axes.row(level.y, canvas) {
+        Some(y) => (y, level.name.clone()),
         None if axes.y.share(level.y) > 1.0 => {
             (canvas.top(), format!("{} {} ↑", level.name, figures::value(level.y)))
         }
         None => (canvas.bottom() - 1, format!("{} {} ↓", level.name, figures::value(level.y))),
     };
-    let width = name.width() as u16 + 1;
-    if width < canvas.width {
-        buf.set_string(canvas.right() - width, y, name, theme::faint());
+    let width = name.width() as u16;
+    let mut free = 0;
+    // The last column stays free, for the newest point.
+    for x in (canvas.left()..canvas.right().saturating_sub(1)).rev() {
+        free = if [" ", DASH].contains(&buf[(x, y)].symbol()) { free + 1 } else { 0 };
+        if free == width {
+            buf.set_string(x, y, name, theme::faint());
+            return;
+        }
     }
 }
 
@@ -352,6 +368,23 @@ mod tests {
         assert!(shown[2].ends_with("╌╌╌╌chance╌"), "{shown:?}");
         assert!(shown[4].ends_with('●'), "{shown:?}");
         assert!(shown[0].ends_with("paper 80.40 ↑ "), "what lies beyond is named: {shown:?}");
+    }
+
+    #[test]
+    fn a_level_is_named_where_curves_leave_room() {
+        let levels = [Level { y: 1.0, name: "chance".into() }];
+        let below_then_on: Vec<f64> = (0..34).map(|i| if i < 20 { 0.2 } else { 1.0 }).collect();
+        let line_over = |values: &[f64]| {
+            let spans = spans(values, 34);
+            let line =
+                Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
+            rendered(&plot(&levels, &[line]), 20, 5)[2].clone()
+        };
+        let row = line_over(&below_then_on);
+        let name = row.find("chance").unwrap();
+        assert!(row[name..].contains('●') && !row[..name].contains('●'), "{row}");
+        let row = line_over(&[1.0; 34]);
+        assert!(!row.contains(|letter: char| letter.is_alphabetic()), "half a name: {row}");
     }
 
     #[test]
