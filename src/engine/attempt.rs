@@ -218,9 +218,6 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         let expected = environment.data_fingerprint;
         return Err(TrainError::DataChanged { found: data.fingerprint, expected }.into());
     }
-    if nothing_left || attempt.fresh {
-        environment.weights_sha256 = weights(&spec, environment.weights_sha256.take())?;
-    }
     if known.as_ref() != Some(&environment) || environment.data_fingerprint.is_empty() {
         environment.data_fingerprint = data.fingerprint.clone();
         environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
@@ -232,6 +229,9 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
 
     let (from, damaged) = newest_checkpoint(attempt);
     let resumed_step = from.as_ref().map_or(0, |loaded| loaded.meta.step);
+    // A run that goes on has its own; also one whose checkpoints are all damaged begins with them.
+    let known_weights = environment.weights_sha256.clone();
+    let weights = if from.is_none() { weights(&spec, known_weights)? } else { known_weights };
     let origin = Instant::now();
     let clock = || origin.elapsed().as_secs_f64();
     let checkpoints = dir.checkpoints();
@@ -247,6 +247,11 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         graphs: attempt.graphs,
     };
     let mut trainer = Trainer::new(job, from)?;
+    // Only now is it known that they can be loaded: a file that cannot is no run's beginning.
+    if weights != environment.weights_sha256 {
+        environment.weights_sha256 = weights;
+        environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
+    }
     let identity = Identity::current().map_err(|source| directory("/proc/self", source))?;
     journal.write(Event::Start(Start {
         pid: identity.pid,

@@ -120,17 +120,33 @@ fn a_run_begins_anew_with_the_weights_that_it_began_with() {
         let environment: serde_json::Value = serde_json::from_slice(&text).unwrap();
         environment["weights_sha256"].as_str().map(str::to_owned)
     };
-    assert_eq!(train("1", &[]), (Some(0), String::new()));
+    // What cannot be loaded is no beginning.
+    let whole = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
+    let (code, words) = train("1", &[]);
+    assert!(code == Some(2) && kept().is_none(), "{words}");
+    std::fs::write(&weights, &whole).unwrap();
+    assert_eq!(train("2", &[]), (Some(0), String::new()));
     let began_with = kept().unwrap();
     std::fs::copy(&theirs, &weights).unwrap();
-    // A run that goes on has what it needs in its checkpoint.
-    assert_eq!(train("2", &[]), (Some(0), String::new()));
-    std::fs::remove_dir_all(dir.checkpoints()).unwrap();
-    let (code, words) = train("3", &[]);
-    assert_eq!(code, Some(2), "{words}");
+    // A run that goes on has what it needs in its checkpoint; one that has none, or none that is whole, begins anew.
+    assert_eq!(train("3", &[]), (Some(0), String::new()));
     let said = format!("allowed: that of {began_with}, with which this run began");
-    assert!(words.contains("model.weights: ") && words.contains(&said), "{words}");
-    assert_eq!(train("4", &["--fresh"]), (Some(0), String::new()));
+    let refused = |attempt: &str| {
+        let (code, words) = train(attempt, &[]);
+        assert_eq!(code, Some(2), "{words}");
+        assert!(words.contains("model.weights: ") && words.contains(&said), "{words}");
+    };
+    for file in std::fs::read_dir(dir.checkpoints()).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|end| end == "safetensors") {
+            std::fs::write(path, "no tensors").unwrap();
+        }
+    }
+    refused("4");
+    std::fs::remove_dir_all(dir.checkpoints()).unwrap();
+    refused("5");
+    assert_eq!(train("6", &["--fresh"]), (Some(0), String::new()));
     assert_ne!(kept(), Some(began_with));
 }
 
