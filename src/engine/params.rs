@@ -177,7 +177,11 @@ impl Params {
         let places: Vec<Tensor> =
             self.params.iter().map(|p| flat.narrow(0, p.offset, p.len)).collect();
         // Those of one kind together, as libtorch wants it.
-        [Kind::Float, Kind::BFloat16].into_iter().try_for_each(|kind| {
+        let kinds = [Kind::Float, Kind::BFloat16];
+        if !parts.iter().all(|part| kinds.contains(&part.kind())) {
+            return None;
+        }
+        kinds.into_iter().try_for_each(|kind| {
             let of_kind = places.iter().zip(parts).filter(|(_, part)| part.kind() == kind);
             let (to, from): (Vec<&Tensor>, Vec<&Tensor>) = of_kind.unzip();
             (to.is_empty() || cuda::copy_all(&to, &from)).then_some(())

@@ -36,7 +36,7 @@ struct Recorder {
     void (*end)(void *self);
     void (*replay)(void *self);
 
-    // None where the CUDA half is not there, or not of the release that this was written for.
+    // None where the CUDA half is not there, or names them otherwise than libtorch 2.11, which tch pins.
     static const Recorder *get() {
         static const Recorder calls = load();
         return calls.construct && calls.destroy && calls.begin && calls.end && calls.replay ? &calls : nullptr;
@@ -174,7 +174,7 @@ int instdisc_copy_all(const at::Tensor *const *to, const at::Tensor *const *from
 void *instdisc_record_begin(char *why, size_t n) {
     const Recorder *recorder = Recorder::get();
     if (!recorder) {
-        std::strncpy(why, "libtorch's CUDA half is not there, or of another release than 2.11", n - 1);
+        std::strncpy(why, "libtorch's CUDA half is not there, or names its recorder otherwise than release 2.11", n - 1);
         why[n - 1] = 0;
         return nullptr;
     }

@@ -43,7 +43,8 @@ impl Graph {
     /// ordinary memory are refused.
     ///
     /// # Errors
-    /// What CUDA or libtorch refused. The device is as it was.
+    /// What `body` failed with, or what CUDA or libtorch refused. Nothing was run then; but libtorch does not undo what it
+    /// began, so memory of the failed recording stays reserved, and its allocator is more careful with the rest.
     pub fn record<T>(device: usize, body: impl FnOnce() -> T) -> Result<(Graph, T), GraphError> {
         let device = device as c_int;
         let _on = Current::enter(device)?;
@@ -57,14 +58,15 @@ impl Graph {
         let made = catch_unwind(AssertUnwindSafe(body));
         // SAFETY: the recording that was begun above. Where this fails it is leaked, as libtorch may still know of it.
         #[allow(unsafe_code, reason = "a C function")]
-        asked("end", |why, n| {
+        let ended = asked("end", |why, n| {
             let failed = unsafe { instdisc_record_end(recording, why, n) };
             (failed == 0).then_some(())
-        })?;
-        let graph = Graph { device, recording };
+        });
+        let graph = ended.map(|()| Graph { device, recording });
         match made {
-            Ok(made) => Ok((graph, made)),
+            // What is not allowed in a recording fails twice: the panic names the operation, the end only that there was one.
             Err(panic) => Err(GraphError::Body(crate::engine::attempt::message(&*panic))),
+            Ok(made) => Ok((graph?, made)),
         }
     }
 
@@ -86,7 +88,7 @@ impl Graph {
 
 impl Drop for Graph {
     fn drop(&mut self) {
-        // SAFETY: nobody else knows it. libtorch waits for launches that are under way.
+        // SAFETY: nobody else knows it. CUDA keeps what a launch that is under way needs until that is done.
         #[allow(unsafe_code, reason = "a C function")]
         unsafe {
             instdisc_record_free(self.recording);

@@ -61,7 +61,9 @@ impl Trainer<'_> {
     /// The device's part of a step, which reads nothing back.
     pub(super) fn compute(&mut self, inputs: &Inputs, lambda: f64) -> Losses {
         let Inputs { index, learned, keys, noise } = inputs;
-        if self.job.device.is_cuda() && self.job.arithmetic != Arithmetic::Fp32 {
+        // In several passes a weight cast once would have their gradients summed in bf16.
+        let once = self.job.spec.train.bn_splits == 1;
+        if once && self.job.device.is_cuda() && self.job.arithmetic != Arithmetic::Fp32 {
             self.params.cast(self.job.arithmetic.kind());
         }
         let feats = self.embed(learned); // (B, D) each

@@ -43,7 +43,9 @@ fn on_cuda_recorded_steps_are_the_steps_that_were_recorded() {
         eprintln!("no CUDA device: recorded steps are not tested");
         return;
     };
-    for objective in OBJECTIVES {
+    let all_negatives = r#""kind": "invaspread", "tau": 0.2, "views": "two_augmented", "gradient": "one_sided",
+        "diagonal": "drop", "negatives": "all""#;
+    for objective in OBJECTIVES.into_iter().chain([all_negatives]) {
         for (arithmetic, tolerance) in [(Arithmetic::Fp32, 1e-3), (Arithmetic::Bf16, 0.05)] {
             let spec = with_objective(objective);
             let (data, dir) = (dataset(&spec), tempfile::tempdir().unwrap());
