@@ -2,6 +2,7 @@
 
 pub mod axes;
 pub mod dots;
+pub mod level;
 pub mod plot;
 pub mod range;
 pub mod slice;

@@ -9,14 +9,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 use ratatui::widgets::Widget;
-use unicode_width::UnicodeWidthStr;
 
 use crate::tui::curves::Span;
-use crate::tui::figures;
 use crate::tui::theme::{self, Ink, THEME};
 
 use super::axes::Axes;
 use super::dots::Dots;
+use super::level::Level;
 use super::range::Range;
 
 /// How a line is broken, in dot columns.
@@ -53,13 +52,6 @@ pub struct Line<'a> {
     pub ink: Ink,
     pub marker: &'a str,
     pub dash: Dash,
-}
-
-/// A level worth knowing: chance, the paper's value.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Level {
-    pub y: f64,
-    pub name: String,
 }
 
 /// Mean ± standard deviation around a line: a veil of dots behind it.
@@ -103,8 +95,8 @@ impl Widget for &Plot<'_> {
             trace.veil(veil.around);
             trace.dots.paint(theme::fg(veil.ink).add_modifier(Modifier::DIM), buf);
         }
-        for row in self.levels.iter().filter_map(|level| self.axes.row(level.y, canvas)) {
-            draw_level(row, canvas, buf);
+        for level in self.levels {
+            level.draw(&self.axes, canvas, buf);
         }
         let several = self.lines.len() > 1;
         for (i, line) in self.lines.iter().enumerate() {
@@ -115,7 +107,7 @@ impl Widget for &Plot<'_> {
         }
         // Last, where the curves leave room.
         for level in self.levels {
-            name_level(level, &self.axes, canvas, buf);
+            level.draw_name(&self.axes, canvas, buf);
         }
         for (place, ink) in self.resumed {
             if let Some(x) = self.axes.column(*place, canvas) {
@@ -129,40 +121,6 @@ impl Widget for &Plot<'_> {
                     buf.set_string(x, y, "│", theme::fg(THEME.accent));
                 }
             }
-        }
-    }
-}
-
-/// What a level's line consists of.
-const DASH: &str = "╌";
-
-/// A dotted line, behind the curves.
-fn draw_level(y: u16, canvas: Rect, buf: &mut Buffer) {
-    for x in canvas.left()..canvas.right() {
-        if buf[(x, y)].symbol() == " " {
-            buf.set_string(x, y, DASH, theme::faint());
-        }
-    }
-}
-
-/// A level's name on its line, as far to the right as curves leave room, and nowhere where they leave none: letters with
-/// dots between them are neither. One beyond the axes is named at the edge, with an arrow and its value.
-fn name_level(level: &Level, axes: &Axes, canvas: Rect, buf: &mut Buffer) {
-    let (y, name) = match axes.row(level.y, canvas) {
-        Some(y) => (y, level.name.clone()),
-        None if axes.y.share(level.y) > 1.0 => {
-            (canvas.top(), format!("{} {} ↑", level.name, figures::value(level.y)))
-        }
-        None => (canvas.bottom() - 1, format!("{} {} ↓", level.name, figures::value(level.y))),
-    };
-    let width = name.width() as u16;
-    let mut free = 0;
-    // The last column stays free, for the newest point.
-    for x in (canvas.left()..canvas.right().saturating_sub(1)).rev() {
-        free = if [" ", DASH].contains(&buf[(x, y)].symbol()) { free + 1 } else { 0 };
-        if free == width {
-            buf.set_string(x, y, name, theme::faint());
-            return;
         }
     }
 }

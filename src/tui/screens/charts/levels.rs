@@ -4,7 +4,7 @@ use crate::config::Status;
 use crate::report::ablation::fits;
 use crate::store::model::RunRow;
 use crate::tui::app::{App, last};
-use crate::tui::widgets::plot::Level;
+use crate::tui::widgets::level::Level;
 
 /// What is worth knowing of `metric` for these runs; a level on which they do not agree is left out.
 pub fn levels(app: &App, metric: &str, rows: &[&RunRow]) -> Vec<Level> {
