@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -83,9 +84,13 @@ impl Terminal {
         self.seen.lock().unwrap().bytes.clone()
     }
 
-    /// Waits until the screen shows `text`.
+    /// Waits until the screen shows `text`. Fails with the screen as it is then.
     pub fn shows(&mut self, text: &str) -> &mut Self {
-        wait_for(&format!("{text:?} on screen"), || self.screen().contains(text));
+        let shown = || wait_for(&format!("{text:?} on screen"), || self.screen().contains(text));
+        if let Err(failure) = catch_unwind(AssertUnwindSafe(shown)) {
+            eprintln!("{}", self.screen());
+            resume_unwind(failure);
+        }
         self
     }
 
