@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
 use crate::report::ablation::{Ablation, Options, ablation};
+use crate::report::beside::Beside;
 use crate::report::table::Format;
 use crate::store::Store;
 
@@ -13,17 +14,19 @@ use crate::store::Store;
 ///
 /// Its rows are what the experiment varied; a cell is mean ± sample standard deviation over the finished seeds, beside
 /// it the difference to the baseline and the published value. The source stands below: a recalled value says so, and a †
-/// marks one beside a row that was measured at another setting than the file's own, such as --size cpu.
+/// marks one beside a row that was measured at another setting than the file's own, such as --size cpu. Of several
+/// metrics each has a column, without the differences.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: instdisc-lab table proximal --metric loss/roughness.last --cols seed --format md"
+    after_help = "Example: instdisc-lab table proximal --metric loss/roughness.last --cols seed --format md
+         instdisc-lab table proximal --metric knn_top1 --metric loss/roughness"
 )]
 pub struct Args {
     /// Name of an experiment that was queued.
     experiment: String,
-    /// A metric, with `.last` or `.best`.
+    /// A metric, with `.last` or `.best`; may come several times, for a column each.
     #[arg(long, default_value = METRIC)]
-    metric: String,
+    metric: Vec<String>,
     /// Factors of the rows, between commas, also `seed`; else all that vary. Other factors are averaged over.
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
     rows: Vec<String>,
@@ -45,14 +48,27 @@ pub const METRIC: &str = "knn_top1.last";
 
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
+        if let (Some(cols), 2..) = (&self.cols, self.metric.len()) {
+            return Err(bad_input(format!(
+                "--cols {cols}: found {} metrics, allowed: one, as the columns are the metrics else",
+                self.metric.len()
+            )));
+        }
         let store = Store::open_readonly(&context.home).await?;
         let baseline = match &self.baseline {
             Some(text) => Some(store.resolve(text).await?),
             None => None,
         };
         let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
-        let table = tabulate(&store, &self.experiment, &self.metric, &options).await?;
-        print(&table.render(self.format.format))?;
+        let mut tables = Vec::new();
+        for metric in &self.metric {
+            tables.push(tabulate(&store, &self.experiment, metric, &options).await?);
+        }
+        let format = self.format.format;
+        print(&match tables.as_slice() {
+            [table] => table.render(format),
+            several => Beside::new(several).render(format),
+        })?;
         Ok(Exit::Done)
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ablation::{Ablation, Row};
+use super::notes::Notes;
 use super::table::{Format, Table, latex_cell};
 use crate::config::{Reference, Status};
 use crate::journal::event::Number;
@@ -14,7 +15,7 @@ impl Ablation {
             Format::Json => format!("{:#}\n", self.json()),
             Format::Csv => self.flat().render(format),
             Format::Table | Format::Md | Format::Tex => {
-                self.table().render(format) + &self.footnotes(format)
+                self.table().render(format) + &footnotes(&self.notes(), format)
             }
         }
     }
@@ -78,7 +79,7 @@ impl Ablation {
     }
 
     /// One line a row, numbers as they are.
-    fn flat(&self) -> Table {
+    pub(super) fn flat(&self) -> Table {
         let others =
             ["n", "n_planned", "mean", "std", "delta", "reference", "status", "source", "differs"];
         let names = self.factors.iter().map(String::as_str).chain(others);
@@ -102,7 +103,7 @@ impl Ablation {
     }
 
     fn listed(&self) -> Table {
-        let with_paper = self.rows.iter().any(|row| row.reference.is_some());
+        let with_paper = self.with_paper();
         let mut names: Vec<String> = self.factors.iter().map(|key| self.short(key)).collect();
         let value = self.heading();
         names.extend([value.clone(), "n".to_owned(), "Δ".to_owned()]);
@@ -114,7 +115,8 @@ impl Ablation {
         let right: Vec<&str> =
             right.iter().map(String::as_str).chain([&*value, "n", "Δ", "paper"]).collect();
         let mut table = Table::new(names).right(&right);
-        let best = self.best().filter(|_| 1 < self.rows.len());
+        let best = self.best_of_several();
+        let notes = self.notes();
         for (i, row) in self.rows.iter().enumerate() {
             let mut cells = self.settings(row);
             let at = cells.len();
@@ -122,9 +124,7 @@ impl Ablation {
             let delta = if row.is_baseline { "baseline".to_owned() } else { delta };
             cells.extend([self.measured(row), count(row), delta]);
             if with_paper {
-                cells.push(
-                    row.reference.as_ref().map_or_else(String::new, |r| self.published(row, r)),
-                );
+                cells.push(self.published(row, &notes));
             }
             table.push(cells);
             if best == Some(i) {
@@ -191,50 +191,44 @@ impl Ablation {
         if row.n != row.n_planned || 1 < row.n_planned {
             cell = format!("{cell} ({})", count(row)).trim_start().to_owned();
         }
-        match &row.reference {
-            Some(reference) => format!("{cell} [paper {}]", self.published(row, reference)),
-            None => cell,
+        match self.published(row, &self.notes()) {
+            published if published.is_empty() => cell,
+            published => format!("{cell} [paper {published}]"),
         }
     }
 
-    fn footnotes(&self, format: Format) -> String {
-        if format == Format::Tex {
-            // A mark in a printed table has to be explained in print; where the numbers are from is for the caption.
-            let caveat =
-                |line: &String| format!("\\par{{\\footnotesize {}\\par}}\n", latex_cell(line));
-            let source = |(source, words)| format!("% paper: {source} ({words})\n");
-            let caveats: String = self.caveats().iter().map(caveat).collect();
-            return caveats + &self.sources().into_iter().map(source).collect::<String>();
-        }
-        let lines = self.notes();
-        let open = if format == Format::Md && !lines.is_empty() { "\n" } else { "" };
-        let end = if format == Format::Md { "  \n" } else { "\n" };
-        open.to_owned() + &lines.iter().map(|line| format!("{line}{end}")).collect::<String>()
+    pub(super) fn with_paper(&self) -> bool {
+        self.rows.iter().any(|row| row.reference.is_some())
     }
 
-    fn settings(&self, row: &Row) -> Vec<String> {
+    /// The best row, where it had anything to be better than.
+    pub(super) fn best_of_several(&self) -> Option<usize> {
+        self.best().filter(|_| 1 < self.rows.len())
+    }
+
+    pub(super) fn settings(&self, row: &Row) -> Vec<String> {
         self.factors.iter().map(|key| shown(row.factors.get(key))).collect()
     }
 
     /// The last part of a key where that says enough.
-    fn short(&self, key: &str) -> String {
+    pub(super) fn short(&self, key: &str) -> String {
         let leaf = |key: &str| key.rsplit('.').next().unwrap_or(key).to_owned();
         let alone = self.factors.iter().filter(|other| leaf(other) == leaf(key)).count() == 1;
         if alone { leaf(key) } else { key.to_owned() }
     }
 
-    fn is_numeric(&self, name: &str) -> bool {
+    pub(super) fn is_numeric(&self, name: &str) -> bool {
         let key = self.factors.iter().find(|key| self.short(key) == name);
         let values = || self.rows.iter().filter_map(|row| row.factors.get(key?));
         key.is_some() && values().all(Value::is_number)
     }
 
-    fn heading(&self) -> String {
+    pub(super) fn heading(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(" ({})", self.unit) };
         format!("{}{unit}", self.metric.strip_suffix(".last").unwrap_or(&self.metric))
     }
 
-    fn measured(&self, row: &Row) -> String {
+    pub(super) fn measured(&self, row: &Row) -> String {
         match (row.mean, row.std) {
             (None, _) => String::new(),
             (Some(mean), None) => self.number(mean),
@@ -242,8 +236,10 @@ impl Ablation {
         }
     }
 
-    fn published(&self, row: &Row, reference: &Reference) -> String {
-        let value = self.number(reference.value) + &self.mark(row).unwrap_or_default();
+    /// Empty where nothing was.
+    pub(super) fn published(&self, row: &Row, notes: &Notes) -> String {
+        let Some(reference) = &row.reference else { return String::new() };
+        let value = self.number(reference.value) + &notes.mark(row).unwrap_or_default();
         match reference.status {
             Status::Verified => value,
             Status::Recalled => format!("{value} (recalled)"),
@@ -262,7 +258,21 @@ impl Ablation {
     }
 }
 
-fn count(row: &Row) -> String {
+pub(super) fn footnotes(notes: &Notes, format: Format) -> String {
+    if format == Format::Tex {
+        // A mark in a printed table has to be explained in print; where the numbers are from is for the caption.
+        let caveat = |line: &String| format!("\\par{{\\footnotesize {}\\par}}\n", latex_cell(line));
+        let source = |(source, words)| format!("% paper: {source} ({words})\n");
+        let caveats: String = notes.caveats().iter().map(caveat).collect();
+        return caveats + &notes.sources().into_iter().map(source).collect::<String>();
+    }
+    let lines = notes.lines();
+    let open = if format == Format::Md && !lines.is_empty() { "\n" } else { "" };
+    let end = if format == Format::Md { "  \n" } else { "\n" };
+    open.to_owned() + &lines.iter().map(|line| format!("{line}{end}")).collect::<String>()
+}
+
+pub(super) fn count(row: &Row) -> String {
     if row.n == row.n_planned { row.n.to_string() } else { format!("{}/{}", row.n, row.n_planned) }
 }
 

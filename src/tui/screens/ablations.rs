@@ -32,7 +32,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
     let head = Rect { height: HEAD.min(area.height), ..area };
     draw_head(app, table, head, buf);
     let grid = Grid::new(table);
-    let lines = table.notes();
+    let lines = table.notes().lines();
     let Places { left, slice, curves } = places(&grid, lines.len(), area);
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     grid.draw(table, cursor, left, buf);
@@ -48,7 +48,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
 pub fn row_at(app: &App, area: Rect, at: Position) -> Option<usize> {
     let table = app.ablation().ok()?;
     let grid = Grid::new(table);
-    let left = places(&grid, table.notes().len(), area).left;
+    let left = places(&grid, table.notes().lines().len(), area).left;
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     let line = grid.offset(table, cursor, left) + usize::from(at.y.checked_sub(left.y + 1)?);
     let in_line = |row: &usize| table.place(*row).is_some_and(|(y, _)| y == line);

@@ -1,0 +1,113 @@
+//! Rows of another setting than the file's own.
+
+use serde_json::json;
+
+use super::super::ablation::{Options, ablation};
+use super::super::table::Format;
+use super::{TEXT, lab, negatives};
+use crate::store::{ExperimentRecord, Member, RunRow};
+
+/// A size may take other values of what the file varies: its rows stay together, in their order.
+#[test]
+fn other_values_of_a_factor_are_no_other_setting() {
+    let (record, mut runs) = two_sizes();
+    // Those with m = 512 of the smaller size.
+    for run in &mut runs[9..12] {
+        run.spec.set("objective.m", json!(64));
+    }
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let rows = table.rows.iter().map(|row| (row.factors.get("objective.m").cloned(), row.setting));
+    let m = |m: u64, setting| (Some(json!(m)), setting);
+    let small = [m(64, Some(0)), m(4096, Some(0)), (None, Some(0))];
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        [&[m(512, None), m(4096, None), (None, None)][..], &small].concat()
+    );
+}
+
+/// The runs of a file and those of its smaller size, as they lie in a run log when both were queued.
+fn two_sizes() -> (ExperimentRecord, Vec<RunRow>) {
+    let text = format!("{TEXT}[size.cpu]\ndata.fraction = 0.1\nobjective.z_batches = 2\n");
+    let (mut record, mut runs) =
+        lab(&text, &[60.0, 62.0, 64.0, 70.0, 70.0, 70.3, 71.0, 73.0, 75.0]);
+    let full = record.members.clone();
+    for (member, mut run) in full.into_iter().zip(runs.clone()) {
+        run.id = format!("{}-small", run.id);
+        run.spec.set("data.fraction", json!(0.1));
+        // Means nothing under the softmax, and tells it not apart from the rest of its size.
+        if run.spec["objective"]["kind"] == "nce" {
+            run.spec.set("objective.z_batches", json!(2));
+        }
+        record.members.push(Member { run: run.id.clone(), ..member });
+        runs.push(run);
+    }
+    record.members.sort_by_key(|member| member.ordinal);
+    (record, runs)
+}
+
+#[test]
+fn a_published_value_beside_another_size_is_marked_and_sizes_stand_apart() {
+    let (record, runs) = two_sizes();
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    insta::assert_snapshot!(table.render(Format::Table), @r#"
+       M  KIND           FRACTION  Z_BATCHES  KNN_TOP1 (%)  N         Δ             PAPER
+     512  nce                   1          1    62.0 ± 2.0  3  baseline
+    4096  nce                   1          1    70.1 ± 0.2  3      +8.1              80.4
+       –  nonparametric         1          –    73.0 ± 2.0  3     +11.0   80.8 (recalled)
+     512  nce                 0.1          2    62.0 ± 2.0  3       0.0
+    4096  nce                 0.1          2    70.1 ± 0.2  3      +8.1             80.4†
+       –  nonparametric       0.1          –    73.0 ± 2.0  3     +11.0  80.8† (recalled)
+    † published at another setting; here: data.fraction = 0.1, objective.z_batches = 2
+    paper: Wu et al. 2018, Table 1 (verified)
+    paper: memory (recalled)
+    "#);
+    let tex = table.render(Format::Tex);
+    assert!(tex.contains("& 80.4$\\dagger$ \\\\\n"), "{tex}");
+    assert!(
+        tex.contains("\\par{\\footnotesize $\\dagger$ published at another setting; here: data.fraction = 0.1"),
+        "{tex}"
+    );
+    assert!(table.render(Format::Md).contains("\n\n† published at another setting; here: "));
+    let csv = table.render(Format::Csv);
+    let last: Vec<&str> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!(last[..2], ["differs", ""]);
+    assert_eq!(last[4], "data.fraction=0.1 objective.z_batches=2");
+    let json = table.json();
+    let differs = json!({"data.fraction": 0.1, "objective.z_batches": 2});
+    assert_eq!((&json["rows"][0]["differs"], &json["rows"][3]["differs"]), (&json!({}), &differs));
+    let cols = Options { cols: Some("m".into()), ..Options::default() };
+    let across = ablation(&record, &runs, "knn_top1", &cols).unwrap().render(Format::Table);
+    assert!(across.contains("[paper 80.4]") && across.contains("[paper 80.4†]"), "{across}");
+}
+
+#[test]
+fn a_reference_that_names_its_setting_is_held_against_it() {
+    let (mut record, runs) = two_sizes();
+    record.references[0].where_.insert("data.fraction".into(), json!(0.1));
+    record.references[0].where_.insert("objective.z_batches".into(), json!(2));
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let marks: Vec<Option<String>> = table.rows.iter().map(|row| table.notes().mark(row)).collect();
+    assert_eq!(marks, [None, None, None, None, None, Some("†".into())]);
+}
+
+#[test]
+fn another_setting_gets_another_mark() {
+    let (record, mut runs) = two_sizes();
+    for run in &mut runs[..6] {
+        run.spec.set("objective.tau", json!(0.5));
+    }
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let caveats = table.notes().caveats();
+    assert_eq!(caveats.len(), 2, "{caveats:?}");
+    assert!(caveats[0].starts_with('†') && caveats[0].ends_with("objective.tau = 0.5"));
+    assert!(caveats[1].starts_with('‡') && caveats[1].contains("data.fraction = 0.1"));
+    // Read again from a file that cannot be read any more, nothing is claimed.
+    let lost = ExperimentRecord { text: "?".into(), ..record };
+    assert!(
+        ablation(&lost, &runs, "knn_top1", &Options::default())
+            .unwrap()
+            .notes()
+            .caveats()
+            .is_empty()
+    );
+}

@@ -1,0 +1,135 @@
+//! An ablation in every format, of one metric and of several.
+
+use serde_json::{Value, json};
+
+use super::super::ablation::{Ablation, Options, ablation};
+use super::super::beside::Beside;
+use super::super::table::Format;
+use super::{lab, negatives, table};
+use crate::config::Reference;
+use crate::journal::event::Number;
+use crate::store::Summary;
+
+#[test]
+fn people_read_it_aligned_with_sources_below() {
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Table), @r#"
+       M  KIND           KNN_TOP1 (%)    N         Δ            PAPER
+     512  nce              62.0 ± 2.0    3  baseline
+    4096  nce              70.1 ± 0.2    3      +8.1             80.4
+       –  nonparametric    72.0 ± 1.4  2/3     +10.0  80.8 (recalled)
+    paper: Wu et al. 2018, Table 1 (verified)
+    paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Md), @r#"
+    |    m | kind          |   knn_top1 (%) |   n |        Δ |           paper |
+    | ---: | ------------- | -------------: | --: | -------: | --------------: |
+    |  512 | nce           |     62.0 ± 2.0 |   3 | baseline |                 |
+    | 4096 | nce           |     70.1 ± 0.2 |   3 |     +8.1 |            80.4 |
+    |    – | nonparametric | **72.0 ± 1.4** | 2/3 |    +10.0 | 80.8 (recalled) |
+
+    paper: Wu et al. 2018, Table 1 (verified)  
+    paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Tex), @r#"
+    \begin{tabular}{rlrrrr}
+    \toprule
+    m & kind & knn\_top1 (\%) & n & $\Delta$ & paper \\
+    \midrule
+    512 & nce & 62.0 $\pm$ 2.0 & 3 & baseline &  \\
+    4096 & nce & 70.1 $\pm$ 0.2 & 3 & +8.1 & 80.4 \\
+    -- & nonparametric & \textbf{72.0 $\pm$ 1.4} & 2/3 & +10.0 & 80.8 (recalled) \\
+    \bottomrule
+    \end{tabular}
+    % paper: Wu et al. 2018, Table 1 (verified)
+    % paper: memory (recalled)
+    "#);
+    insta::assert_snapshot!(table(&Options::default()).render(Format::Csv).replace("\r\n", "\n"), @r#"
+    objective.m,objective.kind,n,n_planned,mean,std,delta,reference,status,source,differs
+    512,nce,3,3,62,2,0,,,,
+    4096,nce,3,3,70.10000000000001,0.1732050807568861,8.100000000000009,80.4,verified,"Wu et al. 2018, Table 1",
+    ,nonparametric,2,3,72,1.4142135623730951,10,80.8,recalled,memory,
+    "#);
+}
+
+#[test]
+fn a_second_factor_can_go_across() {
+    let text =
+        "name = 'x'\n[grid]\nobjective.m = [1, 10]\nobjective.tau = [0.07, 0.1]\nseed = [0, 1]";
+    let (record, runs) = lab(text, &[1.0, 3.0, 2.0, 4.0, 3.0, 5.0, 4.0, 6.0]);
+    let options = Options { cols: Some("tau".into()), ..Options::default() };
+    let crossed = ablation(&record, &runs, "knn_top1", &options).unwrap();
+    insta::assert_snapshot!(crossed.render(Format::Table), @r#"
+     M     TAU = 0.07      TAU = 0.1
+     1  2.0 ± 1.4 (2)  3.0 ± 1.4 (2)
+    10  4.0 ± 1.4 (2)  5.0 ± 1.4 (2)
+    "#);
+    let cell = |row: usize| {
+        let (y, x) = crossed.place(row).unwrap();
+        crossed.table().rows()[y][x].clone()
+    };
+    assert_eq!([cell(1), cell(2)], ["3.0 ± 1.4 (2)", "4.0 ± 1.4 (2)"]);
+    // Rows alone: what is not named is averaged over.
+    let options = Options { rows: vec!["m".into()], ..Options::default() };
+    let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;
+    assert_eq!((rows.len(), rows[0].n, rows[0].mean), (2, 4, Some(2.5)));
+}
+
+/// Three runs a row; with a second metric that two of the first row and all of the last have.
+fn several() -> [Ablation; 2] {
+    let (mut record, mut runs) = negatives();
+    for (i, run) in runs.iter_mut().enumerate() {
+        let knn = run.metrics["knn_top1"].clone();
+        let value = Number(knn.last.0 - 4.0 * (i / 3) as f64);
+        if [0, 1, 6, 7, 8].contains(&i) {
+            run.metrics.insert("svm_top1".to_owned(), Summary { last: value, ..knn });
+        }
+    }
+    let linear =
+        Reference { metric: "svm_top1".to_owned(), value: 77.0, ..record.references[1].clone() };
+    record.references.push(linear);
+    ["knn_top1", "svm_top1"]
+        .map(|metric| ablation(&record, &runs, metric, &Options::default()).unwrap())
+}
+
+#[test]
+fn several_metrics_stand_beside_each_other() {
+    let tables = several();
+    let written = |format| Beside::new(&tables).render(format);
+    insta::assert_snapshot!(written(Format::Table), @r#"
+       M  KIND           KNN_TOP1 (%)            PAPER      SVM_TOP1 (%)            PAPER  N
+     512  nce              62.0 ± 2.0                   61.0 ± 1.4 (2/3)                   3
+    4096  nce              70.1 ± 0.2             80.4                                     3
+       –  nonparametric    73.0 ± 2.0  80.8 (recalled)        65.0 ± 2.0  77.0 (recalled)  3
+    paper: Wu et al. 2018, Table 1 (verified)
+    paper: memory (recalled)
+    "#);
+    let md = written(Format::Md);
+    assert!(md.contains("| **73.0 ± 2.0** | 80.8 (recalled) |   **65.0 ± 2.0** |"), "{md}");
+    let tex = written(Format::Tex);
+    assert!(tex.starts_with("\\begin{tabular}{rlrrrrr}\n"), "{tex}");
+    let csv = written(Format::Csv);
+    let lines: Vec<&str> = csv.lines().collect();
+    assert!(lines[0].starts_with("metric,objective.m,objective.kind,n,n_planned,mean,"), "{csv}");
+    assert_eq!((lines.len(), &lines[4][..27]), (7, "svm_top1.last,512,nce,2,3,6"));
+    let json: Value = serde_json::from_str(&written(Format::Json)).unwrap();
+    assert_eq!(json, json!(tables.each_ref().map(Ablation::json)));
+}
+
+#[test]
+fn a_mark_means_one_setting_in_all_columns() {
+    let (mut record, mut runs) = negatives();
+    // Two other settings; the first has a published value for one metric, the second for the other.
+    for (i, run) in runs.iter_mut().enumerate() {
+        run.spec.set("train.epochs", json!(if i < 6 { 20 } else { 30 }));
+        let knn = run.metrics["knn_top1"].clone();
+        run.metrics.insert("svm_top1".to_owned(), knn);
+    }
+    record.references[1].metric = "svm_top1".to_owned();
+    let tables = ["knn_top1", "svm_top1"]
+        .map(|metric| ablation(&record, &runs, metric, &Options::default()).unwrap());
+    let text = Beside::new(&tables).render(Format::Table);
+    assert!(text.contains("80.4†\n") || text.contains("80.4† "), "{text}");
+    assert!(text.contains("80.8‡ (recalled)"), "{text}");
+    assert!(text.contains("† published at another setting; here: train.epochs = 20\n"), "{text}");
+    assert!(text.contains("‡ published at another setting; here: train.epochs = 30\n"), "{text}");
+}
