@@ -7,6 +7,7 @@ use color_eyre::eyre::{Result, WrapErr};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::verb::Runs;
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::evaluation::Evaluation;
 use crate::config::keys::{self, key};
@@ -22,11 +23,11 @@ use crate::store::{EvaluationRow, RunId, Store, catch_up};
 /// tabulated with `table --metric`. A run that is training has to be paused first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: instdisc-lab eval proximal-1a2b --what svm,linear\n         \
-    instdisc-lab table proximal --metric svm_top1.last")]
+    instdisc-lab eval --where 'proximal state:finished' --what svm\n         \
+    instdisc-lab table proximal --metric knn_top1 --metric svm_top1")]
 pub struct Args {
-    /// Run ids, or beginnings of them that fit no other.
-    #[arg(required = true, value_name = "RUN")]
-    runs: Vec<String>,
+    #[command(flatten)]
+    runs: Runs,
     /// Which evaluations, of knn, svm, linear, layers, retrieval, diagnostics, finetune; without, all but finetune,
     /// which trains for minutes.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
@@ -57,10 +58,7 @@ impl Args {
         let names = self.evaluations()?;
         self.check_data_set()?;
         let store = Store::open_existing(&context.home).await?;
-        let mut ids = Vec::new();
-        for run in &self.runs {
-            ids.push(store.resolve(run).await?);
-        }
+        let ids = self.runs.ids(&store).await?;
         let mut table = Table::new(["run", "step", "metric", "value"]).right(&["step", "value"]);
         let mut found = Vec::new();
         let mut troubles = Vec::new();

@@ -16,7 +16,7 @@ pub struct Args {
     #[command(flatten)]
     runs: Runs,
     /// Take them out of the trash again (whole ids).
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     undo: bool,
     /// Delete them for good, from the trash too (whole ids).
     #[arg(long, conflicts_with = "undo")]
@@ -26,21 +26,18 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let desk = context.desk("rm").await?;
-        match (self.undo, self.forever) {
-            (true, _) => {
-                ask_named(&desk, &self.runs.runs, async |desk, id| desk.unremove(id).await).await
-            }
-            (_, true) => {
-                ask_named(&desk, &self.runs.runs, async |desk, id| desk.remove_forever(id).await)
-                    .await
-            }
-            _ => {
-                let mut ids = Vec::new();
-                for text in &self.runs.runs {
-                    ids.push(meant(&desk, text).await?);
-                }
-                ask_named(&desk, &ids, async |desk, id| desk.remove(id).await).await
-            }
+        if self.undo {
+            let ask = async |desk: &Desk, id: &str| desk.unremove(id).await;
+            return ask_named(&desk, &self.runs.named, ask).await;
+        }
+        let mut ids = self.runs.found(&desk.store).await?;
+        for text in &self.runs.named {
+            ids.push(if self.forever { text.clone() } else { meant(&desk, text).await? });
+        }
+        if self.forever {
+            ask_named(&desk, &ids, async |desk, id| desk.remove_forever(id).await).await
+        } else {
+            ask_named(&desk, &ids, async |desk, id| desk.remove(id).await).await
         }
     }
 }

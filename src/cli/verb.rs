@@ -1,16 +1,50 @@
-//! What `pause`, `resume`, `cancel` and their like share: take RUN…, ask each, say what became of it.
+//! What `pause`, `resume`, `cancel` and their like share: take RUN… or a filter, ask each, say what became of it.
 
 use color_eyre::eyre::Result;
 
 use super::{Context, Exit, bad_input, say};
+use crate::filter::Filter;
 use crate::queue::{Answer, Desk, QueueError, Workers};
+use crate::store::{RunId, Store};
 
-/// RUN…
+/// RUN…, or a filter.
 #[derive(Debug, clap::Args)]
 pub struct Runs {
     /// Run ids, or beginnings of them that fit no other.
-    #[arg(required = true, value_name = "RUN")]
-    pub runs: Vec<String>,
+    #[arg(required_unless_present = "filter", value_name = "RUN")]
+    pub named: Vec<String>,
+    /// All runs that `runs FILTER` lists, in place of ids.
+    #[arg(long = "where", value_name = "FILTER", conflicts_with = "named")]
+    filter: Option<String>,
+}
+
+impl Runs {
+    /// Those meant, by whole ids.
+    pub async fn ids(&self, store: &Store) -> Result<Vec<RunId>> {
+        let mut ids = self.found(store).await?;
+        for text in &self.named {
+            ids.push(store.resolve(text).await?);
+        }
+        Ok(ids)
+    }
+
+    /// Those that the filter finds, archived ones only where it speaks of them. That it finds none is said, and no mistake:
+    /// what is asked for may be done already.
+    pub async fn found(&self, store: &Store) -> Result<Vec<RunId>> {
+        let Some(text) = &self.filter else { return Ok(Vec::new()) };
+        // As a script's unset variable would be: nobody means every run there is.
+        if text.trim().is_empty() {
+            return Err(bad_input("--where: found nothing, allowed: a filter as `runs` takes it"));
+        }
+        let filter = Filter::parse(text)?;
+        let archived = filter.mentions_archived();
+        let mut runs = store.runs().await?;
+        runs.retain(|run| (archived || !run.archived) && filter.matches(run));
+        if runs.is_empty() {
+            eprintln!("No run matches {text}.");
+        }
+        Ok(runs.into_iter().map(|run| run.id).collect())
+    }
 }
 
 /// Asks every run. A refusal stops nothing: the others are still asked, and the exit code says so at the end.
@@ -19,11 +53,7 @@ pub async fn ask_each(
     runs: &Runs,
     ask: impl AsyncFn(&Desk, &str) -> Result<Answer, QueueError>,
 ) -> Result<Exit> {
-    let mut ids = Vec::new();
-    for text in &runs.runs {
-        ids.push(desk.store.resolve(text).await?);
-    }
-    ask_named(desk, &ids, ask).await
+    ask_named(desk, &runs.ids(&desk.store).await?, ask).await
 }
 
 /// As [`ask_each`], of runs that need not be in the run log.

@@ -110,6 +110,16 @@ fn table(lab: &Lab, ids: &[String]) {
     "#);
     let across = lab.ok(&["table", "sweep", "--metric", "loss", "--cols", "lambda"]);
     assert!(across.trim_start().starts_with("LAMBDA = 0"), "{across}");
+    let both = ["--metric", "loss", "--metric", "loss.best"];
+    let beside = lab.ok(&[&["table", "sweep"][..], &both].concat());
+    insta::assert_snapshot!(beside, @r#"
+    LAMBDA       LOSS              PAPER  LOSS.BEST              PAPER  N
+         0  1.000 ± 0                     1.000 ± 0                     2
+        10      1.000  0.5000 (recalled)      1.000  0.5000 (recalled)  1
+    paper: a paper (recalled)
+    "#);
+    let json = json(lab, &[&["table", "sweep", "--format", "json"][..], &both].concat());
+    assert_eq!((&json[0], &json[1]["metric"]), (&table, &"loss.best".into()));
 }
 
 fn one_run(lab: &Lab, id: &str) {
@@ -139,7 +149,15 @@ fn one_run(lab: &Lab, id: &str) {
 }
 
 fn mistakes(lab: &Lab, id: &str) {
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 8] = [
+        (
+            &["table", "sweep", "--cols", "seed", "--metric", "loss", "--metric", "lr"],
+            "--cols seed: found 2 metrics, allowed: one, as the columns are the metrics else",
+        ),
+        (
+            &["cancel", "--where", " "],
+            "--where: found nothing, allowed: a filter as `runs` takes it",
+        ),
         (
             &["runs", "state:fnished"],
             "filter, character 7: found fnished, allowed: queued, starting, running, stopping, paused, finished, failed, cancelled, lost",
@@ -163,6 +181,40 @@ fn mistakes(lab: &Lab, id: &str) {
             (Some(2), "", format!("error: {message}\n")),
             "{args:?}"
         );
+    }
+}
+
+/// What `runs FILTER` lists is what a verb means by `--where FILTER`.
+#[test]
+fn a_verb_takes_a_filter_in_place_of_ids() {
+    let (lab, ids) = finished();
+    let tagged = || lab.ok(&["runs", "tag:keep", "--format", "csv"]).lines().count() - 1;
+    let (_, _, err) =
+        said(&lab.output(&["tag", "--where", "lambda>0 state:finished", "--add", "keep"]));
+    assert_eq!(err, format!("{} is tagged keep.\n{} is tagged keep.\n", ids[2], ids[3]));
+    assert_eq!(tagged(), 2);
+    // What is in the archive is out of reach unless it is spoken of.
+    lab.ok(&["archive", "--where", "tag:keep seed:0"]);
+    lab.ok(&["tag", "--where", "sweep", "--remove", "keep"]);
+    assert_eq!(lab.ok(&["runs", "archived:true tag:keep", "--format", "csv"]).lines().count(), 2);
+    lab.ok(&["archive", "--undo", "--where", "archived:true"]);
+    assert_eq!(tagged(), 1);
+    // Safe to repeat: nothing left to do is no mistake.
+    let (code, out, err) = said(&lab.output(&["retry", "--where", "state:failed"]));
+    assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "", "No run matches state:failed.\n"));
+    lab.ok(&["rm", "--where", "lambda=0"]);
+    lab.ok(&["rm", "--undo", &ids[0]]);
+    assert_eq!(lab.ok(&["runs", "--format", "csv"]).lines().count(), 4);
+    let files = lab.ok(&["export", "--where", "sweep", "--what", "csv", "--to", "out"]);
+    assert_eq!(files.lines().count(), 3);
+    for args in [
+        &["cancel", &ids[0], "--where", "sweep"][..],
+        &["rm", "--undo", "--where", "sweep"],
+        &["cancel"],
+        &["eval", "--where", "state:fnished"],
+    ] {
+        let (code, out, err) = said(&lab.output(args));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
     }
 }
 

@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
 use self::subject::Subject;
+use super::verb::Runs;
 use super::{Context, Exit, print, unwritable};
 use crate::store::Store;
 
@@ -26,9 +27,8 @@ type File = (String, Vec<u8>);
     after_help = "Example: instdisc-lab export proximal-1a2b --what encoder,csv --to exported"
 )]
 pub struct Args {
-    /// Run ids, or beginnings of them that fit no other.
-    #[arg(required = true, value_name = "RUN")]
-    runs: Vec<String>,
+    #[command(flatten)]
+    runs: Runs,
     /// What to write.
     #[arg(
         long,
@@ -72,8 +72,8 @@ impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
         let mut written = String::new();
-        for run in &self.runs {
-            let run = store.run(&store.resolve(run).await?).await?;
+        for id in self.runs.ids(&store).await? {
+            let run = store.run(&id).await?;
             let folder = context.cwd.join(&self.to).join(&run.id);
             let subject = Subject::new(context, &store, run, self.step);
             let mut files = Vec::new();
