@@ -33,7 +33,7 @@ pub struct Args {
     /// A factor whose values become columns; also `seed`.
     #[arg(long, value_name = "KEY")]
     cols: Option<String>,
-    /// A run of the row that the others are compared with; else the first row.
+    /// A run of the row that the others are compared with; else the first row, at each size its own.
     #[arg(long, value_name = "RUN")]
     baseline: Option<String>,
     /// Count unfinished runs too, at their latest value.

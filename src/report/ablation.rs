@@ -20,7 +20,7 @@ pub struct Options {
     pub rows: Vec<String>,
     /// Factor whose values become columns.
     pub cols: Option<String>,
-    /// A run of the row that the others are compared with; else the first row.
+    /// A run of the row that the others are compared with; else each with the first row of its setting.
     pub baseline: Option<RunId>,
     /// Count runs that are not finished, at their latest value.
     pub interim: bool,
@@ -321,24 +321,27 @@ pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
     })
 }
 
-/// Differences to the baseline; in a two-way table too there is one baseline cell.
+/// Differences to the baseline: the row that was asked for, else the first of the same setting, as what another size gains
+/// is no effect of the factors. In a two-way table too there is one baseline cell a setting.
 fn compare(
     experiment: &ExperimentRecord,
     rows: &mut [Row],
     options: &Options,
 ) -> Result<(), AblationError> {
-    let baseline = match &options.baseline {
-        None => 0,
+    let asked = match &options.baseline {
+        None => None,
         Some(run) => {
             let at = rows.iter().position(|row| row.runs.contains(run));
             let (experiment, run) = (experiment.name.clone(), run.clone());
-            at.ok_or(AblationError::Baseline { experiment, run })?
+            Some(at.ok_or(AblationError::Baseline { experiment, run })?)
         }
     };
-    let Some(row) = rows.get_mut(baseline) else { return Ok(()) };
-    row.is_baseline = true;
-    let zero = row.mean;
-    for row in rows {
+    for y in 0..rows.len() {
+        let first = || rows.iter().position(|row| row.setting == rows[y].setting);
+        let Some(baseline) = asked.or_else(first) else { continue };
+        let zero = rows[baseline].mean;
+        let row = &mut rows[y];
+        row.is_baseline = y == baseline;
         row.delta = row.mean.zip(zero).map(|(mean, zero)| mean - zero);
     }
     Ok(())

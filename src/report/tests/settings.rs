@@ -54,7 +54,7 @@ fn a_published_value_beside_another_size_is_marked_and_sizes_stand_apart() {
      512  nce                   1          1    62.0 ± 2.0  3  baseline
     4096  nce                   1          1    70.1 ± 0.2  3      +8.1              80.4
        –  nonparametric         1          –    73.0 ± 2.0  3     +11.0   80.8 (recalled)
-     512  nce                 0.1          2    62.0 ± 2.0  3       0.0
+     512  nce                 0.1          2    62.0 ± 2.0  3  baseline
     4096  nce                 0.1          2    70.1 ± 0.2  3      +8.1             80.4†
        –  nonparametric       0.1          –    73.0 ± 2.0  3     +11.0  80.8† (recalled)
     † published at another setting; here: data.fraction = 0.1, objective.z_batches = 2
