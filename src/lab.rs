@@ -110,6 +110,13 @@ impl RunDir {
         self.0.join("run.lock")
     }
 
+    /// Whose start of the run counts, where it trains on a cluster: the lock of a node may not be seen on another.
+    pub fn claim(&self) -> PathBuf {
+        self.0.join(Self::CLAIM)
+    }
+
+    pub const CLAIM: &str = "slurm.started";
+
     pub fn checkpoints(&self) -> PathBuf {
         self.0.join("checkpoints")
     }

@@ -15,7 +15,7 @@ use crate::config::ranges::Kind;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::report::table::{Format, Table};
-use crate::store::{EvaluationRow, RunId, Store, catch_up};
+use crate::store::{EvaluationRow, RunId, State, Store, catch_up};
 
 /// Evaluate runs from a checkpoint: k-NN grid, SVM, linear probe, retrieval, diagnostics.
 ///
@@ -65,10 +65,12 @@ impl Args {
         for id in &ids {
             let before = store.evaluations(id).await?;
             let run = store.run(id).await?;
-            if run.launch.is_some() && run.state.is_active() {
+            let may_begin = run.state == State::Queued || run.state.is_active();
+            if run.launch.is_some() && may_begin {
                 // A lock on a node may not be seen from here, and two must never write one journal.
+                let state = run.state;
                 troubles
-                    .push(format!("{id}: is at work on a cluster: evaluate it once it has ended"));
+                    .push(format!("{id}: is {state} on a cluster: evaluate it once it has ended"));
                 continue;
             }
             // The other runs are evaluated all the same.

@@ -289,7 +289,7 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     Ok(outcome)
 }
 
-/// Held for the attempt's whole life; the kernel drops it on any death.
+/// An attempt holds it for its whole life; the kernel drops it on any death.
 pub(super) fn lock(dir: &RunDir) -> Result<File, AttemptError> {
     lock_within(dir, LOCK_PATIENCE)
 }

@@ -41,6 +41,10 @@ pub enum EvaluateError {
     #[error("{0}")]
     Damaged(String),
     #[error(
+        "{dir} began to train again meanwhile, so nothing was written: evaluate it once it has ended"
+    )]
+    GoneOn { dir: String },
+    #[error(
         "the data set is not the one this run was trained on: found {found}, allowed: {expected}"
     )]
     DataChanged { found: String, expected: String },
@@ -55,7 +59,7 @@ impl EvaluateError {
     pub fn exit_code(&self) -> u8 {
         match self {
             EvaluateError::Run(why) => why.exit_code(),
-            EvaluateError::Journal(_) => 1,
+            EvaluateError::Journal(_) | EvaluateError::GoneOn { .. } => 1,
             _ => 2,
         }
     }
@@ -63,8 +67,14 @@ impl EvaluateError {
 
 /// Evaluates and writes every finding into the journal, all or none of them; how many there are. `say` hears what is
 /// done as it begins.
+///
+/// The run's lock is held while something is written, and not for the minutes before: a run that is told to go on must
+/// not fail for want of it.
 pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateError> {
-    let _lock = lock(&request.dir)?;
+    // Who trains now is told at once.
+    drop(lock(&request.dir)?);
+    let claim = || std::fs::read(request.dir.claim()).ok();
+    let claimed = claim();
     let spec = read_spec(&request.dir)?;
     let device = device::parse(&request.device).map_err(AttemptError::from)?;
     let here = Environment::here(&spec.train, device, Share::ALL);
@@ -102,6 +112,14 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         true
     };
     let findings = examinee.examine(&request.evaluations, &go_on)?.unwrap_or_default();
+    let gone_on = || EvaluateError::GoneOn { dir: request.dir.path().display().to_string() };
+    let _lock = lock(&request.dir).map_err(|why| match why {
+        AttemptError::Locked { .. } => gone_on(),
+        why => why.into(),
+    })?;
+    if claim() != claimed {
+        return Err(gone_on());
+    }
     let journal = Writer::append(&request.dir, request.clock.clone())?;
     examinee.tell(&journal, &findings)?;
     Ok(findings.len())

@@ -1,7 +1,9 @@
 //! Evaluating checkpoints with the trainer that was built.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::Stdio;
 
 use instdisc_lab::store::State;
 use serde_json::Value;
@@ -63,6 +65,31 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     let said =
         "--on mnist: found images of 28×28 pixels, allowed: 32×32, as the run was trained on";
     assert!(errors.contains(said), "{errors}");
+}
+
+/// Minutes of evaluating hold nobody up: only what is written is written under the run's lock. A run that a cluster started
+/// meanwhile, whose lock may not be seen from here, is left alone.
+#[test]
+fn an_evaluation_keeps_no_trainer_waiting() {
+    let lab = Lab::new().with_real_trainer();
+    lab.ok(&["run", lab.experiment("real", &[0.0]).to_str().unwrap()]);
+    let dir = lab.dir_of(&lab.runs().remove(0).id);
+    let before = fs::read(dir.journal()).unwrap();
+    let mut trainer = lab.command_of(Path::new(env!("CARGO_BIN_EXE_instdisc-train")), &[]);
+    trainer.arg(dir.path()).args(["--evaluate", "svm"]).stderr(Stdio::piped());
+    let mut trainer = trainer.spawn().unwrap();
+    let mut said = BufReader::new(trainer.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert_eq!(line, "instdisc-train: loading images\n");
+    let lock = File::open(dir.lock()).unwrap();
+    lock.try_lock().unwrap();
+    fs::write(dir.claim(), "2 41_0 n1\n").unwrap();
+    lock.unlock().unwrap();
+    said.read_to_string(&mut line).unwrap();
+    assert_eq!(trainer.wait().unwrap().code(), Some(1), "{line}");
+    assert!(line.contains("began to train again meanwhile, so nothing was written"), "{line}");
+    assert_eq!(fs::read(dir.journal()).unwrap(), before);
 }
 
 /// Ten images of `side` pixels for each split, in the format of MNIST.

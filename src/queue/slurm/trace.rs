@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use crate::lab::RunDir;
 use crate::queue::meta::replace;
 
-pub(super) const STARTED: &str = "slurm.started";
+pub(super) const STARTED: &str = RunDir::CLAIM;
 pub(super) const ENDED: &str = "slurm.ended";
 pub(super) const HELD: &str = "slurm.held";
 
