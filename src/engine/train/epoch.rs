@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tch::{Kind, Tensor};
 
-use super::{Events, TrainError, Trainer};
+use super::{Events, TrainError, Trainer, no_votes};
 use crate::config::spec::ObjectiveKind;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
@@ -71,7 +71,7 @@ impl Trainer<'_> {
             }
         }
         let mut m = self.diagnose(&tested, &known, events)?;
-        if self.no_votes().is_none() {
+        if no_votes(self.job.data).is_none() {
             self.vote(&tested, &known, &mut m, events)?;
         }
         self.write_point(m, events)
@@ -105,7 +105,7 @@ impl Trainer<'_> {
             let top1 = vote(tested, labels, bank, &bank_labels, n_classes, k, tau);
             m.insert(metric.to_owned(), Number(top1));
             let settings = serde_json::json!({
-                "k": k.min(n_bank), "tau": tau, "bank": which, "feature": "embedding",
+                "k": k, "tau": tau, "bank": which, "feature": "embedding",
                 "n_bank": n_bank, "n_queries": data.test.len(),
             });
             events.write(Event::Eval(Eval {
@@ -195,17 +195,8 @@ impl Trainer<'_> {
         }
     }
 
-    /// Why no vote among training images says anything about the test images, where that is so.
-    pub(super) fn no_votes(&self) -> Option<&'static str> {
-        let data = self.job.data;
-        if data.train.labelled().is_empty() {
-            return Some("no training image has a label");
-        }
-        (!data.shares_classes()).then_some("training and test images have no class in common")
-    }
-
     pub(super) fn warn_of_no_votes(&self, events: &mut dyn Events) -> Result<(), TrainError> {
-        let Some(why) = self.no_votes() else { return Ok(()) };
+        let Some(why) = no_votes(self.job.data) else { return Ok(()) };
         let message = format!("{why}: knn_top1 is not measured; `eval` measures retrieval");
         self.warn("no_votes", message, events)
     }

@@ -19,8 +19,8 @@ pub enum TrainError {
     Thread(std::io::Error),
     #[error(transparent)]
     Journal(#[from] WriteError),
-    #[error("{metric} is {value} at step {step}; {last_good}")]
-    NotFinite { metric: &'static str, value: f64, step: u64, last_good: String },
+    #[error("{what} is {value} at step {step}; {last_good}")]
+    NotFinite { what: String, value: f64, step: u64, last_good: String },
     #[error("cannot go on from checkpoint step-{step}: {why}")]
     Restore { step: u64, why: String },
     #[error(

@@ -169,7 +169,7 @@ impl<'a> Trainer<'a> {
     pub fn metrics(&self) -> Vec<MetricInfo> {
         let trained = ["loss", "loss/instance", "loss/proximal", "loss/roughness"];
         let mut metrics = [&trained[..], &["lr", "images_per_second"]].concat();
-        if self.no_votes().is_none() {
+        if no_votes(self.job.data).is_none() {
             metrics.extend(["knn_top1", "knn_top1_bank"]);
         }
         metrics.extend(["spread", "rankme", "slot_cosine"]);
@@ -187,6 +187,10 @@ impl<'a> Trainer<'a> {
         self.warn_of_no_votes(events)?;
         let epochs = self.epochs();
         if epochs == 0 {
+            // No step will ever fill it.
+            let data = self.job.data;
+            let encoded = self.images.encode(&self.model, &self.params, &self.augment, data)?;
+            self.bank = MemoryBank::from_unit(encoded.embedding);
             self.evaluate(events)?;
             self.save(events)?;
         }
@@ -258,12 +262,12 @@ impl<'a> Trainer<'a> {
         Ok(())
     }
 
-    fn not_finite(&self, metric: &'static str, step: u64, value: f64) -> TrainError {
+    fn not_finite(&self, what: &str, step: u64, value: f64) -> TrainError {
         let last_good = match checkpoint::committed(self.job.checkpoints).last() {
             Some(good) => format!("last good checkpoint: step-{good}"),
             None => "there is no checkpoint yet".to_owned(),
         };
-        TrainError::NotFinite { metric, value, step, last_good }
+        TrainError::NotFinite { what: what.to_owned(), value, step, last_good }
     }
 
     fn stop(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
@@ -313,5 +317,20 @@ fn fits(spec: &RunSpec, data: &Dataset) -> Result<(), TrainError> {
         let allowed = "another objective, or data.split = \"train\"".to_owned();
         return Err(TrainError::Unfit { key: "objective.kind", found, allowed });
     }
+    let (k, voters) = (spec.eval.knn_k, data.train.labelled().len());
+    // Where nothing can vote, nothing is asked of the bank.
+    if no_votes(data).is_none() && voters < k as usize {
+        let found = format!("{k} for a bank of {voters} labelled images of {}", data.name);
+        let allowed = format!("at most {voters}, or more images");
+        return Err(TrainError::Unfit { key: "eval.knn_k", found, allowed });
+    }
     Ok(())
+}
+
+/// Why no vote among training images says anything about the test images, where that is so.
+fn no_votes(data: &Dataset) -> Option<&'static str> {
+    if data.train.labelled().is_empty() {
+        return Some("no training image has a label");
+    }
+    (!data.shares_classes()).then_some("training and test images have no class in common")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{Events, TrainError, Trainer};
 use crate::engine::bank::MemoryBank;
@@ -11,6 +11,8 @@ use crate::engine::objectives;
 use crate::journal::event::{Checkpoint, Event};
 
 impl Trainer<'_> {
+    /// # Errors
+    /// Also where any of it is no number: then nothing is written.
     pub(super) fn save(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
         let objective = self.objective.state();
         let meta = Meta {
@@ -35,6 +37,13 @@ impl Trainer<'_> {
         tensors.extend(prefixed("momentum.", self.params.named(self.sgd.velocity())));
         tensors.extend(prefixed("objective.", objective.tensors));
         tensors.push(("bank".to_owned(), self.bank.tensor().shallow_clone()));
+        // The last update may have spoilt what no loss has seen yet, and every retry would begin there.
+        for (name, tensor) in &tensors {
+            let sum = tensor.sum(Kind::Double).double_value(&[]);
+            if !sum.is_finite() {
+                return Err(self.not_finite(name, self.step, sum));
+            }
+        }
         let saved = checkpoint::save(self.job.checkpoints, meta, &tensors, || events.sync())?;
         events.write(Event::Checkpoint(Checkpoint {
             step: saved.step,

@@ -255,6 +255,34 @@ fn a_loss_that_is_no_number_ends_the_run_and_names_the_last_good_checkpoint() {
     assert!(text.contains("step 4") && text.contains("last good checkpoint: step-2"), "{text}");
 }
 
+/// The last update before it may have spoilt what no loss has seen yet; every retry would go on from there.
+#[test]
+fn a_checkpoint_of_what_is_no_number_is_not_made() {
+    let mut spec = spec();
+    (spec.train.batch_size, spec.train.lr, spec.eval.every) = (100, f64::MAX, 3);
+    let data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&spec, &data, dir.path(), None, None).err().unwrap().to_string();
+    assert!(error.starts_with("model.") && error.contains(" at step 1; "), "{error}");
+    assert!(checkpoint::committed(dir.path()).is_empty());
+}
+
+#[test]
+fn more_neighbours_than_the_bank_has_are_refused() {
+    let mut spec = spec();
+    spec.eval.knn_k = 101;
+    let mut data = dataset(&spec);
+    let dir = tempfile::tempdir().unwrap();
+    let error = train(&spec, &data, dir.path(), None, None).err().unwrap().to_string();
+    let said =
+        "eval.knn_k: found 101 for a bank of 100 labelled images of shapes, allowed: at most 100";
+    assert!(error.starts_with(said), "{error}");
+    // Where nobody votes, it means nothing.
+    data.train.labels.fill(UNLABELLED);
+    spec.train.epochs = 1;
+    train(&spec, &data, dir.path(), None, None).unwrap();
+}
+
 #[test]
 fn negatives_that_outnumber_the_instances_are_warned_of() {
     let mut spec = spec();
