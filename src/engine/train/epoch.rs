@@ -195,6 +195,26 @@ impl Trainer<'_> {
         }
     }
 
+    /// Of surrogate classes that no transform comes back to.
+    pub(super) fn warn_of_single_transforms(
+        &self,
+        events: &mut dyn Events,
+    ) -> Result<(), TrainError> {
+        let (ObjectiveKind::Exemplar { transforms, .. }, epochs) =
+            (&self.job.spec.objective.kind, self.epochs())
+        else {
+            return Ok(());
+        };
+        if *transforms < epochs {
+            return Ok(());
+        }
+        let message = format!(
+            "objective.transforms = {transforms} in {epochs} epochs: no view of an image comes again, which is \
+             objective.kind = parametric"
+        );
+        self.warn("transforms_never_repeat", message, events)
+    }
+
     pub(super) fn warn_of_no_votes(&self, events: &mut dyn Events) -> Result<(), TrainError> {
         let Some(why) = no_votes(self.job.data) else { return Ok(()) };
         let message = format!("{why}: knn_top1 is not measured; `eval` measures retrieval");

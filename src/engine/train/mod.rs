@@ -184,6 +184,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the end, or to a checkpoint when asked to stop.
     pub fn run(&mut self, events: &mut dyn Events) -> Result<Outcome, TrainError> {
         self.warn_of_many_negatives(events)?;
+        self.warn_of_single_transforms(events)?;
         self.warn_of_no_votes(events)?;
         let epochs = self.epochs();
         if epochs == 0 {

@@ -56,6 +56,18 @@ fn every_objective_trains_and_resumes_within_an_epoch() {
     }
 }
 
+/// A surrogate class is an image under K transforms; where none of them comes again, it is an image.
+#[test]
+fn exemplars_without_a_second_look_are_warned_of() {
+    for (transforms, warned) in [(1, false), (2, true)] {
+        let text = r#""kind": "exemplar", "tau": 0.2, "transforms": "#;
+        let spec = with_objective(&format!("{text}{transforms}"));
+        let (data, dir) = (dataset(&spec), tempfile::tempdir().unwrap());
+        let (_, told) = train(&spec, &data, dir.path(), None, None).unwrap();
+        assert_eq!(told.warns("transforms_never_repeat"), warned, "{transforms} in 2 epochs");
+    }
+}
+
 #[test]
 fn the_queue_of_keys_is_needed() {
     let spec = with_objective(OBJECTIVES[9]);
