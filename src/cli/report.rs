@@ -9,12 +9,14 @@ use serde_json::Value;
 use super::table::{METRIC, tabulate};
 use super::{Context, Exit, bad_input, print, unwritable};
 use crate::config::experiment::{Overrides, parse};
+use crate::journal::metric::split;
 use crate::report::ablation::{Ablation, Options};
+use crate::report::again::commands;
 use crate::report::figure::{Series, curves};
 use crate::report::page::Page;
 use crate::report::shown;
 use crate::report::table::Format;
-use crate::store::{CurvePoint, ExperimentRecord, Store};
+use crate::store::{CurvePoint, ExperimentRecord, RunRow, Store};
 
 /// Write an experiment onto one page: question, tables, curves, environment, how to make it again.
 ///
@@ -115,16 +117,35 @@ impl Args {
             figures,
             environment: environment(context, record),
             experiment: record.text.clone(),
-            command: format!("instdisc-lab run {}.toml", record.name),
+            commands: again(store, record, rows.as_ref()).await?,
         })
     }
+}
+
+/// What makes the runs of the table again: a command for each setting that they were queued at.
+async fn again(
+    store: &Store,
+    record: &ExperimentRecord,
+    table: Option<&Ablation>,
+) -> Result<Vec<String>> {
+    let runs = store.runs().await?;
+    let mut settings: Vec<(Option<usize>, Vec<&RunRow>)> = Vec::new();
+    for row in table.into_iter().flat_map(|table| &table.rows) {
+        let of_row = runs.iter().filter(|run| row.runs.contains(&run.id));
+        match settings.iter_mut().find(|(setting, _)| *setting == row.setting) {
+            Some((_, known)) => known.extend(of_row),
+            None => settings.push((row.setting, of_row.collect())),
+        }
+    }
+    let settings: Vec<Vec<&RunRow>> = settings.into_iter().map(|(_, runs)| runs).collect();
+    Ok(commands(&record.name, &record.text, &settings))
 }
 
 fn extension(path: &Path) -> &str {
     path.extension().and_then(|kind| kind.to_str()).unwrap_or("")
 }
 
-/// The seeds of each row, under its factors.
+/// The seeds of each row, under its factors, with what was published of it.
 async fn series(store: &Store, table: &Ablation, metric: &str) -> Result<Vec<Series>> {
     let mut series = Vec::new();
     for row in &table.rows {
@@ -138,7 +159,12 @@ async fn series(store: &Store, table: &Ablation, metric: &str) -> Result<Vec<Ser
             let points = store.curve(run, metric, None).await?;
             lines.push(thinned(&points));
         }
-        series.push(Series { name: name.collect::<Vec<_>>().join(", "), lines });
+        let reference = row.reference.as_ref().filter(|it| split(&it.metric).0 == metric);
+        let curve = reference.map(|it| it.curve.as_slice()).unwrap_or_default();
+        // Two hundred published epochs beside twenty of ours would leave ours no room.
+        let end = lines.iter().flatten().map(|point| point.0).fold(0.0, f64::max);
+        let published = curve.iter().copied().filter(|point| point.0 <= end).collect();
+        series.push(Series { name: name.collect::<Vec<_>>().join(", "), lines, published });
     }
     Ok(series)
 }
@@ -162,7 +188,7 @@ fn environment(context: &Context, record: &ExperimentRecord) -> Vec<String> {
         let text = |key: &str| env[key].as_str().unwrap_or("unknown").to_owned();
         let dirty = if env["dirty"] == true { ", with changes beside it" } else { "" };
         format!(
-            "instdisc-lab {} at {}{dirty}; libtorch {}; {}, {} thread(s), {} on {}",
+            "instdisc-lab {} at {}{dirty}; libtorch {}; {}, {} thread(s), {} on {}; data {}",
             text("instdisc_lab"),
             text("revision"),
             text("libtorch"),
@@ -170,6 +196,7 @@ fn environment(context: &Context, record: &ExperimentRecord) -> Vec<String> {
             env["threads"],
             text("precision"),
             env["accelerator"].as_str().map_or_else(|| text("device"), str::to_owned),
+            text("data_fingerprint").chars().take(12).collect::<String>(),
         )
     };
     let lines: BTreeSet<String> = record

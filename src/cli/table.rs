@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
-use crate::report::ablation::{Ablation, Options, ablation};
+use crate::journal::event::{Better, Number};
+use crate::journal::metric::{self, split};
+use crate::report::ablation::{Ablation, AblationError, Options, ablation, reached};
 use crate::report::beside::Beside;
 use crate::report::table::Format;
-use crate::store::Store;
+use crate::store::{RunRow, Store, Summary};
 
 /// Print an experiment's ablation table.
 ///
@@ -24,7 +26,8 @@ use crate::store::Store;
 pub struct Args {
     /// Name of an experiment that was queued.
     experiment: String,
-    /// A metric, with `.last` or `.best`; may come several times, for a column each.
+    /// A metric, with `.last` or `.best`, or `.reach=X` for the epoch at which it was first X or better; may come several
+    /// times, for a column each.
     #[arg(long, default_value = METRIC)]
     metric: Vec<String>,
     /// Factors of the rows, between commas, also `seed`; else all that vary. Other factors are averaged over.
@@ -94,7 +97,34 @@ pub async fn tabulate(
             }
         )));
     };
-    Ok(ablation(&record, &store.runs().await?, metric, options)?)
+    let mut runs = store.runs().await?;
+    if let Some((name, level)) = metric::reach(split(metric).0) {
+        let is_member = |run: &&mut RunRow| record.members.iter().any(|it| it.run == run.id);
+        for run in runs.iter_mut().filter(is_member) {
+            note_reach(store, run, name, level).await?;
+        }
+    }
+    Ok(ablation(&record, &runs, metric, options)?)
+}
+
+/// Gives the run the metric `NAME.reach=LEVEL`, where it got so far.
+async fn note_reach(store: &Store, run: &mut RunRow, name: &str, level: f64) -> Result<()> {
+    let Some(better) = run.metrics.get(name).map(|summary| summary.better) else { return Ok(()) };
+    if better == Better::Neither {
+        return Err(AblationError::Reach { name: name.to_owned() }.into());
+    }
+    let points = store.curve(&run.id, name, None).await?;
+    let Some(first) = reached(&points, better, level) else { return Ok(()) };
+    let summary = Summary {
+        last: Number(first.epoch),
+        last_step: first.step,
+        best: Some(first.epoch),
+        best_step: Some(first.step),
+        unit: "epochs".to_owned(),
+        better: Better::Lower,
+    };
+    run.metrics.insert(format!("{name}.reach={level}"), summary);
+    Ok(())
 }
 
 /// Several tables on one stdout: one JSON value, or one table after the other.

@@ -13,6 +13,12 @@ pub struct Reference {
     pub metric: String,
     /// In the metric's unit; percentages are 0–100.
     pub value: f64,
+    /// (epoch, value) on the way there, epochs rising.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curve: Vec<(f64, f64)>,
+    /// What it was measured on, where that is not what the rows are of: another data set, a net that was trained before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on: Option<String>,
     /// Paper and table, or URL.
     pub source: String,
     pub status: Status,

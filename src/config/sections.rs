@@ -131,6 +131,7 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
         let n_problems = reader.problems.len();
         let (mut where_, mut metric, mut source) = (Map::new(), String::new(), String::new());
         let (mut value, mut status) = (None, None);
+        let (mut curve, mut on) = (Vec::new(), None);
         for (key, place, item) in reader.entries(table) {
             let name = format!("reference.{key}");
             match key.as_str() {
@@ -153,6 +154,19 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
                     }
                 }
                 "source" => source = text(reader, &name, &place, item),
+                "on" => on = Some(text(reader, &name, &place, item)),
+                "curve" => {
+                    let found = reader.found(item, &place);
+                    let points = serde_json::from_value::<Vec<(f64, f64)>>(found.value);
+                    let rises = |points: &Vec<(f64, f64)>| points.is_sorted_by(|a, b| a.0 < b.0);
+                    match points.ok().filter(|points| !points.is_empty() && rises(points)) {
+                        Some(points) => curve = points,
+                        None => {
+                            let allowed = "a list of [EPOCH, VALUE] with rising epochs";
+                            reader.problems.push(place.problem(&name, found.raw, allowed));
+                        }
+                    }
+                }
                 "value" => {
                     let found = reader.found(item, &place);
                     value = found.value.as_f64();
@@ -168,7 +182,12 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
                         reader.problems.push(place.problem(&name, found.raw, allowed));
                     }
                 }
-                _ => unknown(reader, &name, &place, "where, metric, value, source, status"),
+                _ => unknown(
+                    reader,
+                    &name,
+                    &place,
+                    "where, metric, value, source, status, curve, on",
+                ),
             }
         }
         for key in ["where", "metric", "value", "source", "status"] {
@@ -182,7 +201,7 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
         }
         let whole = reader.problems.len() == n_problems;
         whole.then_some(())?;
-        Some(Reference { where_, metric, value: value?, source, status: status? })
+        Some(Reference { where_, metric, value: value?, curve, on, source, status: status? })
     })
 }
 

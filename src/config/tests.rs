@@ -277,6 +277,29 @@ fn references_are_checked_like_settings() {
 }
 
 #[test]
+fn a_published_curve_rises_in_its_epochs() {
+    let reference = |more: &str| {
+        format!(
+            "name = 'x'\n[[reference]]\nwhere = {{}}\nvalue = 84\nsource = ''\nstatus = 'figure'\nmetric = 'knn_top1'\n{more}"
+        )
+    };
+    let text = reference("curve = [[10, 68], [20, 73.5]]\non = 'ImageNet'");
+    let known = experiment::parse("x.toml", &text, &Overrides::default()).unwrap().references;
+    assert_eq!(known[0].curve, [(10.0, 68.0), (20.0, 73.5)]);
+    assert_eq!(known[0].on.as_deref(), Some("ImageNet"));
+    for curve in ["[]", "[[20, 73], [10, 68]]", "[[10, 68, 1]]", "[[10, 'x']]", "3"] {
+        let said = wrong(&reference(&format!("curve = {curve}")), &Overrides::default());
+        let allowed = "allowed: a list of [EPOCH, VALUE] with rising epochs";
+        assert!(
+            said.starts_with("x.toml:8: reference.curve: ") && said.ends_with(allowed),
+            "{said}"
+        );
+    }
+    let reach = reference("").replace("knn_top1", "knn_top1.reach=60");
+    assert!(experiment::parse("x.toml", &reach, &Overrides::default()).is_ok());
+}
+
+#[test]
 fn a_preset_lies_under_the_base() {
     let text = "name = 'x'\npreset = 'released'\n[base]\nobjective.tau = 0.2";
     let spec = &plan(text, &Overrides::default())[0].spec;

@@ -49,6 +49,9 @@ const FAMILIES: [(&str, Meaning); 5] = [
 
 /// What the metric `name` measures, on its own data set or another (`…@stl10`); nothing where it is none of ours.
 pub fn meaning(name: &str) -> Option<Meaning> {
+    if let Some((name, _)) = reach(name) {
+        return meaning(name).map(|_| ("epochs", Better::Lower));
+    }
     let name = name.split_once('@').map_or(name, |(name, _)| name);
     let named = NAMED.iter().find(|(known, _)| *known == name);
     let begins = |(start, _): &&(&str, Meaning)| {
@@ -61,6 +64,13 @@ pub fn meaning(name: &str) -> Option<Meaning> {
 pub fn info(name: &str) -> MetricInfo {
     let (unit, better) = meaning(name).unwrap_or(("", Better::Neither));
     MetricInfo { name: name.to_owned(), unit: unit.to_owned(), better }
+}
+
+/// Of `NAME.reach=X` the name and X: at which epoch NAME was first seen to be X or better.
+pub fn reach(metric: &str) -> Option<(&str, f64)> {
+    let (name, level) = metric.split_once(".reach=")?;
+    let level: f64 = level.parse().ok()?;
+    level.is_finite().then_some((name, level))
 }
 
 /// A metric's name, and whether `.best` stands behind it instead of `.last` or nothing.
@@ -83,6 +93,14 @@ mod tests {
         }
         assert_eq!(meaning("linear_top1/conv3@stl10"), Some(PERCENT));
         assert_eq!(meaning("finetune_top1/labels=0.2"), Some(PERCENT));
+        assert_eq!(meaning("knn_top1.reach=60"), Some(("epochs", Better::Lower)));
+        assert_eq!(
+            reach("finetune_top1/labels=0.2.reach=6.5"),
+            Some(("finetune_top1/labels=0.2", 6.5))
+        );
+        for name in ["knn_top1.reach=", "knn_top1.reach=inf", "knn_top1.last"] {
+            assert_eq!(reach(name), None, "{name}");
+        }
         for name in ["", "knn_topp1", "knn_top1.lst", "linear_top1/", "knn_top1/", "@cifar10"] {
             assert_eq!(meaning(name), None, "{name}");
         }

@@ -11,7 +11,7 @@ use crate::config::keys::{self, KEYS};
 use crate::config::{Reference, applies};
 use crate::journal::event::{Better, METRICS};
 use crate::journal::metric::{self, split};
-use crate::store::{ExperimentRecord, RunId, RunRow, State};
+use crate::store::{CurvePoint, ExperimentRecord, RunId, RunRow, State};
 
 /// How to lay out an ablation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,11 +79,16 @@ pub enum AblationError {
     #[error("{name}.{suffix}: found .{suffix}, allowed: .last, .best")]
     Suffix { name: String, suffix: String },
 
+    #[error("{name}.reach: found {name}, allowed: a metric of which more or less is better")]
+    Reach { name: String },
+
     #[error("{run} is no run of {experiment}")]
     Baseline { experiment: String, run: RunId },
 }
 
 /// Tabulates `metric` (a name, or one with `.last` or `.best`) over the members of `experiment`.
+///
+/// `NAME.reach=X` is no metric that a run has by itself: `runs` come with it, as [`reached`] finds it.
 ///
 /// Archived runs are left out. Of several runs of one specification (`--again`) the latest counts: a second run of the
 /// same seed is no second sample.
@@ -123,6 +128,11 @@ pub fn ablation(
         let stands =
             |reference: &&Reference| split(&reference.metric).0 == name && fits(reference, group);
         row.reference = experiment.references.iter().find(stands).cloned();
+        // In a folder may lie what the paper trained on; that it is one, its setting says.
+        let in_folder = |run: &&RunRow| setting(run, "data.dataset") == Some("folder".into());
+        if let Some(reference) = row.reference.as_mut().filter(|_| group.iter().all(in_folder)) {
+            reference.on = None;
+        }
     }
     let other_settings = settle(&mut rows);
     let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
@@ -212,7 +222,9 @@ fn check_metric(
         members.iter().flat_map(|(run, _)| run.metrics.keys().cloned()).collect();
     known.sort_unstable();
     known.dedup();
-    if METRICS.contains(&name) || known.iter().any(|metric| metric == name) {
+    // Which epoch reached a level is worked out of the metric itself.
+    let measured = metric::reach(name).map_or(name, |(name, _)| name);
+    if METRICS.contains(&measured) || known.iter().any(|metric| metric == measured) {
         return Ok(());
     }
     // A number may have a point in it, as in `finetune_top1/labels=0.2`; a word behind one is a suffix.
@@ -301,6 +313,15 @@ fn point(run: &RunRow, factors: &[String]) -> Map<String, Value> {
 fn value(run: &RunRow, metric: &str, best: bool) -> Option<f64> {
     let summary = run.metrics.get(metric)?;
     if best { summary.best } else { Some(summary.last.0) }
+}
+
+/// At which epoch a curve was first at `level` or better.
+pub fn reached(points: &[CurvePoint], better: Better, level: f64) -> Option<&CurvePoint> {
+    points.iter().find(|point| match better {
+        Better::Higher => level <= point.value,
+        Better::Lower => point.value <= level,
+        Better::Neither => false,
+    })
 }
 
 /// Mean and standard deviation of a sample (divisor n − 1); no mean of nothing, no deviation below two values.

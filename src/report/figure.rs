@@ -7,6 +7,14 @@ pub struct Series {
     pub name: String,
     /// (x, y), in order; where y is not finite the line is broken.
     pub lines: Vec<Vec<(f64, f64)>>,
+    /// (x, y) of what was published for the same: points on a broken line.
+    pub published: Vec<(f64, f64)>,
+}
+
+impl Series {
+    fn points(&self) -> impl Iterator<Item = &(f64, f64)> {
+        self.lines.iter().flatten().chain(&self.published)
+    }
 }
 
 /// What cannot be drawn.
@@ -36,8 +44,7 @@ const COLOURS: [RGBColor; 8] = [
 /// # Errors
 /// The drawing library's, in its words.
 pub fn curves(x: &str, y: &str, series: &[Series]) -> Result<Option<String>, FigureError> {
-    let points =
-        || series.iter().flat_map(|s| s.lines.iter().flatten()).filter(|p| p.1.is_finite());
+    let points = || series.iter().flat_map(Series::points).filter(|p| p.1.is_finite());
     let range = |of: &dyn Fn(&(f64, f64)) -> f64| {
         let low = points().map(of).fold(f64::INFINITY, f64::min);
         let high = points().map(of).fold(f64::NEG_INFINITY, f64::max);
@@ -83,6 +90,14 @@ fn draw(
                     move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2));
                 drawn.label(&one.name).legend(key);
             }
+        }
+        let (published, dashed) = (&one.published, colour.stroke_width(1));
+        chart.draw_series(DashedLineSeries::new(published.iter().copied(), 4, 4, dashed))?;
+        let point = |&place| Circle::new(place, 3, colour.stroke_width(1));
+        let drawn = chart.draw_series(published.iter().map(point))?;
+        if !published.is_empty() {
+            let key = move |(x, y)| Circle::new((x + 9, y), 3, colour.stroke_width(1));
+            drawn.label(format!("{}, published", one.name)).legend(key);
         }
     }
     chart
@@ -167,10 +182,16 @@ mod tests {
     #[test]
     fn names_are_escaped_gaps_are_kept_and_nothing_is_drawn_of_nothing() {
         let line = vec![(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0), (3.0, 2.0)];
-        let series = [Series { name: "a < b".into(), lines: vec![line] }];
+        let series = [Series { name: "a < b".into(), lines: vec![line], published: vec![] }];
         let svg = curves("epoch", "k-NN (%)", &series).unwrap().unwrap();
         assert!(svg.starts_with("<svg") && svg.contains("a &lt; b") && svg.contains("k-NN (%)"));
-        let nothing = [Series { name: "x".into(), lines: vec![vec![(0.0, f64::NAN)]] }];
+        let published = vec![(0.0, 2.0), (3.0, 9.5)];
+        let with = [Series { published, ..series.into_iter().next().unwrap() }];
+        let with = curves("epoch", "k-NN (%)", &with).unwrap().unwrap();
+        assert!(!svg.contains("published") && with.contains("a &lt; b, published"), "{with}");
+        assert!(!svg.contains("<circle") && with.matches("<circle").count() == 3, "and its key");
+        let nothing =
+            [Series { name: "x".into(), lines: vec![vec![(0.0, f64::NAN)]], published: vec![] }];
         assert!(curves("epoch", "y", &nothing).unwrap().is_none());
     }
 

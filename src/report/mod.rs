@@ -1,6 +1,7 @@
 //! Tables out: one set of rows, rendered for people and for programs. Knows nothing of how the rows were found.
 
 pub mod ablation;
+pub mod again;
 pub mod beside;
 pub mod figure;
 mod indented;

@@ -1,7 +1,7 @@
 //! What stands below ablation tables: where the published values are from, and which of them are not to be held against
 //! their row, as that was measured at another setting.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::ablation::{Ablation, Row};
 use super::shown;
@@ -13,47 +13,68 @@ const MARKS: [&str; 4] = ["†", "‡", "§", "¶"];
 /// them.
 pub struct Notes<'a> {
     tables: &'a [Ablation],
-    /// Settings that a published value stands beside, in the order of their marks.
-    marked: Vec<usize>,
+    /// In the order of their marks.
+    marked: BTreeSet<Aside>,
+}
+
+/// What keeps a published value from being held against its row.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Aside {
+    /// The row was measured at this one of [`Ablation::other_settings`].
+    setting: Option<usize>,
+    /// The published value was measured on this data set.
+    on: Option<String>,
+}
+
+impl Aside {
+    fn of(row: &Row) -> Option<Aside> {
+        let reference = row.reference.as_ref()?;
+        // What a reference names it was measured with.
+        let differs = row.differs.keys().any(|key| !reference.where_.contains_key(key));
+        let aside = Aside { setting: row.setting.filter(|_| differs), on: reference.on.clone() };
+        (aside.setting.is_some() || aside.on.is_some()).then_some(aside)
+    }
 }
 
 impl<'a> Notes<'a> {
     pub fn of(tables: &'a [Ablation]) -> Self {
         let rows = tables.iter().flat_map(|table| &table.rows);
-        let with_paper = rows.filter(|row| row.reference.is_some());
-        let mut marked: Vec<usize> = with_paper.filter_map(|row| row.setting).collect();
-        marked.sort_unstable();
-        marked.dedup();
-        Notes { tables, marked }
+        Notes { tables, marked: rows.filter_map(Aside::of).collect() }
     }
 
-    /// The mark of a published value that was measured at another setting than the row.
+    /// The mark of a published value that was measured at another setting than the row, or on other data.
     pub fn mark(&self, row: &Row) -> Option<String> {
-        let reference = row.reference.as_ref()?;
-        // What a reference names it was measured with.
-        row.differs.keys().find(|key| !reference.where_.contains_key(*key))?;
-        let at = self.marked.iter().position(|setting| Some(*setting) == row.setting)?;
-        let sign = MARKS[at % MARKS.len()];
-        Some(if at < MARKS.len() {
-            sign.to_owned()
-        } else {
-            format!("{sign}{}", at / MARKS.len() + 1)
-        })
+        let aside = Aside::of(row)?;
+        let at = self.marked.iter().position(|known| *known == aside)?;
+        Some(mark(at))
     }
 
-    /// What the marks say, in their order: with what the rows were measured here.
+    /// What the marks say, in their order: with what the rows were measured here. A setting that all rows have, and no mark
+    /// tells of, is named too: rows of several are told apart by what they differ in.
     pub fn caveats(&self) -> Vec<String> {
-        let caveat = |&setting: &usize| {
-            let rows =
-                self.tables.iter().flat_map(|table| table.rows.iter().map(move |row| (table, row)));
-            let mut here = rows.filter(|(_, row)| row.setting == Some(setting));
-            let (table, mark) = here.find_map(|(table, row)| Some((table, self.mark(row)?)))?;
-            let pairs = table.other_settings[setting].iter();
-            let pairs = pairs.map(|(key, value)| format!("{key} = {}", shown(Some(value))));
-            let pairs = pairs.collect::<Vec<_>>().join(", ");
-            Some(format!("{mark} published at another setting; here: {pairs}"))
+        let caveat = |(at, Aside { setting, on }): (usize, &Aside)| {
+            let on = on.as_ref().map(|on| format!("on {on}"));
+            let setting =
+                setting.map(|it| format!("at another setting; here: {}", self.setting(it)));
+            let words: Vec<String> = on.into_iter().chain(setting).collect();
+            format!("{} published {}", mark(at), words.join(" and "))
         };
-        self.marked.iter().filter_map(caveat).collect()
+        let mut caveats: Vec<String> = self.marked.iter().enumerate().map(caveat).collect();
+        let mut rows = self.tables.iter().flat_map(|table| &table.rows);
+        let first = rows.next().and_then(|row| row.setting);
+        let told = self.marked.iter().any(|aside| aside.setting.is_some());
+        if let (Some(setting), false, true) = (first, told, rows.all(|row| row.setting == first)) {
+            caveats.push(format!("not at the file's own setting: {}", self.setting(setting)));
+        }
+        caveats
+    }
+
+    /// What differs there from the file. Of all tables alike, as the same runs are their rows.
+    fn setting(&self, at: usize) -> String {
+        let differs = self.tables.first().and_then(|table| table.other_settings.get(at));
+        let pairs = differs.into_iter().flatten();
+        let pairs = pairs.map(|(key, value)| format!("{key} = {}", shown(Some(value))));
+        pairs.collect::<Vec<_>>().join(", ")
     }
 
     /// Everything that stands below, a line each: the caveats of the marks, then where the published values are from.
@@ -62,12 +83,18 @@ impl<'a> Notes<'a> {
         self.caveats().into_iter().chain(self.sources().into_iter().map(source)).collect()
     }
 
-    /// Sources of the references shown, each once, with what they are worth.
-    pub fn sources(&self) -> BTreeMap<String, &'static str> {
+    /// Sources of the references shown with what each is worth, each once: of one table some cells may have been read and
+    /// others recalled.
+    pub fn sources(&self) -> BTreeSet<(String, &'static str)> {
         let rows = self.tables.iter().flat_map(|table| &table.rows);
         let references = rows.filter_map(|row| row.reference.as_ref());
         references.map(|reference| (reference.source.clone(), reference.status.words())).collect()
     }
+}
+
+fn mark(at: usize) -> String {
+    let sign = MARKS[at % MARKS.len()];
+    if at < MARKS.len() { sign.to_owned() } else { format!("{sign}{}", at / MARKS.len() + 1) }
 }
 
 impl Ablation {

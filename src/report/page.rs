@@ -15,8 +15,8 @@ pub struct Page {
     pub environment: Vec<String>,
     /// The experiment file as it was queued.
     pub experiment: String,
-    /// What makes the runs again.
-    pub command: String,
+    /// What makes the runs again, a line each.
+    pub commands: Vec<String>,
 }
 
 impl Page {
@@ -35,8 +35,8 @@ impl Page {
         }
         let _ = write!(
             out,
-            "\n    {}\n\n## The experiment\n\n```toml\n{}\n```\n",
-            self.command,
+            "\n{}\n## The experiment\n\n```toml\n{}\n```\n",
+            self.commands.iter().map(|line| format!("    {line}\n")).collect::<String>(),
             self.experiment.trim_end()
         );
         out
@@ -64,7 +64,7 @@ impl Page {
         let _ = writeln!(
             out,
             "</ul><pre>{}</pre><h2>The experiment</h2><pre>{}</pre></body></html>",
-            escape(&self.command),
+            escape(&self.commands.join("\n")),
             escape(self.experiment.trim_end())
         );
         out
@@ -167,7 +167,7 @@ mod tests {
             figures: vec![("loss".into(), "<svg></svg>".into())],
             environment: vec!["2 threads".into()],
             experiment: "name = \"proximal\"".into(),
-            command: "instdisc-lab run proximal.toml".into(),
+            commands: vec!["instdisc-lab run proximal.toml".into()],
         };
         for text in [page.markdown(), page.html()] {
             for part in [

@@ -50,9 +50,14 @@ impl Ablation {
     pub fn json(&self) -> Value {
         let number = |x: Option<f64>| json!(x.map(Number));
         let row = |row: &Row| {
-            let reference = row.reference.as_ref().map(
-                |Reference { value, source, status, .. }| json!({"value": value, "source": source, "status": status}),
-            );
+            let reference =
+                row.reference.as_ref().map(|Reference { value, source, status, on, .. }| {
+                    let mut published = json!({"value": value, "source": source, "status": status});
+                    if let Some(on) = on {
+                        published["on"] = json!(on);
+                    }
+                    published
+                });
             json!({
                 "factors": row.factors,
                 "variant": row.variant,
@@ -247,9 +252,13 @@ impl Ablation {
         }
     }
 
-    /// Percentages to a tenth, other numbers to four digits.
+    /// Percentages and epochs to a tenth, other numbers to four digits.
     fn number(&self, x: f64) -> String {
-        if self.unit == "%" && x.is_finite() { format!("{x:.1}") } else { digits(x) }
+        if ["%", "epochs"].contains(&self.unit.as_str()) && x.is_finite() {
+            format!("{x:.1}")
+        } else {
+            digits(x)
+        }
     }
 
     fn signed(&self, x: f64) -> String {

@@ -31,12 +31,14 @@ impl Asked {
     /// Of a file's text. Where that is no experiment nothing is known, and nothing differs from it.
     pub fn read(text: &str) -> Asked {
         let written = experiment::parse("", text, &Overrides::default());
-        let of = |experiment: &Experiment| {
-            let varied = |name: &str| experiment.factors.iter().any(|factor| factor == name);
-            let keys = KEYS.iter().filter(|key| !IDLE.contains(&key.name) && !varied(key.name));
-            keys.map(|key| (key.name, values(experiment, key))).collect()
-        };
-        Asked(written.as_ref().map(of).unwrap_or_default())
+        written.as_ref().map_or(Asked(Vec::new()), Asked::of)
+    }
+
+    /// Of a file as it was read, at the size that it was read at.
+    pub fn of(experiment: &Experiment) -> Asked {
+        let varied = |name: &str| experiment.factors.iter().any(|factor| factor == name);
+        let keys = KEYS.iter().filter(|key| !IDLE.contains(&key.name) && !varied(key.name));
+        Asked(keys.map(|key| (key.name, values(experiment, key))).collect())
     }
 
     /// What `run` has that the file does not ask for.

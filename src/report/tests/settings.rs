@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::super::ablation::{Options, ablation};
+use super::super::again::commands;
 use super::super::table::Format;
 use super::{TEXT, lab, negatives};
 use crate::store::{ExperimentRecord, Member, RunRow};
@@ -91,6 +92,48 @@ fn a_reference_that_names_its_setting_is_held_against_it() {
 }
 
 #[test]
+fn a_size_that_nothing_is_held_against_is_named_all_the_same() {
+    let (mut record, mut runs) = two_sizes();
+    record.references.clear();
+    let notes = |runs: &[RunRow]| {
+        let table = ablation(&record, runs, "knn_top1", &Options::default()).unwrap();
+        table.notes().lines()
+    };
+    assert!(notes(&runs).is_empty(), "columns tell the sizes apart");
+    runs.drain(..9);
+    let said = "not at the file's own setting: data.fraction = 0.1, objective.z_batches = 2";
+    assert_eq!(notes(&runs), [said]);
+}
+
+#[test]
+fn a_value_of_other_data_says_so() {
+    let (mut record, runs) = two_sizes();
+    record.references[0].on = Some("ImageNet".into());
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let marks: Vec<Option<String>> = table.rows.iter().map(|row| table.notes().mark(row)).collect();
+    let marks: Vec<&str> = marks.iter().map(|mark| mark.as_deref().unwrap_or("")).collect();
+    assert_eq!(marks, ["", "†", "", "", "§", "‡"]);
+    let caveats = table.notes().caveats();
+    assert_eq!(caveats[0], "† published on ImageNet");
+    assert!(caveats[1].starts_with("‡ published at another setting; here: data.fraction = 0.1"));
+    assert!(caveats[2].starts_with("§ published on ImageNet and at another setting; here: data"));
+    assert_eq!(table.json()["rows"][1]["reference"]["on"], "ImageNet");
+}
+
+/// Of one source, one cell was read and the other recalled.
+#[test]
+fn a_source_is_worth_what_each_of_its_cells_is() {
+    let (mut record, runs) = negatives();
+    record.references[1].source = record.references[0].source.clone();
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let source = "paper: Wu et al. 2018, Table 1";
+    assert_eq!(
+        table.notes().lines(),
+        [format!("{source} (recalled)"), format!("{source} (verified)")]
+    );
+}
+
+#[test]
 fn another_setting_gets_another_mark() {
     let (record, mut runs) = two_sizes();
     for run in &mut runs[..6] {
@@ -110,4 +153,25 @@ fn another_setting_gets_another_mark() {
             .caveats()
             .is_empty()
     );
+}
+
+#[test]
+fn the_command_that_makes_them_again_has_their_size_and_their_values() {
+    let (record, mut runs) = two_sizes();
+    let again = |runs: &[RunRow]| commands("negatives", &record.text, &[runs.iter().collect()]);
+    let file = "instdisc-lab run negatives.toml";
+    assert_eq!(again(&runs[..9]), [file]);
+    assert_eq!(again(&runs[9..]), [format!("{file} --size cpu")]);
+    for run in &mut runs[9..] {
+        run.spec.set("objective.tau", json!(0.2));
+    }
+    runs.retain(|run| run.seed < 2);
+    let small = format!("{file} --size cpu --set objective.tau=0.2 --grid seed=0,1");
+    assert_eq!(again(&runs[6..]), [small]);
+    assert_eq!(again(&runs[6..8]).len(), 1);
+    assert!(again(&runs[6..8])[0].ends_with("--grid objective.m=512 --grid seed=0,1"));
+    runs[0].spec.set("data.dataset", json!("folder"));
+    runs[0].spec.set("data.root", json!("my images"));
+    let folder = &again(&runs[..1])[0];
+    assert!(folder.contains("--set data.dataset=folder --set data.root='my images'"), "{folder}");
 }

@@ -320,8 +320,7 @@ mod tests {
     fn levels_stand_behind_the_lines_with_their_name() {
         let spans = spans(&[0.0, 0.0], 34);
         let line = Line { spans: &spans, ink: THEME.series[0], marker: "●", dash: Dash::Solid };
-        let levels =
-            [Level { y: 1.0, name: "chance".into() }, Level { y: 80.4, name: "paper".into() }];
+        let levels = [Level::new(1.0, "chance"), Level::new(80.4, "paper")];
         let shown = rendered(&plot(&levels, &[line]), 20, 5);
         assert!(shown[2].ends_with("╌╌╌╌chance╌"), "{shown:?}");
         assert!(shown[4].ends_with('●'), "{shown:?}");
@@ -330,7 +329,7 @@ mod tests {
 
     #[test]
     fn a_level_is_named_where_curves_leave_room() {
-        let levels = [Level { y: 1.0, name: "chance".into() }];
+        let levels = [Level::new(1.0, "chance")];
         let below_then_on: Vec<f64> = (0..34).map(|i| if i < 20 { 0.2 } else { 1.0 }).collect();
         let line_over = |values: &[f64]| {
             let spans = spans(values, 34);
@@ -343,6 +342,21 @@ mod tests {
         assert!(row[name..].contains('●') && !row[..name].contains('●'), "{row}");
         let row = line_over(&[1.0; 34]);
         assert!(!row.contains(|letter: char| letter.is_alphabetic()), "half a name: {row}");
+    }
+
+    #[test]
+    fn a_published_curve_is_drawn_as_far_as_it_goes() {
+        let curve = vec![(0.0, 0.0), (0.5, 2.0), (0.75, 2.0)];
+        let level = Level { curve, ..Level::new(2.0, "paper") };
+        let shown = rendered(&plot(&[level.clone()], &[]), 20, 5);
+        let row = |y: usize| shown[y].chars().skip(3).collect::<String>();
+        assert!(row(4).contains('╌') && row(2).contains('╌'), "it rises: {shown:?}");
+        let top = row(0);
+        assert!(top.contains("╌paper "), "named at its end: {shown:?}");
+        // Above the axes all along, it is named at the edge with its last value.
+        let high = Level { curve: vec![(0.0, 60.0), (1.0, 68.0)], ..Level::new(84.0, "paper") };
+        let shown = rendered(&plot(&[high], &[]), 24, 5);
+        assert!(shown[0].contains("paper 67.") && shown[0].contains('↑'), "{shown:?}");
     }
 
     #[test]
@@ -365,7 +379,7 @@ mod tests {
     #[test]
     fn nothing_is_drawn_into_no_space() {
         for (w, h) in [(0, 0), (1, 1), (3, 1), (2, 9), (9, 2)] {
-            rendered(&plot(&[Level { y: 9.0, name: "x".into() }], &[]), w, h);
+            rendered(&plot(&[Level::new(9.0, "x")], &[]), w, h);
         }
     }
 }

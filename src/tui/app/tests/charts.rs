@@ -104,12 +104,19 @@ fn chance_and_the_paper_stand_in_the_chart() {
     let mut lab = charted(120, 40);
     lab.points("demo-bbbbbbbb", "knn_top1", &[5.0, 30.0, 41.25]);
     assert!(lab.screen().contains("╌chance"), "{}", lab.screen());
-    let reference = json!({"where": {}, "metric": "knn_top1", "value": 80.4, "source": "Wu et al.", "status": "verified"});
+    let reference = json!({
+        "where": {}, "metric": "knn_top1", "value": 80.4, "source": "Wu et al.", "status": "verified",
+        "curve": [[0, 10], [200, 80.4]],
+    });
     let record = json!({
         "name": "demo", "question": "", "text": "", "factors": [], "references": [reference], "members": [],
     });
     lab.event(Event::Data(Data::Records(vec![serde_json::from_value(record).unwrap()])));
     assert!(lab.screen().contains("paper 80.40 ↑"), "{}", lab.screen());
+    // Along epochs it has a way there, which these few stay below.
+    let screen = lab.keys("e").screen();
+    assert!(screen.contains("epoch") && !screen.contains("80.40"), "{screen}");
+    assert!(screen.contains("paper"), "{screen}");
     assert!(!lab.keys("r").screen().contains("paper"));
 }
 

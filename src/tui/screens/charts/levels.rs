@@ -1,23 +1,24 @@
 //! Levels that a curve is held against: chance, ln n, the paper's value, the baseline.
 
 use crate::config::Status;
+use crate::journal::metric::split;
 use crate::report::ablation::fits;
 use crate::store::model::RunRow;
-use crate::tui::app::{App, last};
+use crate::tui::app::{App, Axis, last};
 use crate::tui::widgets::level::Level;
 
 /// What is worth knowing of `metric` for these runs; a level on which they do not agree is left out.
 pub fn levels(app: &App, metric: &str, rows: &[&RunRow]) -> Vec<Level> {
     let mut levels = Vec::new();
     if let Some(y) = agreed(rows, |row| chance(metric, row)) {
-        levels.push(Level { y, name: "chance".into() });
+        levels.push(Level::new(y, "chance"));
     }
     for reference in papers(app, metric, rows) {
         levels.push(reference);
     }
     let baseline = app.baseline().filter(|base| rows.iter().any(|row| row.id != base.id));
     if let Some(y) = baseline.map(|base| last(base, metric)).filter(|y| y.is_finite()) {
-        levels.push(Level { y, name: "baseline".into() });
+        levels.push(Level::new(y, "baseline"));
     }
     levels
 }
@@ -71,22 +72,27 @@ fn n_instances(row: &RunRow) -> Option<f64> {
     whole.then(|| (f64::from(all) * fraction).round())
 }
 
-/// Published values that stand beside the shown runs, each once.
+/// Published values that stand beside the shown runs, each once; along epochs with the way there, where that is known.
 fn papers(app: &App, metric: &str, rows: &[&RunRow]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for experiment in &app.records {
         let members = rows.iter().filter(|row| row.experiments.contains(&experiment.name));
         let members: Vec<&RunRow> = members.copied().collect();
         for reference in &experiment.references {
-            let name = reference.metric.split('.').next().unwrap_or_default();
             let stands = members.iter().any(|row| fits(reference, &[row]));
-            if name == metric && stands && levels.iter().all(|level| level.y != reference.value) {
-                let name = match reference.status {
-                    Status::Verified => "paper".into(),
-                    other => format!("paper ({})", other.words()),
-                };
-                levels.push(Level { y: reference.value, name });
+            let is_new = levels.iter().all(|level| level.y != reference.value);
+            if split(&reference.metric).0 != metric || !stands || !is_new {
+                continue;
             }
+            let name = match reference.status {
+                Status::Verified => "paper".into(),
+                other => format!("paper ({})", other.words()),
+            };
+            let curve = match app.view().axis {
+                Axis::Epoch => reference.curve.clone(),
+                _ => Vec::new(),
+            };
+            levels.push(Level { curve, ..Level::new(reference.value, name) });
         }
     }
     levels

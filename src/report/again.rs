@@ -1,0 +1,90 @@
+//! What makes an experiment's runs again: the commands, each with the size and the changes that its runs were queued with.
+//! Nobody wrote those down, so they are read off the runs: whatever size explains most of them, the rest as it stands. Pure.
+
+use serde_json::{Map, Value};
+use shlex::try_quote;
+
+use super::ablation::setting;
+use super::setting::{Asked, same};
+use super::shown;
+use crate::config::Experiment;
+use crate::config::experiment::{Overrides, Variant, parse};
+use crate::store::RunRow;
+
+/// One command for each of `settings`, the runs of one setting each. Where the file's text can no longer be read, the
+/// command without changes.
+pub fn commands(name: &str, text: &str, settings: &[Vec<&RunRow>]) -> Vec<String> {
+    let file = || vec!["instdisc-lab".to_owned(), "run".to_owned(), format!("{name}.toml")];
+    let Ok(plain) = parse(name, text, &Overrides::default()) else { return vec![file().join(" ")] };
+    let sizes = plain.sizes.iter().filter_map(|size| {
+        let overrides = Overrides { size: Some(size.name.clone()), ..Overrides::default() };
+        parse(name, text, &overrides).ok()
+    });
+    let forms: Vec<Experiment> = std::iter::once(plain.clone()).chain(sizes).collect();
+    let command = |runs: &Vec<&RunRow>| {
+        let asked = forms.iter().map(|form| (form, differs(form, runs)));
+        let (form, set) = asked.min_by_key(|(_, set)| set.len())?;
+        let mut words = file();
+        if let Some(size) = &form.size {
+            words.extend(["--size".to_owned(), size.clone()]);
+        }
+        for (key, value) in set {
+            words.extend(["--set".to_owned(), format!("{key}={}", quoted(&value))]);
+        }
+        for (key, values) in axes(form, runs) {
+            let values: Vec<String> = values.iter().map(quoted).collect();
+            words.extend(["--grid".to_owned(), format!("{key}={}", values.join(","))]);
+        }
+        Some(words.join(" "))
+    };
+    settings.iter().filter_map(command).collect()
+}
+
+/// A value as a shell takes it; commas part values and stay as they are.
+fn quoted(value: &Value) -> String {
+    let text = shown(Some(value));
+    try_quote(&text).map_or_else(|_| text.clone(), |quoted| quoted.into_owned())
+}
+
+/// What the runs have that `form` does not ask for, and where a folder of images lies.
+fn differs(form: &Experiment, runs: &[&RunRow]) -> Map<String, Value> {
+    let asked = Asked::of(form);
+    let mut differs = Map::new();
+    for run in runs {
+        differs.extend(asked.differs(run));
+        let in_folder = setting(run, "data.dataset") == Some("folder".into());
+        if let Some(root) = setting(run, "data.root").filter(|_| in_folder) {
+            differs.insert("data.root".to_owned(), root);
+        }
+    }
+    differs
+}
+
+/// Axes of `form` that the runs have other values of.
+fn axes(form: &Experiment, runs: &[&RunRow]) -> Vec<(String, Vec<Value>)> {
+    let mut axes = Vec::new();
+    for axis in &form.grid {
+        let mut values: Vec<Value> = Vec::new();
+        for run in runs {
+            let value = match axis.key.as_str() {
+                "seed" => Some(run.seed.into()),
+                key => setting(run, key),
+            };
+            // What a variant sets is no value of the axis.
+            let of_variant = |value: &Value| {
+                let sets = |it: &Variant| it.set.get(&axis.key).is_some_and(|x| same(x, value));
+                form.variants.iter().any(sets) && !axis.values.iter().any(|x| same(x, value))
+            };
+            let new =
+                value.filter(|value| !of_variant(value) && !values.iter().any(|x| same(x, value)));
+            values.extend(new);
+        }
+        let has = |all: &[Value], value: &Value| all.iter().any(|x| same(x, value));
+        let alike =
+            values.len() == axis.values.len() && values.iter().all(|x| has(&axis.values, x));
+        if !alike && !values.is_empty() {
+            axes.push((axis.key.clone(), values));
+        }
+    }
+    axes
+}
