@@ -37,7 +37,7 @@ impl Args {
         found.retain(|run| (all || !run.archived) && filter.matches(run));
         match self.format.format {
             Format::Json => runs::write_json(&found, io::stdout().lock()).map_err(untaken)?,
-            format => print(&runs::table(&found).render(format))?,
+            format => print(&runs::table(&found, format == Format::Csv).render(format))?,
         }
         Ok(Exit::Done)
     }

@@ -10,7 +10,7 @@ use crate::config::keys::{self, KEYS};
 use crate::journal::cause::Cause;
 use crate::journal::event::Number;
 use crate::report::table::{Format, Table};
-use crate::report::{runs, shown};
+use crate::report::{digits, runs, shown};
 use crate::store::{RunId, RunRow, State, Store};
 
 /// Show everything known about a run.
@@ -117,8 +117,8 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
         let Number(last) = metric.last;
         let unit = &metric.unit;
         let best = metric.best.zip(metric.best_step);
-        let best = best.map(|(x, step)| format!(", best {x} {unit} at step {step}"));
-        line(name, format!("{last} {unit}{}", best.unwrap_or_default()));
+        let best = best.map(|(x, step)| format!(", best {} {unit} at step {step}", digits(x)));
+        line(name, format!("{} {unit}{}", digits(last), best.unwrap_or_default()));
     }
     if let Some(last) = store.checkpoints(&run.id).await?.last() {
         line("checkpoint", format!("step {} ({})", last.step, last.file));

@@ -53,6 +53,8 @@ pub struct Row {
     /// Runs with a value.
     pub n: usize,
     pub n_planned: usize,
+    /// Runs that have finished, with a value or without.
+    pub n_ended: usize,
     pub mean: Option<f64>,
     /// Of the sample; absent below two runs.
     pub std: Option<f64>,
@@ -120,6 +122,7 @@ pub fn ablation(
         let values: Vec<f64> =
             group.iter().filter(counts).filter_map(|run| value(run, name, best)).collect();
         (row.n, row.n_planned) = (values.len(), group.len());
+        row.n_ended = group.iter().filter(|run| run.state == State::Finished).count();
         (row.mean, row.std) = mean_and_std(&values);
         row.runs = group.iter().map(|run| run.id.clone()).collect();
         for run in group.iter().rev() {
@@ -179,6 +182,7 @@ impl Row {
             variant,
             n: 0,
             n_planned: 0,
+            n_ended: 0,
             mean: None,
             std: None,
             delta: None,
@@ -342,8 +346,8 @@ pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
     })
 }
 
-/// Differences to the baseline: the row that was asked for, else the first of the same setting, as what another size gains
-/// is no effect of the factors. In a two-way table too there is one baseline cell a setting.
+/// Differences to the baseline: the row that was asked for, else the first of the same setting that has a value, as what
+/// another size gains is no effect of the factors. In a two-way table too there is one baseline cell a setting.
 fn compare(
     experiment: &ExperimentRecord,
     rows: &mut [Row],
@@ -358,8 +362,10 @@ fn compare(
         }
     };
     for y in 0..rows.len() {
-        let first = || rows.iter().position(|row| row.setting == rows[y].setting);
-        let Some(baseline) = asked.or_else(first) else { continue };
+        let alike = |row: &Row| row.setting == rows[y].setting;
+        let first = || rows.iter().position(|row| alike(row) && row.mean.is_some());
+        let any = || rows.iter().position(alike);
+        let Some(baseline) = asked.or_else(first).or_else(any) else { continue };
         let zero = rows[baseline].mean;
         let row = &mut rows[y];
         row.is_baseline = y == baseline;

@@ -15,7 +15,7 @@ pub mod sheet;
 pub mod table;
 pub mod tensorboard;
 
-pub use render::shown;
+pub use render::{digits, shown};
 
 #[cfg(test)]
 mod tests;

@@ -235,6 +235,8 @@ impl Ablation {
 
     pub(super) fn measured(&self, row: &Row) -> String {
         match (row.mean, row.std) {
+            // Nothing is missing that could still come.
+            (None, _) if row.n_ended == row.n_planned => "–".to_owned(),
             (None, _) => String::new(),
             (Some(mean), None) => self.number(mean),
             (Some(mean), Some(std)) => format!("{} ± {}", self.number(mean), self.number(std)),
@@ -252,13 +254,24 @@ impl Ablation {
         }
     }
 
-    /// Percentages and epochs to a tenth, other numbers to four digits.
+    /// Percentages and epochs to a tenth; other numbers as far as seeds agree, else to four digits.
     fn number(&self, x: f64) -> String {
-        if ["%", "epochs"].contains(&self.unit.as_str()) && x.is_finite() {
-            format!("{x:.1}")
-        } else {
-            digits(x)
+        match self.decimals() {
+            Some(decimals) if x.is_finite() => format!("{x:.decimals$}"),
+            _ => digits(x),
         }
+    }
+
+    /// Decimals of every number of the column: two digits of its smallest standard deviation. None where there is none, or
+    /// where that would be many.
+    fn decimals(&self) -> Option<usize> {
+        if ["%", "epochs"].contains(&self.unit.as_str()) {
+            return Some(1);
+        }
+        let stds = self.rows.iter().filter_map(|row| row.std);
+        let least = stds.filter(|std| std.is_finite() && 0.0 < *std).reduce(f64::min)?;
+        let decimals = 1 - least.log10().floor() as i32;
+        usize::try_from(decimals.max(0)).ok().filter(|decimals| *decimals <= MOST_DECIMALS)
     }
 
     fn signed(&self, x: f64) -> String {
@@ -285,8 +298,11 @@ pub(super) fn count(row: &Row) -> String {
     if row.n == row.n_planned { row.n.to_string() } else { format!("{}/{}", row.n, row.n_planned) }
 }
 
+/// Beyond these an exponent reads better.
+const MOST_DECIMALS: usize = 6;
+
 /// Four significant digits, without an exponent where that is no longer.
-fn digits(x: f64) -> String {
+pub fn digits(x: f64) -> String {
     let size = x.abs();
     if x == 0.0 || !x.is_finite() {
         return x.to_string();

@@ -119,11 +119,12 @@ pub fn varied(run: &RunRow) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// Runs for people, one a line.
-pub fn table(runs: &[RunRow]) -> Table {
+/// Runs one a line: for people, or, `whole`, for programs, which want every digit and every word.
+pub fn table(runs: &[RunRow], whole: bool) -> Table {
     let names =
         ["run", "state", "varied", "seed", "epoch", "loss", "knn_top1", "best", "tags", "why"];
     let mut table = Table::new(names).right(&["seed", "epoch", "loss", "knn_top1", "best"]);
+    let number = |x: f64, digits| if whole { x.to_string() } else { format!("{x:.digits$}") };
     for run in runs {
         let last = |name: &str| run.metrics.get(name).map(|metric| metric.last);
         let best = run.metrics.get("knn_top1").and_then(|metric| metric.best);
@@ -135,11 +136,11 @@ pub fn table(runs: &[RunRow]) -> Table {
             varied(run),
             run.seed.to_string(),
             epochs(run),
-            last("loss").map_or_else(String::new, |Number(x)| format!("{x:.4}")),
-            last("knn_top1").map_or_else(String::new, |Number(x)| format!("{x:.1}")),
-            best.map_or_else(String::new, |x| format!("{x:.1}")),
+            last("loss").map_or_else(String::new, |Number(x)| number(x, 4)),
+            last("knn_top1").map_or_else(String::new, |Number(x)| number(x, 1)),
+            best.map_or_else(String::new, |x| number(x, 1)),
             run.tags.join(" "),
-            why.map_or_else(String::new, |why| brief(&why)),
+            why.map_or_else(String::new, |why| if whole { why } else { brief(&why) }),
         ]);
     }
     table

@@ -233,6 +233,14 @@ fn markdown_cell(text: &str) -> String {
 /// Escapes what LaTeX would act on; `±`, `−`, `†` and `λ` become commands, so that any engine takes them.
 pub fn latex_cell(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut text = text;
+    // A negative number has a minus, not a hyphen.
+    if let Some(rest) =
+        text.strip_prefix('-').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    {
+        out.push_str("$-$");
+        text = rest;
+    }
     for c in text.chars() {
         match c {
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
@@ -299,6 +307,13 @@ mod tests {
             latex_cell(r"\{~^#"),
             r"\textbackslash{}\{\textasciitilde{}\textasciicircum{}\#"
         );
+    }
+
+    #[test]
+    fn a_negative_number_has_a_minus_in_latex() {
+        assert_eq!(latex_cell("-5.1"), "$-$5.1");
+        assert_eq!(latex_cell("a-b"), "a-b");
+        assert_eq!(latex_cell("-x"), "-x");
     }
 
     #[test]

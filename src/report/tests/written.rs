@@ -8,7 +8,7 @@ use super::super::table::Format;
 use super::{lab, negatives, table};
 use crate::config::Reference;
 use crate::journal::event::Number;
-use crate::store::Summary;
+use crate::store::{RunRow, State, Summary};
 
 #[test]
 fn people_read_it_aligned_with_sources_below() {
@@ -98,7 +98,7 @@ fn several_metrics_stand_beside_each_other() {
     insta::assert_snapshot!(written(Format::Table), @r#"
        M  KIND           KNN_TOP1 (%)            PAPER      SVM_TOP1 (%)            PAPER  N
      512  nce              62.0 ± 2.0                   61.0 ± 1.4 (2/3)                   3
-    4096  nce              70.1 ± 0.2             80.4                                     3
+    4096  nce              70.1 ± 0.2             80.4                 –                   3
        –  nonparametric    73.0 ± 2.0  80.8 (recalled)        65.0 ± 2.0  77.0 (recalled)  3
     paper: Wu et al. 2018, Table 1 (verified)
     paper: memory (recalled)
@@ -132,4 +132,32 @@ fn a_mark_means_one_setting_in_all_columns() {
     assert!(text.contains("80.8‡ (recalled)"), "{text}");
     assert!(text.contains("† published at another setting; here: train.epochs = 20\n"), "{text}");
     assert!(text.contains("‡ published at another setting; here: train.epochs = 30\n"), "{text}");
+}
+
+/// A loss has no fixed number of decimals: its seeds say how many mean anything, the same for the whole column.
+#[test]
+fn numbers_are_written_as_far_as_seeds_agree() {
+    let (record, mut runs) = negatives();
+    let losses = [5.41, 5.90, 6.42, 10.8, 13.9, 17.0, 29.1, 29.94, 30.7];
+    for (run, loss) in runs.iter_mut().zip(losses) {
+        let summary = run.metrics.get_mut("knn_top1").unwrap();
+        (summary.unit, summary.last) = ("nats".to_owned(), Number(loss));
+    }
+    let table = |runs: &[RunRow]| ablation(&record, runs, "knn_top1", &Options::default()).unwrap();
+    let cells = |runs: &[RunRow]| {
+        let table = table(runs).table();
+        table.rows().iter().map(|row| row[2..5].join(" ")).collect::<Vec<_>>()
+    };
+    let written = cells(&runs);
+    assert_eq!(
+        written,
+        ["5.91 ± 0.51 3 baseline", "13.90 ± 3.10 3 +7.99", "29.91 ± 0.80 3 +24.00"]
+    );
+    // A row that has finished without the metric lacks it for good, and is nothing to compare with.
+    for run in &mut runs[..3] {
+        run.metrics.clear();
+    }
+    assert_eq!(cells(&runs)[..2], ["– 0/3 ", "13.90 ± 3.10 3 baseline"]);
+    runs[0].state = State::Queued;
+    assert_eq!(cells(&runs)[0], " 0/3 ");
 }
