@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use color_eyre::eyre::Result;
 
-use super::{Context, bad_input};
+use super::{Context, bad_input, say};
 use crate::config::{Invalid, Overrides, experiment};
+use crate::data::published;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::queue::slurm::client::Trouble;
@@ -77,6 +78,9 @@ impl Asked {
         if !problems.is_empty() {
             return Err(bad_input(problems.join("\n")));
         }
+        for lack in lacking(context, &plans) {
+            say(format_args!("Not here yet: {lack}."));
+        }
         for idle in plans.iter().flat_map(|plan| &plan.experiment.idle) {
             eprintln!("{idle}");
         }
@@ -94,6 +98,21 @@ impl Asked {
         }
         Ok(launch)
     }
+}
+
+/// Data sets of the runs that are not on this machine, each once: its runs would fail as they begin. Somebody may be about
+/// to fetch them, and the nodes of a cluster may have them, so it is only said.
+fn lacking(context: &Context, plans: &[Plan]) -> BTreeSet<String> {
+    let mut seen = Vec::new();
+    let mut lacks = BTreeSet::new();
+    for spec in plans.iter().flat_map(|plan| &plan.runs).map(|run| &run.spec.data) {
+        let place = (spec.dataset, &spec.root);
+        if !seen.contains(&place) {
+            seen.push(place);
+            lacks.extend(published::lacking(spec, &context.home));
+        }
+    }
+    lacks
 }
 
 /// Where the runs go, with whom to work on those of this machine.

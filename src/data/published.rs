@@ -1,11 +1,12 @@
-//! What can be had of each data set, and what of it is here: for `data ls`, `data fetch` and nobody else.
+//! What can be had of each data set, and what of it is here: for `data ls` and `data fetch`, and for whoever queues runs.
 
 use std::path::{Path, PathBuf};
 
 use super::archive::{self, Remote};
 use super::files::{cars, cub, sop};
 use super::{DataError, cifar, fetch, idx, stl10};
-use crate::config::spec::DatasetKind;
+use crate::config::spec::{DataSpec, DatasetKind};
+use crate::lab::Home;
 
 /// Every data set, as `data ls` lists them.
 pub const ALL: [DatasetKind; 11] = [
@@ -120,6 +121,25 @@ pub fn state(kind: DatasetKind, root: &Path) -> State {
             Some(path) if then(kind) != Then::Nothing => State::Packed(path),
             _ => State::Missing,
         },
+    }
+}
+
+/// What keeps `spec` from being loaded, as far as names tell, with the cure; nothing where its files are there.
+pub fn lacking(spec: &DataSpec, home: &Home) -> Option<String> {
+    let (name, root) = (super::name(spec.dataset), super::root(spec, home));
+    let place = root.display();
+    match state(spec.dataset, &root) {
+        State::BuiltIn | State::Found(_) => None,
+        State::Packed(path) => Some(format!("{name} is still packed in {}", path.display())),
+        State::Missing if spec.dataset == DatasetKind::Folder => {
+            Some(format!("data.root: found no train/ in {place}, which a folder of images has"))
+        }
+        State::Missing if remotes(spec.dataset).is_empty() => {
+            Some(format!("{name} is not in {place}: set data.root"))
+        }
+        State::Missing => Some(format!(
+            "{name} is not in {place}: `instdisc-lab data fetch {name}` gets it, or set data.root"
+        )),
     }
 }
 

@@ -143,3 +143,24 @@ fn what_is_queued_is_listed_with_its_fate_and_numbers_are_numbers() {
         assert_eq!(shown.pointer(at), Some(&2.into()), "{args:?}");
     }
 }
+
+/// Its runs would fail as they begin. Somebody may be about to fetch it, so it is queued all the same.
+#[test]
+fn a_data_set_that_is_not_here_is_said_when_it_is_queued() {
+    let lab = Lab::new();
+    let file = lab.experiment("x", &[0.0]);
+    let path = file.to_str().unwrap();
+    let said_of = |set: &[&str]| {
+        let sets = set.iter().flat_map(|set| ["--set", *set]);
+        let args: Vec<&str> = ["queue", path, "--dry-run"].into_iter().chain(sets).collect();
+        let (code, _, err) = said(&lab.output(&args));
+        assert_eq!(code, Some(0), "{err}");
+        err
+    };
+    assert_eq!(said_of(&[]), "");
+    let cifar = said_of(&["data.dataset=cifar10"]);
+    assert!(cifar.starts_with("Not here yet: cifar10 is not in "), "{cifar}");
+    assert!(cifar.contains("`instdisc-lab data fetch cifar10` gets it"), "{cifar}");
+    let folder = said_of(&["data.dataset=folder", "data.root=nowhere"]);
+    assert!(folder.contains("found no train/ in ") && folder.contains("nowhere"), "{folder}");
+}
