@@ -8,7 +8,7 @@ mod nmi;
 #[cfg(test)]
 mod parity;
 
-pub use kmeans::{Clusters, kmeans};
+pub use kmeans::{Clusters, best_of, kmeans};
 pub use nmi::nmi;
 
 use tch::{Kind, Tensor};

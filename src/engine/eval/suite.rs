@@ -12,7 +12,7 @@ use super::linear::{Linear, standardise};
 use super::ranked::Ranked;
 use super::{diagnostics, logistic, retrieval, svm};
 use crate::config::evaluation::Evaluation;
-use crate::engine::cluster::{kmeans, nmi};
+use crate::engine::cluster::{best_of, nmi};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::finetune::{self, Tuned};
 use crate::engine::models::Encoded;
@@ -33,6 +33,9 @@ const HELD_OUT: usize = 10;
 const MOST_CLASSES: usize = 100;
 /// Rounds of the k-means behind NMI.
 const ITERATIONS: u32 = 100;
+/// Runs of k-means of which the best counts, as long as there are not many clusters: a set of products has 11,000.
+const RESTARTS: u32 = 10;
+const MANY_CLUSTERS: usize = 1000;
 
 /// Features of a labelled set.
 pub struct Labelled<'a> {
@@ -248,16 +251,14 @@ impl Subject<'_> {
         // Where training and test classes differ, only those that are there can be found.
         let k = self.test.labels.iter().collect::<BTreeSet<_>>().len();
         let mut stream = random::stream(0, Purpose::Evaluation, 2, 0);
-        let mut order: Vec<i64> = (0..self.test.labels.len() as i64).collect();
-        stream.shuffle(&mut order);
+        let runs = if k <= MANY_CLUSTERS { RESTARTS } else { 1 };
         let embedding = &self.test.features.embedding;
-        let start = Tensor::from_slice(&order[..k.min(order.len())]).to_device(embedding.device());
-        let start = embedding.index_select(0, &start);
-        let clusters = kmeans(embedding, &start, ITERATIONS, &mut stream).assignment;
+        let found = best_of(runs, embedding, k, ITERATIONS, &mut stream);
+        let clusters = found.map(|found| found.assignment.to_device(tch::Device::Cpu));
         let clusters: Vec<i64> =
-            Vec::try_from(clusters.to_device(tch::Device::Cpu)).unwrap_or_default();
+            clusters.and_then(|clusters| Vec::try_from(clusters).ok()).unwrap_or_default();
         let labels: Vec<i64> = self.test.labels.iter().map(|&label| label.into()).collect();
-        let settings = json!({"within": "test images", "clusters": k, "runs": 1});
+        let settings = json!({"within": "test images", "clusters": k, "runs": runs});
         let value = 100.0 * nmi(&clusters, &labels);
         findings.push(self.finding("nmi", value, settings));
         findings
