@@ -11,7 +11,7 @@ use crate::journal::cause::Cause;
 use crate::journal::event::Number;
 use crate::report::table::{Format, Table};
 use crate::report::{digits, runs, shown};
-use crate::store::{RunId, RunRow, State, Store};
+use crate::store::{EvaluationRow, RunId, RunRow, State, Store};
 
 /// Show everything known about a run.
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,9 @@ pub struct Args {
     #[command(flatten)]
     format: FormatArg,
 }
+
+/// Classes that one is most often taken for.
+const MOST_CONFUSED: usize = 3;
 
 /// Lines of a failed run's standard error: long enough for what went wrong, short enough to read.
 const LAST_LINES: usize = 20;
@@ -35,6 +38,9 @@ impl Args {
             Format::Json => format!("{:#}\n", all(context, &store, &id, &run).await?),
             Format::Table => {
                 let mut text = table(context, &store, &run).await?.render(Format::Table);
+                if let Some((heading, classes)) = classes(&store.evaluations(&id).await?) {
+                    text.push_str(&format!("\n{heading}:\n{}", classes.render(Format::Table)));
+                }
                 if run.state == State::Failed || run.state == State::Lost {
                     text.push_str(&last_words(context, &id));
                 }
@@ -131,6 +137,32 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
         line(&runs::time(change.at), format!("{} by {}{why}", change.to, change.by));
     }
     Ok(table)
+}
+
+/// Of each class how many of its test images the newest confusion matrix has right, and what it takes the others for.
+fn classes(evaluations: &[EvaluationRow]) -> Option<(String, Table)> {
+    let with_matrix = evaluations.iter().filter(|row| row.settings.contains_key("confusion"));
+    let row = with_matrix.max_by_key(|row| row.step)?;
+    let read = |key: &str| row.settings.get(key).cloned().unwrap_or_default();
+    let names: Vec<String> = serde_json::from_value(read("classes")).ok()?;
+    let matrix: Vec<Vec<u32>> = serde_json::from_value(read("confusion")).ok()?;
+    let mut table = Table::new(["class", "right (%)", "taken for"]).right(&["right (%)"]);
+    for (class, counts) in matrix.iter().enumerate() {
+        let all = f64::from(counts.iter().sum::<u32>().max(1));
+        let percent = |n: u32| 100.0 * f64::from(n) / all;
+        let mut others: Vec<(usize, u32)> = counts.iter().copied().enumerate().collect();
+        others.retain(|&(other, n)| other != class && 0 < n);
+        // Stable: of equals the first.
+        others.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
+        let taken = others
+            .iter()
+            .take(MOST_CONFUSED)
+            .filter_map(|&(other, n)| Some(format!("{} {:.1} %", names.get(other)?, percent(n))));
+        let right = counts.get(class).map_or_else(String::new, |&n| format!("{:.1}", percent(n)));
+        let taken = taken.collect::<Vec<_>>().join(", ");
+        table.push([names.get(class)?.clone(), right, taken]);
+    }
+    Some((format!("{} of each class, step {}", row.metric, row.step), table))
 }
 
 /// What to do about a run that ended badly.

@@ -44,6 +44,18 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     assert!(value("recall_at_1") <= value("recall_at_10"));
     assert!((1.0..=16.0).contains(&value("rankme")));
 
+    let shown = lab.ok(&["show", &run.id]);
+    let (_, classes) = shown.split_once("\nknn_top1/selected of each class, step ").unwrap();
+    let lines: Vec<&str> = classes.lines().skip(1).collect();
+    assert_eq!(lines.len(), 11, "{shown}");
+    let cells = |line: &str| -> Vec<String> {
+        line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).map(str::to_owned).collect()
+    };
+    assert_eq!(cells(lines[0]), ["CLASS", "RIGHT (%)", "TAKEN FOR"]);
+    let of_class = |line: &str| cells(line)[1].parse::<f64>().unwrap();
+    let mean = lines[1..].iter().map(|line| of_class(line)).sum::<f64>() / 10.0;
+    assert!((mean - value("knn_top1/selected")).abs() < 0.1, "{mean}: classes are of one size");
+
     // It stands in tables, is counted once however often it is asked for, and leaves the state as it was.
     let points = |lab: &Lab| lab.ask(async |store| store.curve(&run.id, "nmi", None).await);
     assert_eq!(points(&lab).len(), 1);
