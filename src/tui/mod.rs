@@ -31,6 +31,7 @@ pub mod theme;
 pub mod widgets;
 
 use std::io;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -156,42 +157,81 @@ fn attend(
             if matches!(event, Event::HangUp) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            for effect in app.update(event, now_ms()) {
-                match effect {
-                    Effect::Quit => return Ok(()),
-                    Effect::Redraw => screen.forget()?,
-                    Effect::Suspend => suspend(screen, app, events)?,
-                    Effect::Copy(text) => screen.copy(&text)?,
-                    Effect::Transmit(text) => screen.transmit(&text)?,
-                    Effect::Notify(notice) => screen.notify(&notice)?,
-                    Effect::Mouse(ours) => screen.mouse(ours)?,
-                    Effect::Ask(ask) => feed.ask(ask),
-                }
+            let effects = app.update(event, now_ms());
+            if carry_out(effects, screen, app, events, feed)?.is_break() {
+                return Ok(());
             }
         }
         if app.is_moving() && ticked.elapsed() >= TICK {
             ticked = Instant::now();
-            app.update(Event::Tick, now_ms());
+            let effects = app.update(Event::Tick, now_ms());
+            if carry_out(effects, screen, app, events, feed)?.is_break() {
+                return Ok(());
+            }
         }
     }
 }
 
-/// Stops until the shell continues us. The stop may arrive a moment after it was sent: the signal that ends it is
-/// waited for, within bounds, before the terminal is taken again.
-fn suspend(screen: &mut Screen, app: &mut App, events: &Receiver<Event>) -> io::Result<()> {
-    screen.suspend()?;
-    let limit = Instant::now() + TICK;
-    while let Ok(event) = events.recv_timeout(limit.saturating_duration_since(Instant::now())) {
-        match event {
-            Event::Continued => break,
-            Event::HangUp => return Err(io::ErrorKind::BrokenPipe.into()),
-            other => drop(app.update(other, now_ms())),
+/// Does what an update leads to; breaks where that is to leave.
+fn carry_out(
+    effects: Vec<Effect>,
+    screen: &mut Screen,
+    app: &mut App,
+    events: &Receiver<Event>,
+    feed: &Feed,
+) -> io::Result<ControlFlow<()>> {
+    for effect in effects {
+        match effect {
+            Effect::Quit => return Ok(ControlFlow::Break(())),
+            Effect::Redraw => screen.forget()?,
+            Effect::Suspend => {
+                let meanwhile = suspend(screen, app, events)?;
+                if carry_out(meanwhile, screen, app, events, feed)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Effect::Copy(text) => screen.copy(&text)?,
+            Effect::Transmit(text) => screen.transmit(&text)?,
+            Effect::Notify(notice) => screen.notify(&notice)?,
+            Effect::Mouse(ours) => screen.mouse(ours)?,
+            Effect::Ask(ask) => feed.ask(ask),
         }
     }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Stops until the shell continues us; what is to be done then.
+fn suspend(
+    screen: &mut Screen,
+    app: &mut App,
+    events: &Receiver<Event>,
+) -> io::Result<Vec<Effect>> {
+    screen.suspend()?;
+    let mut effects = until_continued(app, events)?;
     screen.resume()?;
     let (width, height) = screen.size()?;
-    app.update(Event::Resize(width, height), now_ms());
-    Ok(())
+    effects.extend(app.update(Event::Resize(width, height), now_ms()));
+    Ok(effects)
+}
+
+/// The stop may arrive a moment after it was sent: the signal that ends it is waited for, within bounds, before the
+/// terminal is taken again. What comes in meanwhile is taken in, and what it leads to is done afterwards: the terminal is
+/// the shell's, but whatever the app has recorded as asked for must be asked.
+fn until_continued(app: &mut App, events: &Receiver<Event>) -> io::Result<Vec<Effect>> {
+    let mut effects = Vec::new();
+    let limit = Instant::now() + TICK;
+    while let Ok(event) = events.recv_timeout(limit.saturating_duration_since(Instant::now())) {
+        let over = match event {
+            Event::HangUp => return Err(io::ErrorKind::BrokenPipe.into()),
+            Event::Continued => true,
+            _ => false,
+        };
+        effects.extend(app.update(event, now_ms()));
+        if over {
+            break;
+        }
+    }
+    Ok(effects)
 }
 
 /// Says on the shell's own screen what goes on.
@@ -203,5 +243,33 @@ fn farewell(app: &App) {
     if active + queued > 0 {
         let text = format!("{active} running, {queued} queued: they go on without this screen.");
         drop(writeln!(io::stdout(), "{text}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::model::RunRow;
+    use effect::Ask;
+    use event::Data;
+    use keys::{Keymap, key_named};
+
+    #[test]
+    fn what_is_led_to_while_we_are_stopped_is_done_afterwards() {
+        let mut app = App::new("/lab".into(), false, (80, 24), Keymap::default());
+        let (sender, events) = mpsc::channel();
+        let row = RunRow::queued("demo-aaaaaaaa", 0, Default::default(), Default::default());
+        sender.send(Event::Data(Data::Runs(vec![row]))).unwrap();
+        sender.send(Event::Key(key_named("5").unwrap())).unwrap();
+        sender.send(Event::Continued).unwrap();
+        sender.send(Event::Key(key_named("1").unwrap())).unwrap();
+        let effects = until_continued(&mut app, &events).unwrap();
+        // The app believes that this was asked: nothing would ask again.
+        let asked = Effect::Ask(Ask::Inspect(Some("demo-aaaaaaaa".into())));
+        assert!(effects.contains(&asked), "{effects:?}");
+        assert_eq!(effects.last(), Some(&Effect::Redraw));
+        assert!(events.try_recv().is_ok(), "what comes later is the loop's");
+        drop(sender.send(Event::HangUp));
+        assert!(until_continued(&mut app, &events).is_err());
     }
 }

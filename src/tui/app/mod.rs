@@ -220,6 +220,7 @@ impl App {
     }
 
     /// Takes in one event; `now` is in milliseconds since 1970.
+    #[must_use = "the app has recorded them as carried out"]
     pub fn update(&mut self, event: Event, now: i64) -> Vec<Effect> {
         if now / 1000 != self.now / 1000 {
             self.alerted.take();

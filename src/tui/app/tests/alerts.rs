@@ -78,13 +78,14 @@ fn a_run_that_stands_still_is_told_and_a_hush_holds_until_it_moves() {
         crate::store::model::Progress { epoch: 5.0, epochs: 20, step: 100, steps: 400, sec: 60.0 };
     let mut lab = Lab::with(vec![row.clone()], 120, 40);
     let at = |lab: &mut Lab, minutes: i64, row: &RunRow| {
-        lab.app.update(Event::Data(Data::Runs(vec![row.clone()])), 10_000 + minutes * 60_000);
+        let now = 10_000 + minutes * 60_000;
+        drop(lab.app.update(Event::Data(Data::Runs(vec![row.clone()])), now));
     };
     at(&mut lab, 4, &row);
     assert_eq!(banner(&lab), "");
     at(&mut lab, 6, &row);
     assert!(banner(&lab).contains("no new step for 6m00s"), "{}", banner(&lab));
-    lab.app.update(Event::Key(key_named("~").unwrap()), 10_000 + 6 * 60_000);
+    drop(lab.app.update(Event::Key(key_named("~").unwrap()), 10_000 + 6 * 60_000));
     at(&mut lab, 7, &row);
     assert_eq!(banner(&lab), "");
     row.progress.step = 101;

@@ -91,10 +91,10 @@ fn messages_go_away_and_an_idle_screen_is_not_drawn() {
     let mut lab = Lab::with(finished, 80, 24);
     lab.keys("p");
     assert!(lab.app.is_moving());
-    lab.app.update(Event::Tick, 20_000);
+    drop(lab.app.update(Event::Tick, 20_000));
     assert!(lab.app.toast.is_none() && !lab.app.is_moving());
     lab.app.dirty = false;
-    lab.app.update(Event::Tick, 21_000);
+    drop(lab.app.update(Event::Tick, 21_000));
     assert!(!lab.app.dirty);
 }
 
