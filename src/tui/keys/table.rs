@@ -69,7 +69,7 @@ pub const KEYS: &[Binding] = &{
             Group,
             "group",
             "group",
-            "group by the next factor; mean ± std in each head",
+            "group by the next factor; mean ± std of what is finished",
         ),
         key(Runs, &["c"], Columns, "columns", "", "choose and order the columns"),
         key(Runs, &["<"], ColumnLeft, "column-left", "", "move this column to the left"),

@@ -1,5 +1,7 @@
 //! The run table: what varies and how it goes, a line a run.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -7,7 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::report::ablation::mean_and_std;
 use crate::store::STROKES;
-use crate::store::model::RunRow;
+use crate::store::model::{RunRow, State};
 use crate::tui::app::{
     App, Column, Extent, TableLine, best, last, share, short, time_left, written,
 };
@@ -191,28 +193,51 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     }
 }
 
-/// Over a group: its factor, how many runs, and what their k-NN accuracy (else loss) comes to.
+/// Over a group: its factor, how many runs, and what the k-NN accuracy (else the loss) of the finished ones comes to. Runs
+/// of several data sets or experiments have no mean that says anything.
 fn draw_head(app: &App, value: &str, runs: std::ops::Range<usize>, area: Rect, buf: &mut Buffer) {
     let rows: Vec<&RunRow> = runs.map(|at| &app.rows[app.table.shown()[at]]).collect();
+    let mut text = format!("{} = {value}   ", short(app.table.group().unwrap_or_default()));
+    text.push_str(&match unlike(&rows) {
+        Some(why) => format!("{} runs of {why}: no mean", rows.len()),
+        None => mean(&rows),
+    });
+    super::put(buf, area, area.x + 1, area.y, &text, theme::bold());
+}
+
+/// In what the runs are no sample of one thing.
+fn unlike(rows: &[&RunRow]) -> Option<String> {
+    let sets: BTreeSet<String> = rows.iter().map(|row| written(row, "data.dataset")).collect();
+    let shares_one = rows.first().is_none_or(|first| {
+        let is_of = |name: &String| rows.iter().all(|row| row.experiments.contains(name));
+        first.experiments.iter().any(is_of) || rows.iter().all(|row| row.experiments.is_empty())
+    });
+    match sets.len() {
+        0 | 1 if shares_one => None,
+        0 | 1 => Some("several experiments".to_owned()),
+        n => Some(format!("{n} data sets")),
+    }
+}
+
+/// Mean and standard deviation over those that are finished, and how many these are of all.
+fn mean(rows: &[&RunRow]) -> String {
+    let finished = || rows.iter().filter(|row| row.state == State::Finished);
     let of = |metric: &str| -> Vec<f64> {
-        rows.iter().map(|row| last(row, metric)).filter(|x| x.is_finite()).collect()
+        finished().map(|row| last(row, metric)).filter(|x| x.is_finite()).collect()
     };
     let metric = if of("knn_top1").is_empty() { "loss" } else { "knn_top1" };
     let values = of(metric);
-    let mut text = format!("{} = {value}", short(app.table.group().unwrap_or_default()));
     let n = if values.len() == rows.len() {
-        format!("{}", rows.len())
+        format!("({})", rows.len())
     } else {
-        format!("{}/{}", values.len(), rows.len())
+        format!("({}/{})", values.len(), rows.len())
     };
-    if let (Some(mean), std) = mean_and_std(&values) {
-        let write = if metric == "loss" { figures::value } else { figures::percent };
-        let std = std.map_or(String::new(), |std| format!(" ± {}", write(std)));
-        text.push_str(&format!("   {metric} {}{std} ({n})", write(mean)));
-    } else {
-        text.push_str(&format!("   ({n})"));
+    let write = if metric == "loss" { figures::value } else { figures::percent };
+    match mean_and_std(&values) {
+        (Some(mean), Some(std)) => format!("{metric} {} ± {} {n}", write(mean), write(std)),
+        (Some(mean), None) => format!("{metric} {} {n}", write(mean)),
+        (None, _) => n,
     }
-    buf.set_stringn(area.x + 1, area.y, text, area.width.into(), theme::bold());
 }
 
 fn draw_row(app: &App, fitted: &Fitted, row: &RunRow, area: Rect, buf: &mut Buffer) {

@@ -315,11 +315,32 @@ fn groups_have_heads_with_their_mean() {
     let screen = lab.screen();
     assert!(screen.contains("λ = 10   knn_top1 42.2 ± 1.4 (2)"), "{screen}");
     assert!(screen.contains("λ = 30   (0/1)"), "{screen}");
+    assert!(screen.contains("λ = 0   (0/1)"), "what still trains has no result\n{screen}");
     // The cursor steps over heads.
     lab.keys("g g j j");
     assert_eq!(lab.app.selected().unwrap().id, "demo-eeeeeeee");
     lab.keys("esc");
     assert!(!lab.screen().contains("λ = 10"));
+}
+
+#[test]
+fn a_mean_is_of_one_data_set_and_one_experiment() {
+    let with = |change: &dyn Fn(&mut RunRow)| {
+        let mut rows = sweep();
+        rows.push(run("demo-eeeeeeee", State::Finished, 10, 1));
+        change(&mut rows[4]);
+        Lab::with(rows, 120, 40).keys("o").screen()
+    };
+    let cifar = with(&|row| row.spec = json!({"data": {"dataset": "cifar10"}}).into());
+    assert!(cifar.contains("λ = 10   2 runs of 2 data sets: no mean"), "{cifar}");
+    let other = with(&|row| row.experiments = vec!["negatives".into()]);
+    assert!(other.contains("λ = 10   2 runs of several experiments: no mean"), "{other}");
+    // A run can belong to several.
+    let shared = with(&|row| row.experiments.push("negatives".into()));
+    assert!(shared.contains("λ = 10   knn_top1 41.2 ± 0.0 (2)"), "{shared}");
+    // One that was given up says nothing about the others.
+    let given_up = with(&|row| row.state = State::Cancelled);
+    assert!(given_up.contains("λ = 10   knn_top1 41.2 (1/2)"), "{given_up}");
 }
 
 #[test]
