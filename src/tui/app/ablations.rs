@@ -119,9 +119,10 @@ impl App {
             Action::Open => {
                 let runs: Vec<RunId> =
                     self.runs_of_row().iter().map(|row| row.id.clone()).collect();
-                self.table.marks.clear();
-                runs.into_iter().for_each(|id| self.table.marks.add(id));
-                self.tab = Tab::Charts;
+                if runs.is_empty() {
+                    return self.say(false, "no run of this row is here any more");
+                }
+                self.open_in_charts(runs);
             }
             Action::Copy(format) => match table {
                 Ok(table) => self.copy(table.render(format), effects),
@@ -138,6 +139,18 @@ impl App {
             Action::Back => self.tab = Tab::Runs,
             _ => {}
         }
+    }
+
+    /// Shows runs in the charts, first of all the metric of the table; what is marked stays as it is.
+    fn open_in_charts(&mut self, runs: Vec<RunId>) {
+        self.opened = Some(runs);
+        self.tab = Tab::Charts;
+        let place =
+            |app: &App| app.chart_metrics().iter().position(|name| *name == app.ablations.metric);
+        if place(self).is_none() {
+            self.charts.filter.clear();
+        }
+        self.charts.focus = place(self).unwrap_or(0);
     }
 
     /// Hands text to the terminal's clipboard.

@@ -210,7 +210,7 @@ impl App {
         if charts.full {
             charts.full = false;
         } else if charts.filter.is_empty() {
-            self.tab = Tab::Runs;
+            self.tab = if self.opened.is_some() { Tab::Ablations } else { Tab::Runs };
         } else {
             charts.filter.clear();
         }

@@ -1,7 +1,7 @@
 //! What lies over a screen: a line being typed, the palette, a list, a question, the help page.
 
 use crate::store::model::RunId;
-use crate::tui::effect::{Ask, Effect, Request};
+use crate::tui::effect::Effect;
 use crate::tui::keys::{Action, Scope};
 use crate::tui::screens::help;
 
@@ -24,8 +24,9 @@ pub enum Layer {
     Typed(Typed),
     Choose(Choose),
     Picker(Picker),
-    /// Cancel these runs?
+    /// Do this to these runs?
     Confirm {
+        verb: Action,
         runs: Vec<RunId>,
     },
     Help {
@@ -94,12 +95,12 @@ impl App {
             },
             Layer::Choose(choose) => self.act_in_choose(action, choose, effects),
             Layer::Picker(picker) => self.act_in_picker(action, picker, effects),
-            Layer::Confirm { runs } => {
-                if action == Action::Yes {
-                    effects.push(Effect::Ask(Ask::Do(Request::Cancel(runs))));
-                } else {
-                    self.say(true, "nothing was cancelled");
-                }
+            Layer::Confirm { verb, runs } if action == Action::Yes => {
+                self.carry_out(verb, runs, effects);
+            }
+            Layer::Confirm { verb, .. } => {
+                let done = if verb == Action::Cancel { "cancelled" } else { "changed" };
+                self.say(true, format!("nothing was {done}"));
             }
             Layer::Help { search, scroll } => self.act_in_help(action, search, scroll),
         }

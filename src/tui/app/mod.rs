@@ -48,7 +48,7 @@ pub use run::{Panel, RunView};
 pub use shown::{Axis, Shown, groups};
 pub use tab::Tab;
 pub use table::{Line as TableLine, Table};
-pub use verbs::{named, to_type};
+pub use verbs::{to_type, word};
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -119,6 +119,8 @@ pub struct App {
     /// The same for the runs of one row: seeds as one.
     pub of_row: Charts,
     pub ablations: Ablations,
+    /// Runs of a row of the ablation table that the charts show in place of the marked ones.
+    pub opened: Option<Vec<RunId>>,
     pub workers: Vec<Worker>,
     /// Line of the queue screen.
     pub queue_cursor: usize,
@@ -185,6 +187,7 @@ impl App {
             plain: Charts::default(),
             of_row: Charts { band: true, ..Charts::default() },
             ablations: Ablations::default(),
+            opened: None,
             workers: Vec::new(),
             queue_cursor: 0,
             run: RunView::default(),
@@ -255,6 +258,9 @@ impl App {
             }
             Event::HangUp => effects.push(Effect::Quit),
         }
+        if self.tab != Tab::Charts {
+            self.opened = None;
+        }
         self.table.fit(layout::table_page(self));
         self.ask_for_what_is_shown(&mut effects);
         self.ask_for_plan(&mut effects);
@@ -286,9 +292,12 @@ impl App {
 
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
     pub fn targets(&self) -> Vec<&RunRow> {
-        match self.tab {
-            Tab::Run | Tab::Images => return self.selected().into_iter().collect(),
-            Tab::Queue => return self.queued_here().into_iter().collect(),
+        match (self.tab, &self.opened) {
+            (Tab::Run | Tab::Images, _) => return self.selected().into_iter().collect(),
+            (Tab::Queue, _) => return self.queued_here().into_iter().collect(),
+            (Tab::Charts, Some(opened)) => {
+                return self.rows.iter().filter(|row| opened.contains(&row.id)).collect();
+            }
             _ => {}
         }
         let marked: Vec<_> = self.rows.iter().filter(|row| self.table.marks.has(&row.id)).collect();

@@ -68,8 +68,13 @@ pub struct Shown<'a> {
 impl App {
     /// Runs in the charts in drawing order: the one under the cursor last, so that it lies on top.
     pub fn shown(&self) -> Vec<Shown<'_>> {
-        if self.tab == Tab::Ablations {
-            let runs = self.runs_of_row().into_iter().enumerate();
+        let of_row = match self.tab {
+            Tab::Ablations => Some(self.runs_of_row()),
+            Tab::Charts => self.opened.is_some().then(|| self.targets()),
+            _ => None,
+        };
+        if let Some(runs) = of_row {
+            let runs = runs.into_iter().enumerate();
             return runs.map(|(slot, row)| Shown { row, slot }).collect();
         }
         let slot = |row: &RunRow| self.table.marks.colour(&row.id).unwrap_or(0);

@@ -3,13 +3,15 @@
 //!
 //! What a verb does is the queue's business; here the state machine is only asked which runs to name.
 
+use std::collections::HashSet;
+
 use crate::filter;
 use crate::store::model::{RunId, RunRow, State};
 use crate::tui::effect::{Ask, Effect, Request, Undo};
 use crate::tui::keys::Action;
 
 use super::line::Line;
-use super::{App, Layer, Purpose, Typed};
+use super::{App, Layer, Purpose, Tab, Typed};
 
 /// A run whose last words matter more than its curves.
 pub fn needs_words(row: &RunRow) -> bool {
@@ -28,8 +30,21 @@ fn can(action: Action, row: &RunRow) -> bool {
     }
 }
 
+/// What a verb is called.
+pub fn word(verb: Action) -> &'static str {
+    match verb {
+        Action::Pause => "pause",
+        Action::Resume => "resume",
+        Action::Cancel => "cancel",
+        Action::Archive => "archive",
+        Action::Remove => "delete",
+        Action::Tag => "tag",
+        _ => "note",
+    }
+}
+
 /// `run-1`, or `3 runs`.
-pub fn named(runs: &[RunId]) -> String {
+fn named(runs: &[RunId]) -> String {
     match runs {
         [one] => one.clone(),
         many => format!("{} runs", many.len()),
@@ -55,30 +70,56 @@ impl App {
 
     /// Runs a verb on the marked runs, else on the one under the cursor; those that cannot be undone ask first.
     pub(super) fn do_verb(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let word = match action {
-            Action::Pause => "pause",
-            Action::Resume => "resume",
-            Action::Cancel => "cancel",
-            Action::Archive => "archive",
-            Action::Remove => "delete",
-            Action::Tag => "tag",
-            _ => "note",
-        };
-        let runs = self.meant(action, word);
+        let runs = self.meant(action, word(action));
         if runs.is_empty() {
             return;
         }
         match action {
-            Action::Pause => ask(Request::Pause(runs), effects),
-            Action::Resume => ask(Request::Resume(runs), effects),
-            Action::Cancel => self.layer = Layer::Confirm { runs },
-            Action::Archive => self.archive(runs, effects),
+            Action::Cancel => self.layer = Layer::Confirm { verb: action, runs },
+            // Marked before the filter was another one: a verb must not reach further than a person sees.
+            Action::Pause | Action::Resume | Action::Archive if 0 < self.hidden_among(&runs) => {
+                self.layer = Layer::Confirm { verb: action, runs };
+            }
+            Action::Pause | Action::Resume | Action::Archive => {
+                self.carry_out(action, runs, effects);
+            }
             Action::Tag => self.ask_for(Purpose::Tag(runs), ""),
             Action::Note => {
                 let note = self.note_of(&runs[0]).unwrap_or_default();
                 self.ask_for(Purpose::Note(runs), &note);
             }
             _ => self.ask_for(Purpose::Remove(runs), ""),
+        }
+    }
+
+    /// Does what needs no more words.
+    pub(super) fn carry_out(&mut self, verb: Action, runs: Vec<RunId>, effects: &mut Vec<Effect>) {
+        match verb {
+            Action::Pause => ask(Request::Pause(runs), effects),
+            Action::Resume => ask(Request::Resume(runs), effects),
+            Action::Archive => self.archive(runs, effects),
+            _ => ask(Request::Cancel(runs), effects),
+        }
+    }
+
+    /// How many of these the run table, from which they were chosen, does not show.
+    pub fn hidden_among(&self, runs: &[RunId]) -> usize {
+        if self.tab != Tab::Runs {
+            return 0;
+        }
+        let shown: HashSet<&str> =
+            self.table.shown().iter().map(|&at| self.rows[at].id.as_str()).collect();
+        runs.iter().filter(|id| !shown.contains(id.as_str())).count()
+    }
+
+    /// `run-1`, `3 runs`, `3 runs (2 of them hidden)`.
+    pub fn named(&self, runs: &[RunId]) -> String {
+        let name = named(runs);
+        match (self.hidden_among(runs), runs.len()) {
+            (0, _) => name,
+            (1, 1) => format!("{name} (hidden)"),
+            (n, all) if n == all => format!("{name} (all of them hidden)"),
+            (n, _) => format!("{name} ({n} of them hidden)"),
         }
     }
 

@@ -5,9 +5,9 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::tui::app::{App, Layer, Line, Purpose, Typed, named, to_type};
+use crate::tui::app::{App, Layer, Line, Purpose, Tab, Typed, to_type, word};
 use crate::tui::figures;
-use crate::tui::keys::Binding;
+use crate::tui::keys::{Action, Binding};
 use crate::tui::theme::{self, THEME};
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -17,12 +17,14 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
         buf.set_stringn(area.x + 1, area.y, figures::fit(text, width), width, style);
     };
     match &app.layer {
-        Layer::Confirm { runs } => write(buf, &question(runs, area.width.into()), warn),
+        Layer::Confirm { verb, runs } => {
+            write(buf, &question(app, *verb, runs, area.width.into()), warn);
+        }
         Layer::Filter { line, .. } => filter_line(app, line, area, buf),
         Layer::Palette(palette) => {
             line(":", &palette.line, "tab completes · ↑ history", theme::faint(), area, buf);
         }
-        Layer::Typed(typed) => typed_line(typed, area, buf),
+        Layer::Typed(typed) => typed_line(app, typed, area, buf),
         Layer::Help { search, .. } => {
             let hint = "type to search · ↑ ↓ · esc";
             line("?", search, hint, theme::faint(), area, buf);
@@ -47,15 +49,19 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
 }
 
 /// Asks by name; how many where the names do not fit.
-fn question(runs: &[String], width: usize) -> String {
+fn question(app: &App, verb: Action, runs: &[String], width: usize) -> String {
+    let word = word(verb);
+    if 0 < app.hidden_among(runs) {
+        return format!("{word} {}?  y / n", app.named(runs));
+    }
     let all = format!(
-        "cancel {}? It cannot be resumed from the queue, only retried.  y / n",
+        "{word} {}? It cannot be resumed from the queue, only retried.  y / n",
         runs.join(", ")
     );
-    let short = format!("cancel {}?  y / n", runs.join(", "));
+    let short = format!("{word} {}?  y / n", runs.join(", "));
     let counted = match runs {
         [first, rest @ ..] if !rest.is_empty() => {
-            format!("cancel {} runs ({first} and {} more)?  y / n", runs.len(), rest.len())
+            format!("{word} {} runs ({first} and {} more)?  y / n", runs.len(), rest.len())
         }
         _ => short.clone(),
     };
@@ -80,14 +86,16 @@ fn filter_line(app: &App, filter: &Line, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn typed_line(typed: &Typed, area: Rect, buf: &mut Buffer) {
+fn typed_line(app: &App, typed: &Typed, area: Rect, buf: &mut Buffer) {
     let (prompt, hint) = match &typed.purpose {
-        Purpose::Tag(runs) => (format!("tag {}: ", named(runs)), "name adds, -name removes".into()),
+        Purpose::Tag(runs) => {
+            (format!("tag {}: ", app.named(runs)), "name adds, -name removes".into())
+        }
         Purpose::Metrics { .. } => ("/".to_owned(), "charts whose names contain it".into()),
         Purpose::Search => ("/".to_owned(), "words in the log".into()),
-        Purpose::Note(runs) => (format!("note on {}: ", named(runs)), "enter keeps".into()),
+        Purpose::Note(runs) => (format!("note on {}: ", app.named(runs)), "enter keeps".into()),
         Purpose::Remove(runs) => {
-            let prompt = format!("delete {} and its files? ", named(runs));
+            let prompt = format!("delete {} and its files? ", app.named(runs));
             (prompt, format!("type {}: there is no way back", to_type(runs)))
         }
     };
@@ -153,8 +161,12 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
     if !app.table.filter().is_empty() {
         parts.push(format!("/{}  {}", app.table.filter(), matches(app)));
     }
-    if !app.table.marks.is_empty() {
-        parts.push(format!("{} marked", app.table.marks.len()));
+    match &app.opened {
+        Some(runs) if app.tab == Tab::Charts => {
+            parts = vec![format!("{} of a row · esc to the table", runs.len())];
+        }
+        _ if app.table.marks.is_empty() => {}
+        _ => parts.push(format!("{} marked", app.table.marks.len())),
     }
     let text = figures::fit(&parts.join("  "), usize::from(area.width / 2));
     let width = text.width() as u16;

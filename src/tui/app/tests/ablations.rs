@@ -94,6 +94,27 @@ fn a_factor_goes_across_and_the_cursor_goes_through_the_cells() {
 }
 
 #[test]
+fn a_row_is_looked_at_without_being_marked() {
+    let mut lab = tabled(120, 40);
+    lab.keys("1 space / t a u > 0 . 1 enter 3 j j m m");
+    lab.keys("enter");
+    let shown = |lab: &Lab| -> Vec<String> {
+        lab.app.shown().iter().map(|run| run.row.id.clone()).collect()
+    };
+    assert_eq!(shown(&lab), ["demo-00000004", "demo-00000005"]);
+    assert_eq!(lab.app.focused_metric().as_ref(), Some(&lab.app.ablations.metric));
+    assert!(lab.screen().contains("2 of a row · esc to the table"), "{}", lab.screen());
+    lab.keys("esc");
+    assert_eq!(lab.app.tab, Tab::Ablations);
+    let marked: Vec<&str> = lab.app.rows.iter().map(|row| row.id.as_str()).collect();
+    let marked: Vec<&str> = marked.into_iter().filter(|id| lab.app.table.marks.has(id)).collect();
+    assert_eq!(marked, ["demo-00000000"], "what a person marked, and no more");
+    lab.keys("2");
+    assert_eq!(shown(&lab), ["demo-00000000"], "the charts are those of the marked runs again");
+    assert_eq!(lab.keys("esc").app.tab, Tab::Runs);
+}
+
+#[test]
 fn the_table_is_copied_and_saved_in_every_format() {
     let mut lab = tabled(140, 40);
     let copied = |lab: &Lab| {

@@ -175,6 +175,27 @@ fn cancel_asks_first_and_names_the_runs() {
 }
 
 #[test]
+fn verbs_say_that_they_would_reach_what_is_hidden() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("V / s t a t e : f i n i s h e d enter A");
+    assert!(lab.screen().contains("archive 3 runs (2 of them hidden)?  y / n"), "{}", lab.screen());
+    lab.keys("n");
+    assert_eq!(lab.last_request(), None);
+    assert!(lab.keys("x").screen().contains("cancel 2 runs (all of them hidden)?  y / n"));
+    assert!(lab.keys("n D").screen().contains("3 runs (2 of them hidden)"), "{}", lab.screen());
+    assert!(lab.keys("esc t").screen().contains("tag 4 runs (3 of them hidden): "));
+    lab.keys("esc A y");
+    let Some(Request::Archive { runs, archived: true }) = lab.last_request() else {
+        panic!("{:?}", lab.last_request())
+    };
+    assert_eq!(runs.len(), 3);
+    // What a person sees is not asked about.
+    lab.keys("* A");
+    let runs = vec!["demo-bbbbbbbb".to_owned()];
+    assert_eq!(lab.last_request(), Some(&Request::Archive { runs, archived: true }));
+}
+
+#[test]
 fn read_only_refuses_in_words() {
     let mut lab = Lab::with(sweep(), 80, 24);
     lab.app.readonly = true;
