@@ -122,7 +122,7 @@ impl App {
             What::Columns(_) => self.keep_columns(effects),
             What::Filters(filters) => {
                 if let Some(filter) = filters.get(choose.cursor) {
-                    self.table.set_filter(filter, &self.rows);
+                    self.filter_by(filter);
                 }
             }
         }

@@ -109,9 +109,9 @@ impl App {
     /// A character that is no binding: text, where text is typed.
     pub(super) fn type_into_layer(&mut self, c: char) {
         match &mut self.layer {
-            Layer::Filter { line, .. } => {
+            Layer::Filter { before, line } => {
                 line.insert(c);
-                self.table.set_filter(line.text(), &self.rows);
+                self.table.try_filter(line.text(), before, &self.rows);
             }
             Layer::Palette(palette) => palette.insert(c),
             Layer::Typed(typed) => {
@@ -142,6 +142,8 @@ impl App {
         effects: &mut Vec<Effect>,
     ) {
         match action {
+            // Its error stays in sight: shown as accepted, it would look as if there were no such runs.
+            Action::Accept | Action::SaveFilter if self.table.filter_error().is_some() => {}
             Action::Accept => return,
             Action::Back => return self.table.set_filter(&before, &self.rows),
             Action::Down => self.table.step(1),
@@ -156,7 +158,7 @@ impl App {
                 line.act(edit);
             }
         }
-        self.table.set_filter(line.text(), &self.rows);
+        self.table.try_filter(line.text(), &before, &self.rows);
         self.layer = Layer::Filter { before, line };
     }
 

@@ -195,7 +195,7 @@ impl App {
                 Err(why) => self.say(false, why),
             },
             Action::Notify => self.set_notify(Some(argument), effects),
-            Action::Filter => self.table.set_filter(argument, &self.rows),
+            Action::Filter => self.filter_by(argument),
             Action::NextMetric if self.all_metrics().iter().any(|name| name == argument) => {
                 self.preview[0] = argument.to_owned();
             }

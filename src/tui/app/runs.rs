@@ -76,6 +76,15 @@ impl App {
         }
     }
 
+    /// A filter that was typed elsewhere; one that cannot be read is left for mending.
+    pub(super) fn filter_by(&mut self, text: &str) {
+        let before = self.table.filter().to_owned();
+        self.table.try_filter(text, &before, &self.rows);
+        if self.table.filter_error().is_some() {
+            self.layer = Layer::Filter { line: Line::new(text), before };
+        }
+    }
+
     pub(super) fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {
         let Some(id) = self.selected().map(|row| row.id.clone()) else { return };
         if self.memory.baseline.as_ref() == Some(&id) {

@@ -80,6 +80,14 @@ impl Default for Table {
     }
 }
 
+/// What a filter lets through, `None` = all runs; or what is wrong with it.
+fn readable(text: &str) -> Result<Option<Filter>, String> {
+    match text.trim() {
+        "" => Ok(None),
+        _ => Filter::parse(text).map(Some).map_err(|error| error.message),
+    }
+}
+
 impl Table {
     /// Rows that pass the filter, in order.
     pub fn shown(&self) -> &[usize] {
@@ -230,12 +238,22 @@ impl Table {
     }
 
     pub fn set_filter(&mut self, text: &str, rows: &[RunRow]) {
+        self.try_filter(text, "", rows);
+    }
+
+    /// The filter as far as it is typed. One that cannot be read leaves what the last readable one showed; where that was
+    /// nothing, what the one `before` did: a word that is to become a field of `field>1` is in no run's name.
+    pub fn try_filter(&mut self, text: &str, before: &str, rows: &[RunRow]) {
         self.filter = text.to_owned();
         self.filter_error = None;
-        match Filter::parse(text) {
-            _ if text.trim().is_empty() => self.accepts = None,
-            Ok(filter) => self.accepts = Some(filter),
-            Err(error) => self.filter_error = Some(error.message),
+        match readable(text) {
+            Ok(filter) => self.accepts = filter,
+            Err(why) => {
+                self.filter_error = Some(why);
+                if self.shown.is_empty() {
+                    self.accepts = readable(before).ok().flatten();
+                }
+            }
         }
         self.refresh(rows);
     }

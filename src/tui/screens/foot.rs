@@ -76,8 +76,11 @@ fn matches(app: &App) -> String {
 fn filter_line(app: &App, filter: &Line, area: Rect, buf: &mut Buffer) {
     match app.table.filter_error() {
         Some(why) => {
-            let why = figures::fit(why, usize::from(area.width / 2));
-            line("/", filter, &why, theme::fg(THEME.warn), area, buf);
+            // Of a long filter the end is enough to go on; what is wrong with it has to be read.
+            let width = usize::from(area.width);
+            let room = width.saturating_sub(filter.text().width() + 6).max(width * 3 / 5);
+            let why = figures::fit(why, room);
+            with_hint("/", filter, &why, theme::fg(THEME.warn), area, buf);
         }
         None => {
             let hint = format!("{}   enter keep · esc as it was · ctrl-s save", matches(app));
@@ -107,15 +110,19 @@ fn typed_line(app: &App, typed: &Typed, area: Rect, buf: &mut Buffer) {
     line(&prompt, &typed.line, &hint, style, area, buf);
 }
 
-/// A line being typed behind its prompt, and something said at the right.
+/// A line being typed behind its prompt, and something said at the right where there is room.
 fn line(prompt: &str, typed: &Line, hint: &str, style: Style, area: Rect, buf: &mut Buffer) {
+    // What is typed needs its room first.
+    let wanted = prompt.width() + typed.text().width() + hint.width() + 6;
+    let hint = if wanted <= area.width.into() { hint } else { "" };
+    with_hint(prompt, typed, hint, style, area, buf);
+}
+
+fn with_hint(prompt: &str, typed: &Line, hint: &str, style: Style, area: Rect, buf: &mut Buffer) {
     let width = usize::from(area.width).saturating_sub(2);
     let accent = theme::fg(THEME.accent).add_modifier(Modifier::BOLD);
     let (x, y) = buf.set_stringn(area.x + 1, area.y, prompt, width, accent);
     let left = usize::from(area.right().saturating_sub(x + 1));
-    // What is typed needs its room first.
-    let wanted = typed.text().width() + 2;
-    let hint = if wanted + hint.width() + 2 <= left { hint } else { "" };
     let room = left.saturating_sub(hint.width() + 2).max(1);
     let (before, after) = typed.split();
     // The end of a long line is what is being typed.

@@ -149,6 +149,36 @@ fn the_filter_previews_keeps_and_takes_back() {
 }
 
 #[test]
+fn a_filter_that_cannot_be_read_is_not_taken() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys("/ k n n _ t o p 1 . b e s t t > 4 0");
+    assert_eq!(lab.app.table.shown().len(), 4, "a field in the making empties nothing");
+    lab.keys("enter");
+    let screen = lab.screen();
+    assert!(matches!(lab.app.layer, Layer::Filter { .. }), "{screen}");
+    assert!(screen.lines().last().unwrap().contains("bestt"), "{screen}");
+    assert!(!screen.contains("no run passes the filter") && !screen.contains("of 4 runs"));
+    lab.keys("ctrl-s");
+    assert!(lab.app.memory.filters.is_empty());
+    lab.keys("home").keys("a a a a a a a a space a a a a a a a a space a a a a a a a a a a space");
+    let screen = lab.keys("end").screen();
+    assert!(screen.lines().last().unwrap().contains("bestt"), "{screen}");
+    lab.keys("home").keys(&"delete ".repeat(29)).keys("end");
+    // Mended, it is.
+    lab.keys("left left left backspace enter");
+    assert_eq!((&lab.app.layer, lab.app.table.shown().len()), (&Layer::None, 3));
+    // What the one before showed stays in sight while the next is typed.
+    lab.keys("/ ctrl-u f a i l e d");
+    assert_eq!(lab.app.table.shown().len(), 1);
+    lab.keys("space z z z > enter");
+    assert_eq!(lab.app.table.shown().len(), 3, "nothing is called so: as before");
+    lab.keys("esc");
+    assert_eq!(lab.app.table.filter(), "knn_top1.best>40");
+    lab.keys(": f i l t e r space s t a t e > 3 enter");
+    assert!(matches!(lab.app.layer, Layer::Filter { .. }), "{}", lab.screen());
+}
+
+#[test]
 fn verbs_name_the_runs_that_they_can_mean() {
     let mut lab = Lab::with(sweep(), 80, 24);
     lab.keys("p");
