@@ -39,6 +39,7 @@ impl App {
     pub(super) fn act_in_run(&mut self, action: Action, effects: &mut Vec<Effect>) {
         match action {
             Action::Left => self.run.panel = Panel::Sheet,
+            Action::Right if self.run.panel == Panel::Log => self.run.panel = Panel::Sheet,
             Action::Right => self.run.panel = Panel::Log,
             Action::NextRun | Action::PreviousRun => {
                 self.table.step(if action == Action::NextRun { 1 } else { -1 });
@@ -82,6 +83,10 @@ impl App {
             Action::Clone => self.clone_run(),
             Action::Note | Action::Tag | Action::Pause | Action::Resume | Action::Cancel => {
                 self.do_verb(action, effects);
+            }
+            // Where the log hides the sheet, it lies over it.
+            Action::Back if self.run.panel == Panel::Log && screen::shows_one(self.size.0) => {
+                self.run.panel = Panel::Sheet;
             }
             Action::Back => self.tab = Tab::Runs,
             _ => {}

@@ -230,7 +230,7 @@ pub const KEYS: &[Binding] = &{
         key(Run, &["]"], NextRun, "next-run", "next", "next run of the table"),
         key(Run, &["["], PreviousRun, "previous-run", "", "previous run of the table"),
         key(Run, &["h", "left"], Left, "sheet", "", "keys go to what is known"),
-        key(Run, &["l", "right"], Right, "log", "log", "keys go to the log"),
+        key(Run, &["l", "right"], Right, "log", "log", "keys go to the log, and back"),
         key(Run, &["/"], Search, "search", "search", "search the log"),
         key(Run, &["n"], NextMatch, "next-match", "", "next match"),
         key(Run, &["N"], PreviousMatch, "previous-match", "", "previous match"),

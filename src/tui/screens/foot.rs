@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
-use crate::tui::app::{App, Layer, Line, Purpose, Tab, Typed, to_type, word};
+use crate::tui::app::{App, Layer, Line, Panel, Purpose, Tab, Typed, to_type, word};
 use crate::tui::figures;
 use crate::tui::keys::{Action, Binding};
 use crate::tui::theme::{self, THEME};
@@ -188,20 +188,21 @@ fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
 /// Key and word, as many as fit; the way to the help page and the way out are always there.
 fn hints(app: &App, area: Rect, buf: &mut Buffer) {
     let covered = app.layer != Layer::None;
-    let all: Vec<(&Binding, &String)> = app
+    let all: Vec<(&str, &String)> = app
         .keymap
         .of(app.scope())
-        .filter(|(binding, _)| !(binding.hint.is_empty() || app.readonly && binding.writes))
-        .filter_map(|(binding, keys)| Some((binding, keys.first()?)))
+        .filter(|(binding, _)| !(app.readonly && binding.writes))
+        .filter_map(|(binding, keys)| Some((hint(app, binding), keys.first()?)))
+        .filter(|(hint, _)| !hint.is_empty())
         .collect();
-    let width = |(binding, key): &(&Binding, &String)| key.width() + binding.hint.width() + 3;
-    let vital = |binding: &Binding| !covered && matches!(binding.hint, "help" | "quit");
+    let width = |(hint, key): &(&str, &String)| key.width() + hint.width() + 3;
+    let vital = |hint: &str| !covered && matches!(hint, "help" | "quit");
     let mut room = usize::from(area.width).saturating_sub(1);
     room = room.saturating_sub(all.iter().filter(|row| vital(row.0)).map(width).sum());
     let mut x = area.x + 1;
     for row in &all {
-        let (binding, key) = row;
-        if !vital(binding) {
+        let (hint, key) = row;
+        if !vital(hint) {
             if width(row) > room {
                 continue;
             }
@@ -209,7 +210,16 @@ fn hints(app: &App, area: Rect, buf: &mut Buffer) {
         }
         let left = |x: u16| usize::from(area.right().saturating_sub(x));
         (x, _) = buf.set_stringn(x, area.y, key, left(x), theme::bold());
-        (x, _) = buf.set_stringn(x + 1, area.y, binding.hint, left(x + 1), theme::faint());
+        (x, _) = buf.set_stringn(x + 1, area.y, hint, left(x + 1), theme::faint());
         x += 2;
+    }
+}
+
+/// What a key does as things stand; empty where that is nothing.
+fn hint(app: &App, binding: &Binding) -> &'static str {
+    let is_here = app.layer == Layer::None && binding.scope == app.tab.scope();
+    match binding.action {
+        Action::Right if is_here && app.tab == Tab::Run && app.run.panel == Panel::Log => "sheet",
+        _ => binding.hint,
     }
 }

@@ -31,9 +31,14 @@ fn panels(area: Rect) -> [Rect; 2] {
     Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).spacing(2).areas(area)
 }
 
+/// Whether one of them hides the other.
+pub fn shows_one(width: u16) -> bool {
+    width < WIDE
+}
+
 /// The panel under a column of the terminal; where only one is shown, that one.
 pub fn panel_at(app: &App, area: Rect, x: u16) -> Panel {
-    match area.width >= WIDE {
+    match !shows_one(area.width) {
         true if x >= panels(area)[1].x => Panel::Log,
         true => Panel::Sheet,
         false => app.run.panel,
@@ -48,7 +53,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let [head, body] =
         Layout::vertical([Constraint::Length(HEAD), Constraint::Fill(1)]).areas(area);
     draw_head(row, head, buf);
-    if area.width >= WIDE {
+    if !shows_one(area.width) {
         let [sheet, log] = panels(body);
         draw_sheet(app, row, sheet, buf);
         draw_log(app, log, buf);

@@ -65,6 +65,27 @@ fn the_sheet_ends_at_the_bottom_of_the_screen() {
 }
 
 #[test]
+fn the_way_back_from_the_log_is_shown() {
+    let mut lab = tabled(80, 24);
+    let foot = |lab: &Lab| lab.screen().lines().last().unwrap().to_owned();
+    lab.keys("5");
+    assert!(foot(&lab).contains("l log") && lab.screen().contains("specification"));
+    lab.keys("l");
+    assert!(foot(&lab).contains("l sheet") && !foot(&lab).contains("l log"), "{}", foot(&lab));
+    for back in ["l", "h", "esc"] {
+        lab.keys("l");
+        lab.app.run.panel = Panel::Log;
+        assert!(!lab.screen().contains("specification"));
+        lab.keys(back);
+        assert_eq!((lab.app.tab, lab.app.run.panel), (Tab::Run, Panel::Sheet), "{back}");
+        assert!(lab.screen().contains("specification"), "{back}");
+    }
+    // Side by side neither hides the other.
+    let mut wide = tabled(120, 40);
+    assert_eq!(wide.keys("5 l esc").app.tab, Tab::Runs);
+}
+
+#[test]
 fn the_log_follows_and_is_searched() {
     let mut lab = tabled(80, 24);
     lab.keys("5 l");
