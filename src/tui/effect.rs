@@ -155,8 +155,10 @@ pub enum Request {
         runs: Vec<RunId>,
         text: String,
     },
-    /// Takes runs away with their directories.
+    /// Lays runs into the trash with their directories.
     Remove(Vec<RunId>),
+    /// Takes them out of it again.
+    Restore(Vec<RunId>),
     /// Other priorities: the order of what waits.
     Order(Vec<(RunId, i64)>),
     /// One more worker: for a slot of the lab that has none, else for a new one.

@@ -189,7 +189,8 @@ impl App {
     fn disk_low(&self) -> Option<Alert> {
         let disk = self.disk.filter(|disk| disk.free < LOW)?;
         let text = format!("{} left on the disk of the lab: checkpoints may fail", size(disk.free));
-        let cure = self.proposed(Action::Remove, "deletes a run");
+        // What lies in the trash takes as much room as before.
+        let cure = "`instdisc-lab rm --forever RUN` makes room".to_owned();
         Some(Alert { rule: Rule::DiskLow, run: None, text, cure })
     }
 

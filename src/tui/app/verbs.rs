@@ -155,6 +155,8 @@ impl App {
             Purpose::Metrics { .. } => self.charts.filter = text,
             Purpose::Search => self.search_log(text),
             Purpose::Remove(runs) if text == to_type(&runs) => {
+                let back = vec![Request::Restore(runs.clone())];
+                self.can_undo(format!("delete {}", named(&runs)), back);
                 ask(Request::Remove(runs), effects);
             }
             Purpose::Remove(runs) => {

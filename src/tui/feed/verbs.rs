@@ -90,10 +90,22 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
         Request::Remove(ids) => {
             let mut answers = Vec::new();
             for id in ids {
-                let answer = desk.remove(&id).await;
+                let answer = desk.remove(&id).await.map(|answer| match answer {
+                    // The desk speaks of the command line's way back; here it is a key.
+                    Answer::Done(_) => Answer::Done("is in the trash; undo brings it back".into()),
+                    other => other,
+                });
                 answers.push((id, answer));
             }
-            summed_up("delete", answers)
+            summed_up("into the trash", answers)
+        }
+        Request::Restore(ids) => {
+            let mut answers = Vec::new();
+            for id in ids {
+                let answer = desk.unremove(&id).await;
+                answers.push((id, answer));
+            }
+            summed_up("out of the trash", answers)
         }
         Request::Order(priorities) => {
             for (id, priority) in &priorities {
@@ -224,6 +236,34 @@ fn summed_up(verb: &str, answers: Vec<(RunId, Result<Answer, QueueError>)>) -> T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::effect::{Undo, Wanted};
+
+    #[test]
+    fn what_is_deleted_comes_back_by_undo() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("lab"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::open(&home).await.unwrap();
+            let text = "name = 'demo'\n[base]\ndata.dataset = 'shapes'\n[grid]\nseed = [0, 1]\n";
+            let wanted = Wanted { text: Some(text.into()), ..Wanted::default() };
+            let plan = experiments::planned(dir.path(), &wanted).unwrap();
+            let desk = Desk::new(home.clone(), store.clone(), "screen");
+            desk.enqueue(&plan, &Manner::default()).await.unwrap();
+            let ids = async || -> Vec<RunId> {
+                store.runs().await.unwrap().into_iter().map(|row| row.id).collect()
+            };
+            let all = ids().await;
+            let ask = async |request| carry_out(&home, store.clone(), dir.path(), request).await;
+            let told = ask(Request::Remove(vec![all[0].clone()])).await;
+            assert_eq!(told.text, format!("{} is in the trash; undo brings it back", all[0]));
+            assert_eq!(ids().await, all[1..]);
+            let requests = vec![Request::Restore(vec![all[0].clone()])];
+            let told = ask(Request::Undo(Undo { what: "delete".into(), requests })).await;
+            assert_eq!((told.done, told.text.as_str()), (true, "undone: delete"));
+            assert_eq!(ids().await.len(), 2);
+        });
+    }
 
     #[test]
     fn many_answers_make_one_sentence() {

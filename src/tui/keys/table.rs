@@ -93,7 +93,14 @@ pub const KEYS: &[Binding] = &{
         verb(Runs, &["t"], Tag, "tag", "", "add tags; -name takes one away"),
         verb(Runs, &["n"], Note, "note", "", "write a note"),
         verb(Runs, &["A"], Archive, "archive", "", "archive, or bring back"),
-        verb(Runs, &["D"], Remove, "delete", "", "delete with all files, after you typed the name"),
+        verb(
+            Runs,
+            &["D"],
+            Remove,
+            "delete",
+            "",
+            "delete into the trash, after you typed the name; undo brings it back",
+        ),
         // Charts.
         key(
             Charts,
@@ -283,7 +290,7 @@ pub const KEYS: &[Binding] = &{
         key(Screen, &["ctrl-u"], HalfPageUp, "half-page-up", "", "half a page up"),
         key(Screen, &["pgdn", "ctrl-f"], PageDown, "page-down", "", "a page down"),
         key(Screen, &["pgup", "ctrl-b"], PageUp, "page-up", "", "a page up"),
-        verb(Screen, &["u"], Undo, "undo", "", "undo: archive, tag, note, order"),
+        verb(Screen, &["u"], Undo, "undo", "", "undo: archive, delete, tag, note, order"),
         key(Screen, &["!"], ToAlert, "warning", "", "to the run that the warning is about"),
         key(Screen, &["~"], Hush, "hush", "", "wave the warning away until it is over"),
         key(

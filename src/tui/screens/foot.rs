@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::tui::app::{App, Layer, Line, Panel, Purpose, Tab, Typed, to_type, word};
 use crate::tui::figures;
-use crate::tui::keys::{Action, Binding};
+use crate::tui::keys::{Action, Binding, Scope};
 use crate::tui::theme::{self, THEME};
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
@@ -98,8 +98,10 @@ fn typed_line(app: &App, typed: &Typed, area: Rect, buf: &mut Buffer) {
         Purpose::Search => ("/".to_owned(), "words in the log".into()),
         Purpose::Note(runs) => (format!("note on {}: ", app.named(runs)), "enter keeps".into()),
         Purpose::Remove(runs) => {
-            let prompt = format!("delete {} and its files? ", app.named(runs));
-            (prompt, format!("type {}: there is no way back", to_type(runs)))
+            let prompt = format!("{} into the trash? ", app.named(runs));
+            let undo = app.keymap.key_of(Scope::Screen, Action::Undo);
+            let back = undo.map_or(String::new(), |key| format!("; {key} brings back"));
+            (prompt, format!("type {}{back}", to_type(runs)))
         }
     };
     let prompt = figures::fit(&prompt, usize::from(area.width / 2));

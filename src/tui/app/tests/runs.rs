@@ -456,7 +456,14 @@ fn deleting_wants_the_name_and_refuses_a_live_run() {
     assert_eq!(lab.last_request(), None);
     assert!(lab.screen().contains("nothing was deleted"));
     lab.keys("D");
-    assert!(lab.screen().contains("type demo-bbbbbbbb: there is no way back"), "{}", lab.screen());
+    let asked = "demo-bbbbbbbb into the trash? ";
+    assert!(lab.screen().contains(asked), "{}", lab.screen());
+    assert!(lab.screen().contains("type demo-bbbbbbbb; u brings back"), "{}", lab.screen());
     lab.keys("d e m o - b b b b b b b b enter");
-    assert_eq!(lab.last_request(), Some(&Request::Remove(vec!["demo-bbbbbbbb".into()])));
+    let runs = vec!["demo-bbbbbbbb".to_owned()];
+    assert_eq!(lab.last_request(), Some(&Request::Remove(runs.clone())));
+    lab.keys("u");
+    let what = "delete demo-bbbbbbbb".to_owned();
+    let back = Undo { what, requests: vec![Request::Restore(runs)] };
+    assert_eq!(lab.last_request(), Some(&Request::Undo(back)));
 }
