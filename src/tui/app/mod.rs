@@ -231,6 +231,7 @@ impl App {
         self.now = now;
         let mut effects = Vec::new();
         let painted = self.painted();
+        let (tab, said) = (self.tab, self.toast.clone());
         match event {
             Event::Key(key) => {
                 self.on_key(key, &mut effects);
@@ -260,6 +261,10 @@ impl App {
         }
         if self.tab != Tab::Charts {
             self.opened = None;
+        }
+        // What was said on another screen is no reason to hide the keys of this one.
+        if self.tab != tab && self.toast == said {
+            self.toast = None;
         }
         self.table.fit(layout::table_page(self));
         self.ask_for_what_is_shown(&mut effects);

@@ -99,6 +99,19 @@ fn messages_go_away_and_an_idle_screen_is_not_drawn() {
 }
 
 #[test]
+fn a_message_stays_on_its_screen() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    let foot = |lab: &Lab| lab.screen().lines().last().unwrap().to_owned();
+    lab.keys("j p");
+    assert!(foot(&lab).contains("nothing to pause"));
+    lab.keys("2");
+    assert!(foot(&lab).contains("crosshair") && !foot(&lab).contains("pause"), "{}", foot(&lab));
+    // An answer that comes later is news wherever one is.
+    lab.event(Event::Data(Data::Answer { done: true, text: "demo: 4 runs queued".into() }));
+    assert!(foot(&lab).contains("4 runs queued"));
+}
+
+#[test]
 fn trouble_with_the_run_log_is_said_and_forgotten() {
     let mut lab = Lab::with(sweep(), 80, 24);
     lab.event(Event::Data(Data::Trouble("the run log is locked".into())));
