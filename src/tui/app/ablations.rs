@@ -76,6 +76,17 @@ impl App {
         ablation(experiment, &self.rows, &metric, &options).map_err(|why| why.to_string())
     }
 
+    /// Whether a key of this screen has something to turn to.
+    pub fn can_turn(&self, action: Action) -> bool {
+        match action {
+            Action::Across | Action::Slice => {
+                self.ablation().is_ok_and(|table| 1 < table.factors.len())
+            }
+            Action::NextExperiment => 1 < self.records.len(),
+            _ => true,
+        }
+    }
+
     /// Runs of the row under the cursor that have been started.
     pub fn runs_of_row(&self) -> Vec<&RunRow> {
         let Ok(table) = self.ablation() else { return Vec::new() };
@@ -111,9 +122,18 @@ impl App {
             Action::PreviousMetric => self.turn_metric(-1),
             Action::LastOrBest => state.best = !state.best,
             Action::Interim => state.interim = !state.interim,
-            Action::Across => {
-                state.across = if n_factors > 1 { (state.across + 1) % (n_factors + 1) } else { 0 };
+            Action::Across | Action::Slice if table.is_ok() && n_factors < 2 => {
+                let what = match n_factors {
+                    0 => "nothing varies here",
+                    _ => "only one thing varies here",
+                };
+                let why = match action {
+                    Action::Across => "a two-way table needs two factors",
+                    _ => "the plot has no other way to go",
+                };
+                self.say(false, format!("{what}: {why}"));
             }
+            Action::Across => state.across = (state.across + 1) % (n_factors + 1),
             Action::Slice => state.slice = (state.slice + 1) % n_factors.max(1),
             Action::Baseline => self.pin_row(effects),
             Action::Open => {
@@ -161,8 +181,8 @@ impl App {
 
     fn turn_experiment(&mut self, by: isize) {
         let n = self.records.len() as isize;
-        if n == 0 {
-            return;
+        if n < 2 {
+            return self.say(false, "there is no other experiment");
         }
         let name = self.experiment().map(|record| record.name.clone());
         let at = self.records.iter().position(|record| Some(&record.name) == name.as_ref());
@@ -179,8 +199,8 @@ impl App {
 
     fn turn_metric(&mut self, by: isize) {
         let metrics = self.metrics_of_experiment();
-        if metrics.is_empty() {
-            return;
+        if metrics.is_empty() || metrics == [self.ablations.metric.as_str()] {
+            return self.say(false, "nothing else has been measured");
         }
         let at = metrics.iter().position(|metric| *metric == self.ablations.metric);
         let next = at.map_or(0, |at| (at as isize + by).rem_euclid(metrics.len() as isize));

@@ -1,8 +1,13 @@
 //! Keys of the run table.
 
+use super::extent::Factor;
 use super::{App, Layer, Line, Tab};
 use crate::tui::effect::Effect;
 use crate::tui::keys::Action;
+
+fn is_seed(factor: &Factor) -> bool {
+    factor.key == "seed"
+}
 
 impl App {
     pub(super) fn act_in_runs(&mut self, action: Action, effects: &mut Vec<Effect>) {
@@ -44,7 +49,12 @@ impl App {
                 self.table.move_column(by, &self.rows);
                 self.keep_columns(effects);
             }
-            Action::Group => self.table.next_group(&self.rows),
+            Action::Group => {
+                self.table.next_group(&self.rows);
+                if self.table.group().is_none() && self.table.factors().iter().all(is_seed) {
+                    self.say(false, "nothing to group by: these runs differ in their seed at most");
+                }
+            }
             Action::Baseline => self.pin_baseline(effects),
             Action::NextMetric => self.change_metric(1),
             Action::PreviousMetric => self.change_metric(-1),

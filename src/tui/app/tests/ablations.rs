@@ -115,6 +115,31 @@ fn a_row_is_looked_at_without_being_marked() {
 }
 
 #[test]
+fn keys_that_turn_nothing_say_why() {
+    let mut lab = tabled(120, 40);
+    let foot = |lab: &Lab| lab.screen().lines().last().unwrap().to_owned();
+    assert!(foot(&lab).contains("c across") && foot(&lab).contains("s slice"), "{}", foot(&lab));
+    let mut record = lab.app.records[0].clone();
+    record.factors = vec!["objective.lambda".into()];
+    record.members.retain(|member| member.varied["objective.tau"] == json!(0.07));
+    let mut rows = lab.app.rows.clone();
+    rows.retain(|row| row.varied["objective.tau"] == json!(0.07));
+    lab.event(Event::Data(Data::Runs(rows)));
+    lab.event(Event::Data(Data::Records(vec![record])));
+    for hint in ["c across", "s slice", "] experiment"] {
+        assert!(!foot(&lab).contains(hint), "{}", foot(&lab));
+    }
+    assert!(foot(&lab).contains("m metric"));
+    for (key, why) in [
+        ("c", "only one thing varies here: a two-way table needs two factors"),
+        ("s", "only one thing varies here: the plot has no other way to go"),
+        ("]", "there is no other experiment"),
+    ] {
+        assert!(foot(lab.keys(key)).contains(why), "{}", foot(&lab));
+    }
+}
+
+#[test]
 fn the_table_is_copied_and_saved_in_every_format() {
     let mut lab = tabled(140, 40);
     let copied = |lab: &Lab| {
