@@ -90,15 +90,27 @@ fn draw_head(app: &App, table: &Ablation, area: Rect, buf: &mut Buffer) {
     let x = put(buf, area, area.x + 1, area.y, &table.experiment, theme::title(true));
     put(buf, area, x + 2, area.y, &table.question, theme::faint());
     let unit = if table.unit.is_empty() { String::new() } else { format!(" ({})", table.unit) };
-    let counted = match app.ablations.interim {
-        true => "unfinished runs count at their latest value",
-        false => "finished runs only",
-    };
     let (n, planned) =
         table.rows.iter().fold((0, 0), |(n, all), row| (n + row.n, all + row.n_planned));
-    let text =
-        format!("{}{unit}, mean ± sample std · {counted} · {n} of {planned} runs", table.metric);
-    put(buf, area, area.x + 1, area.y + 1, &text, Style::new());
+    let counted = match app.ablations.interim {
+        true => [
+            "mean ± sample std · unfinished runs count at their latest value · ",
+            "mean ± sample std · unfinished runs count too · ",
+            "unfinished runs too · ",
+            "",
+        ],
+        false => [
+            "mean ± sample std · finished runs only · ",
+            "mean ± std · finished runs only · ",
+            "finished runs only · ",
+            "",
+        ],
+    };
+    let text = |words: &str| format!("{}{unit}, {words}{n} of {planned} runs", table.metric);
+    let room = usize::from(area.width).saturating_sub(1);
+    let fits = |words: &&str| text(words).width() <= room;
+    let words = counted.into_iter().find(fits).unwrap_or_default();
+    put(buf, area, area.x + 1, area.y + 1, &text(words), Style::new());
 }
 
 /// The table as people read it elsewhere, and where each row's value stands in it.

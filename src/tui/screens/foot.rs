@@ -166,18 +166,30 @@ fn continuations(app: &App, area: Rect, buf: &mut Buffer) {
 
 /// The filter in force and the number of marks, at the right; returns the columns taken.
 fn chip(app: &App, area: Rect, buf: &mut Buffer) -> u16 {
-    let mut parts = Vec::new();
-    if !app.table.filter().is_empty() {
-        parts.push(format!("/{}  {}", app.table.filter(), matches(app)));
-    }
-    match &app.opened {
+    // Each where it decides what is seen: the filter also which run comes next.
+    let is_filtered = matches!(app.tab, Tab::Runs | Tab::Run | Tab::Images);
+    let is_filtered = is_filtered && !app.table.filter().is_empty();
+    let has_marks = matches!(app.tab, Tab::Runs | Tab::Charts) && !app.table.marks.is_empty();
+    let counts = match &app.opened {
         Some(runs) if app.tab == Tab::Charts => {
-            parts = vec![format!("{} of a row · esc to the table", runs.len())];
+            vec![format!("{} of a row · esc to the table", runs.len())]
         }
-        _ if app.table.marks.is_empty() => {}
-        _ => parts.push(format!("{} marked", app.table.marks.len())),
-    }
-    let text = figures::fit(&parts.join("  "), usize::from(area.width / 2));
+        _ => {
+            let shown = is_filtered.then(|| matches(app));
+            let marked = has_marks.then(|| format!("{} marked", app.table.marks.len()));
+            shown.into_iter().chain(marked).collect()
+        }
+    };
+    let counts = counts.join("  ");
+    let room = usize::from(area.width / 2);
+    // Of a long filter its beginning is known again; a number that is cut is none.
+    let text = match room.saturating_sub(counts.width() + 2) {
+        left if is_filtered && left >= 6 => {
+            let filter = figures::fit(&format!("/{}", app.table.filter()), left);
+            format!("{filter}  {counts}")
+        }
+        _ => figures::fit(&counts, room),
+    };
     let width = text.width() as u16;
     if width > 0 {
         let x = area.right().saturating_sub(width + 1);

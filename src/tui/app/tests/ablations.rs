@@ -115,6 +115,25 @@ fn a_row_is_looked_at_without_being_marked() {
 }
 
 #[test]
+fn the_head_keeps_its_numbers_and_the_foot_is_about_this_screen() {
+    let mut lab = tabled(80, 24);
+    lab.keys("1 / t a u > 0 . 1 enter");
+    assert!(lab.screen().contains("/tau>0.1  4 of 8 runs"), "{}", lab.screen());
+    lab.keys("3");
+    let screen = lab.screen();
+    assert!(!screen.contains("tau>0.1") && !screen.contains("4 of 8 runs"), "{screen}");
+    assert!(lab.keys("i").screen().contains("unfinished runs count too · 8 of 8 runs"));
+    lab.app.ablations.metric = "knn_top1_of_a_long_name".into();
+    for width in [80, 70, 60] {
+        lab.event(Event::Resize(width, 24));
+        let screen = lab.screen();
+        let head = screen.lines().nth(3).unwrap();
+        assert!(head.ends_with("of 8 runs"), "{head}");
+    }
+    assert!(lab.keys("5").screen().contains("/tau>0.1  4 of 8 runs"), "] goes by it");
+}
+
+#[test]
 fn keys_that_turn_nothing_say_why() {
     let mut lab = tabled(120, 40);
     let foot = |lab: &Lab| lab.screen().lines().last().unwrap().to_owned();

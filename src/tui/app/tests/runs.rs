@@ -149,6 +149,15 @@ fn the_filter_previews_keeps_and_takes_back() {
 }
 
 #[test]
+fn a_long_filter_leaves_the_count() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.keys(": f i l t e r space s t a t e : f i n i s h e d space A N D space k n n _ t o p 1 > 3 0 enter");
+    let screen = lab.keys("space").screen();
+    let foot = screen.lines().last().unwrap();
+    assert!(foot.trim_end().ends_with("…  1 of 4 runs  1 marked"), "{foot}");
+}
+
+#[test]
 fn a_filter_that_cannot_be_read_is_not_taken() {
     let mut lab = Lab::with(sweep(), 80, 24);
     lab.keys("/ k n n _ t o p 1 . b e s t t > 4 0");
