@@ -161,6 +161,18 @@ pub fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// A run's name in at most `width` columns: its end, which tells it from its siblings, stays.
+pub fn fit_id(id: &str, width: usize) -> String {
+    let tail = id.rfind('-').map_or("", |at| &id[at..]);
+    let head = width.saturating_sub(tail.width());
+    match &id[..id.len() - tail.len()] {
+        _ if id.width() <= width || tail.is_empty() => fit(id, width),
+        // Too narrow for both.
+        _ if head < 2 => fit(&tail[1..], width),
+        name => format!("{}{tail}", fit(name, head)),
+    }
+}
+
 /// Breaks a line at spaces into at most `most` lines of `width` columns; what is left over is cut.
 pub fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
     let indent = text.len() - text.trim_start().len();
@@ -256,6 +268,17 @@ mod tests {
         assert_eq!(fit("negatives", 6), "negat…");
         assert_eq!(fit("λ学習", 4), "λ学…");
         assert_eq!(fit("abc", 0), "");
+    }
+
+    #[test]
+    fn names_of_runs_keep_their_ends() {
+        let id = "an-experiment-whose-name-is-long-7226e2d3";
+        assert_eq!(fit_id(id, 41), id);
+        assert_eq!(fit_id(id, 16), "an-exp…-7226e2d3");
+        assert_eq!(fit_id("proximal-7226e2d3.2", 16), "prox…-7226e2d3.2");
+        assert_eq!(fit_id(id, 10), "7226e2d3");
+        assert_eq!(fit_id(id, 5), "7226…");
+        assert_eq!((fit_id("plain", 4).as_str(), fit_id("λ-1", 0).as_str()), ("pla…", ""));
     }
 
     #[test]

@@ -107,7 +107,8 @@ fn draw_lines(app: &App, queue: &[&RunRow], forecast: &Forecast, area: Rect, buf
     let widest = whys.iter().map(|why| why.width()).max().unwrap_or(0) as u16;
     // The names and the reasons first; settings and the time line where there is room.
     let mut x = [area.x + 6, 0, 0, 0];
-    x[1] = x[0] + names.min(28) + 2;
+    let names = names.min(28);
+    x[1] = x[0] + names + 2;
     let with_settings = x[1] + settings + 2 + widest + 2 <= area.right();
     x[2] = if with_settings { x[1] + settings + 2 } else { x[1] };
     x[3] = x[2] + widest + 3;
@@ -131,8 +132,7 @@ fn draw_lines(app: &App, queue: &[&RunRow], forecast: &Forecast, area: Rect, buf
             (at + 1 - active).to_string()
         };
         put(buf, area, area.x + 5 - n.width() as u16, y, &n, style);
-        let name = Rect { width: x[1].saturating_sub(area.x + 1), ..area };
-        put(buf, name, x[0], y, &row.id, Style::new());
+        put(buf, area, x[0], y, &figures::fit_id(&row.id, names.into()), Style::new());
         if with_settings {
             put(buf, area, x[1], y, &setting(row), Style::new());
         }

@@ -22,6 +22,9 @@ const MARGIN: u16 = 3;
 /// Widest cell of a varied factor.
 const FACTOR_MAX: usize = 14;
 
+/// A run's name is cut to this before other columns give way: enough to know it by.
+const NAME: usize = 17;
+
 /// Cells of a progress bar.
 const BAR: usize = 8;
 
@@ -111,12 +114,17 @@ fn worthy(app: &App) -> Vec<Drawn> {
     columns.map(|(column, extent)| Drawn::new(app, column, extent)).collect()
 }
 
-/// What fits into `width`: first the gaps narrow, then bars become numbers and columns are given up, then the run's
-/// name is cut. The column that keys mean stays.
+/// What fits into `width`: first the gaps narrow, then a long name of a run is cut, then bars become numbers and columns
+/// are given up, then the name is cut once more. The column that keys mean stays.
 fn fitted(app: &App, width: u16) -> Fitted {
     let mut columns = worthy(app);
     let here = app.table.column().cloned();
     let gap = if total(&columns, 2) <= width.into() { 2 } else { 1 };
+    let is_run = |column: &Drawn| column.column == Column::Run;
+    let wanted = columns.iter().find(|column| is_run(column)).map_or(0, |column| column.width);
+    if let Some(run) = columns.iter_mut().find(|column| is_run(column)) {
+        run.width = run.width.min(NAME);
+    }
     while total(&columns, gap) > width.into() {
         let given_up = columns.iter().enumerate().filter(|(_, column)| {
             column.worth() < 8
@@ -134,9 +142,11 @@ fn fitted(app: &App, width: u16) -> Fitted {
             _ => drop(columns.remove(at)),
         }
     }
-    let over = total(&columns, gap).saturating_sub(width.into());
-    if let Some(run) = columns.iter_mut().find(|column| column.column == Column::Run) {
-        run.width = run.width.saturating_sub(over).max(12);
+    let taken = total(&columns, gap);
+    if let Some(run) = columns.iter_mut().find(|column| is_run(column)) {
+        let spare = usize::from(width).saturating_sub(taken);
+        let over = taken.saturating_sub(width.into());
+        run.width = wanted.min(run.width + spare).saturating_sub(over).max(12);
     }
     Fitted { columns, gap }
 }
@@ -291,7 +301,9 @@ fn cell(app: &App, row: &RunRow, drawn: &Drawn) -> (String, Style) {
         Column::Run | Column::Factors => {
             let is_baseline = app.memory.baseline.as_ref() == Some(&row.id);
             let style = if is_baseline || row.pinned { theme::bold() } else { plain };
-            (if is_baseline { format!("◎ {}", row.id) } else { row.id.clone() }, style)
+            let sign = if is_baseline { "◎ " } else { "" };
+            let room = drawn.width.saturating_sub(sign.width());
+            (format!("{sign}{}", figures::fit_id(&row.id, room)), style)
         }
         Column::Factor(key) => (written(row, key), plain),
         Column::Progress if drawn.terse => (format!("{:.0}%", percent(row)), plain),

@@ -4,6 +4,31 @@ use super::ablations::tabled;
 use super::machine::in_hand;
 use super::*;
 
+/// Runs of an experiment that has a long name.
+fn long_named() -> Vec<RunRow> {
+    let id = |i: u32| format!("an-experiment-whose-name-is-long-7226e2d{i}");
+    let state = |i| if i == 0 { State::Running } else { State::Queued };
+    (0..4).map(|i| run(&id(i), state(i), i, u64::from(i))).collect()
+}
+
+#[test]
+fn a_long_name_keeps_its_end_and_gives_way_to_numbers() {
+    let mut lab = Lab::with(long_named(), 100, 24);
+    let screen = lab.screen();
+    let heads = screen.lines().nth(2).unwrap();
+    for head in ["progress", "left", "loss ~", "k-NN", "best"] {
+        assert!(heads.contains(head), "{head} in\n{screen}");
+    }
+    assert!(screen.contains("…-7226e2d1"), "{screen}");
+    let screen = lab.keys("4").screen();
+    for i in 0..4 {
+        assert!(screen.contains(&format!("…-7226e2d{i}")), "{screen}");
+    }
+    // Where there is room for it, it is whole.
+    lab.event(Event::Resize(200, 40));
+    assert!(lab.keys("1").screen().contains("an-experiment-whose-name-is-long-7226e2d1"));
+}
+
 #[test]
 fn the_queue_says_who_works_what_waits_and_why() {
     let mut rows = tabled(80, 24).app.rows;
