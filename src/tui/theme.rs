@@ -4,7 +4,7 @@
 //! buffer in the theme at hand, for terminals with 256, sixteen or no colours; [`to_ascii`] does without drawing characters. Nothing may be told by colour alone: a state has its glyph and its word, a series its
 //! marker and its dash, a selection its `>` and its reversed row.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::store::model::State;
@@ -263,11 +263,37 @@ fn nearest_plain(r: u8, g: u8, b: u8) -> Color {
 
 /// Replaces every character that is not ASCII by one that is as wide: for terminals and fonts without the others.
 pub fn to_ascii(buffer: &mut Buffer) {
+    let width = usize::from(buffer.area.width);
+    if 0 < width {
+        buffer.content.chunks_mut(width).for_each(spell_powers);
+    }
     for cell in &mut buffer.content {
         let Some(c) = cell.symbol().chars().next().filter(|c| !c.is_ascii()) else { continue };
         if let Some(plain) = ascii(c) {
             cell.set_char(plain);
         }
+    }
+}
+
+/// Writes `x²` as `x^2` where the rest of the phrase can move by a cell.
+fn spell_powers(row: &mut [Cell]) {
+    let is_blank = |cell: Option<&Cell>| cell.is_none_or(|cell| cell.symbol() == " ");
+    let is_cut = |cell: Option<&Cell>| cell.is_some_and(|cell| cell.symbol() == "…");
+    let mut at = 0;
+    while at < row.len() {
+        let ends = |&end: &usize| {
+            let next = row.get(end + 1);
+            is_cut(next) || is_blank(row.get(end)) && is_blank(next)
+        };
+        if row[at].symbol() == "²"
+            && let Some(end) = (at + 1..row.len()).find(ends)
+        {
+            row[at + 1..=end].rotate_right(1);
+            row[at + 1] = row[at].clone();
+            row[at].set_char('^');
+            row[at + 1].set_char('2');
+        }
+        at += 1;
     }
 }
 
@@ -286,8 +312,8 @@ fn ascii(c: char) -> Option<char> {
                 _ => '.',
             }
         }
-        '│' | '┃' | '▏' | '▎' | '▍' | '▌' => '|',
-        '─' | '╌' | '–' | '−' | '‖' => '-',
+        '│' | '┃' | '‖' | '▏' | '▎' | '▍' | '▌' => '|',
+        '─' | '╌' | '–' | '−' => '-',
         '┬' | '┴' | '┤' | '├' | '└' | '┘' | '┌' | '┐' | '╭' | '╮' | '╰' | '╯' | '┼' => {
             '+'
         }
@@ -296,16 +322,20 @@ fn ascii(c: char) -> Option<char> {
         '▃' | '▂' => '-',
         '▁' | '·' => '.',
         '░' => '~',
-        '●' | '◉' => '*',
-        '▲' | '△' => '^',
-        '■' | '□' => '%',
-        '◆' | '◇' => '&',
-        '○' | '◔' => 'o',
-        '◐' | '◎' => '@',
+        '●' => '*',
+        '▲' => '^',
+        '△' => 'A',
+        '■' => '%',
+        '□' => '=',
+        '◆' => '&',
+        '◇' => '$',
+        '○' => 'o',
+        '◔' => 'c',
+        '◐' | '◎' | '◉' => '@',
         '✓' => 'v',
         '✗' => 'x',
-        '…' => '~',
-        '±' | '‡' => '+',
+        '…' | '±' => '~',
+        '‡' => '+',
         '†' | '§' | '¶' => '*',
         '↻' => 'r',
         '↑' => '^',
@@ -313,6 +343,15 @@ fn ascii(c: char) -> Option<char> {
         'λ' => 'l',
         'τ' => 't',
         'Δ' => 'd',
+        '×' => 'x',
+        '→' | '≥' => '>',
+        '≠' => '!',
+        '¹' => '1',
+        '²' => '2',
+        '³' => '3',
+        'ⁿ' => 'n',
+        '½' => '/',
+        '∞' => 'I',
         _ => return None,
     })
 }
@@ -320,6 +359,7 @@ fn ascii(c: char) -> Option<char> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn every_state_looks_different_without_colour() {
@@ -371,10 +411,30 @@ mod tests {
         to_ascii(&mut buffer);
         let text: String = buffer.content.iter().map(|cell| cell.symbol()).collect();
         assert_eq!(text, "|*#'..#~+l");
-        for state in State::ALL {
-            let glyph = self::state(state).0.chars().next().unwrap();
-            assert!(glyph.is_ascii() || ascii(glyph).is_some(), "{glyph}");
-        }
+        let distinct = |glyphs: &[&str]| -> BTreeSet<char> {
+            let glyphs = glyphs.iter().flat_map(|glyph| glyph.chars());
+            glyphs.map(|c| if c.is_ascii() { c } else { ascii(c).unwrap() }).collect()
+        };
+        assert_eq!(distinct(&State::ALL.map(|state| self::state(state).0)).len(), 9);
+        assert_eq!(distinct(&MARKERS).len(), MARKERS.len());
+    }
+
+    #[test]
+    fn formulas_and_errors_stay_readable_in_ascii() {
+        let plain = |text: &str| {
+            let mut buffer = Buffer::with_lines([text]);
+            to_ascii(&mut buffer);
+            buffer.content.iter().map(|cell| cell.symbol()).collect::<String>()
+        };
+        assert_eq!(plain("38.8 ± 0.5"), "38.8 ~ 0.5");
+        assert_eq!(
+            plain("λ‖v_t − v_(t−1)‖² smooth  │"),
+            "l|v_t - v_(t-1)|^2 smooth |",
+            "what follows moves, what stands beside it does not"
+        );
+        assert_eq!(plain("x² and y² "), "x^2 and y2", "there is room for one");
+        assert_eq!(plain("x²│"), "x2|");
+        assert_eq!(plain("‖v‖² smooths tr…"), "|v|^2 smooths t~");
     }
 
     #[test]
