@@ -17,6 +17,17 @@ pub fn draw(choose: &Choose, area: Rect, buf: &mut Buffer) {
     let inner = framed(choose.title(), outer, buf);
     let rows = usize::from(inner.height);
     let from = (choose.cursor + 1).saturating_sub(rows);
+    let below = choose.len().saturating_sub(from + rows);
+    if below > 0 {
+        put(
+            buf,
+            outer,
+            outer.x + 2,
+            inner.bottom(),
+            &format!(" {below} more below "),
+            theme::faint(),
+        );
+    }
     for (line, at) in (from..choose.len()).take(rows).enumerate() {
         let y = inner.y + line as u16;
         let (ticked, words) = choose.line(at);

@@ -210,7 +210,7 @@ fn hints(app: &App, area: Rect, buf: &mut Buffer) {
         .filter(|(hint, _)| !hint.is_empty())
         .collect();
     let width = |(hint, key): &(&str, &String)| key.width() + hint.width() + 3;
-    let vital = |hint: &str| !covered && matches!(hint, "help" | "quit");
+    let vital = |hint: &str| if covered { hint == "back" } else { matches!(hint, "help" | "quit") };
     let mut room = usize::from(area.width).saturating_sub(1);
     room = room.saturating_sub(all.iter().filter(|row| vital(row.0)).map(width).sum());
     let mut x = area.x + 1;

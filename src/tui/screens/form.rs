@@ -3,7 +3,6 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
-use unicode_width::UnicodeWidthStr;
 
 use crate::config::keys::KEYS;
 use crate::tui::app::{Form, Picker, form_values};
@@ -85,7 +84,9 @@ pub fn draw(picker: &Picker, form: &Form, area: Rect, buf: &mut Buffer) {
             (text, theme::faint())
         }
     };
-    let room = usize::from(area.width);
-    let text = if text.width() > room { figures::fit(&text, room) } else { text };
-    put(buf, area, area.x, y, &text, style);
+    // The blank line above takes what is too long for one.
+    let lines = figures::wrap(&text, area.width.into(), 2);
+    for (y, line) in (y + 1 - lines.len() as u16..).zip(&lines) {
+        put(buf, area, area.x, y, line, style);
+    }
 }

@@ -5,10 +5,11 @@ use ratatui::layout::Rect;
 
 use crate::store::model::State;
 use crate::tui::app::{App, Line};
+use crate::tui::figures;
 use crate::tui::keys::Scope;
 use crate::tui::theme;
 
-use super::boxed;
+use super::{boxed, put};
 
 const WIDTH: u16 = 92;
 
@@ -22,8 +23,14 @@ struct Entry {
     heading: bool,
 }
 
+/// Columns for what they do.
+fn room(app: &App) -> usize {
+    usize::from(WIDTH.min(app.size.0)).saturating_sub(KEYS + 5)
+}
+
 /// The screen's own keys first, then those of every screen, then what the states mean. With a search, what fits it.
 fn entries(app: &App, search: &str) -> Vec<Entry> {
+    let room = room(app);
     let search = search.to_lowercase();
     let mut all: Vec<Entry> = Vec::new();
     let mut add = |title: &str, lines: Vec<(String, String, &str)>| {
@@ -39,8 +46,14 @@ fn entries(app: &App, search: &str) -> Vec<Entry> {
                 all.push(Entry { keys: String::new(), help: String::new(), heading: false });
             }
             all.push(Entry { keys: title.to_owned(), help: String::new(), heading: true });
-            let entry = |(keys, help, _)| Entry { keys, help, heading: false };
-            all.extend(lines.into_iter().map(entry));
+            for (keys, help, _) in lines {
+                let mut keys = Some(keys);
+                all.extend(figures::wrap(&help, room, 3).into_iter().map(|help| Entry {
+                    keys: keys.take().unwrap_or_default(),
+                    help,
+                    heading: false,
+                }));
+            }
         }
     };
     let here = app.tab.scope();
@@ -100,7 +113,6 @@ pub fn draw(app: &App, search: &Line, scroll: usize, area: Rect, buf: &mut Buffe
             continue;
         }
         buf.set_stringn(inner.x, y, &entry.keys, KEYS, theme::bold());
-        let room = usize::from(inner.width).saturating_sub(KEYS + 1);
-        buf.set_stringn(inner.x + KEYS as u16 + 1, y, &entry.help, room, theme::faint());
+        put(buf, inner, inner.x + KEYS as u16 + 1, y, &entry.help, theme::faint());
     }
 }

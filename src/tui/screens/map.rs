@@ -66,9 +66,11 @@ fn mark(app: &App, class: u16) -> (&'static str, Style) {
     (mark, theme::fg(ink))
 }
 
-/// The name of each class in the middle of its points, unless another stands there.
+/// The name of each class in the middle of its points, or near it where another name or a sign stands there.
 fn draw_names(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
-    let mut taken: Vec<Rect> = Vec::new();
+    let cell = |(x, y)| Rect { x, y, width: 1, height: 1 };
+    let mut taken: Vec<Rect> =
+        signs(app, found, map, canvas).into_iter().map(|(at, ..)| cell(at)).collect();
     let mut points: BTreeMap<u16, Vec<[f32; 2]>> = BTreeMap::new();
     for (point, place) in map.places.iter().enumerate().filter(|(at, _)| app.stands_out(*at)) {
         let class = app.mapped(point).map(|(_, class)| class);
@@ -93,8 +95,8 @@ fn draw_names(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffe
                 && *y < canvas.bottom()
                 && taken.iter().all(|other| other.intersection(place).is_empty())
         };
-        let near = [y, y + 1, y.saturating_sub(1), y + 2, y.saturating_sub(2)];
-        if let Some(y) = near.into_iter().find(free) {
+        let near = (0..canvas.height).flat_map(|far| [y + far, y.saturating_sub(far)]);
+        if let Some(y) = near.take(8).find(free) {
             taken.push(Rect { x, y, width, height: 1 });
             let style = Style::reset().patch(style).add_modifier(Modifier::BOLD);
             put(buf, canvas, x, y, &name, style);
@@ -102,23 +104,35 @@ fn draw_names(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffe
     }
 }
 
-/// The chosen point and, as far as they are on the map, its neighbours: right and wrong have their signs.
-fn draw_chosen(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
-    let Some(strip) = app.mapped_strip() else { return };
-    let place = |row: u32| map.places.get(map.rows.binary_search(&row).ok()?).copied();
+/// The chosen point and, as far as they are on the map, its neighbours: right and wrong have their signs. Where each
+/// stands, the most important last.
+fn signs(
+    app: &App,
+    found: &Found,
+    map: &Map,
+    canvas: Rect,
+) -> Vec<((u16, u16), &'static str, Style)> {
+    let Some(strip) = app.mapped_strip() else { return Vec::new() };
+    let place = |row: u32| {
+        let at = map.places.get(map.rows.binary_search(&row).ok()?)?;
+        Some(layout::cell(*at, canvas))
+    };
+    let mut signs = Vec::new();
     for other in strip.near.iter().rev() {
-        let Some(at) = place(other.row) else { continue };
-        let (x, y) = layout::cell(at, canvas);
         let (sign, ink) = match found.alike(strip.query, other.row as usize) {
             true => ("✓", THEME.good),
             false => ("✗", THEME.bad),
         };
-        put(buf, canvas, x, y, sign, Style::reset().patch(theme::fg(ink)));
+        signs.extend(place(other.row).map(|at| (at, sign, theme::fg(ink))));
     }
-    if let Some(at) = place(strip.query as u32) {
-        let (x, y) = layout::cell(at, canvas);
-        let style = theme::title(true).add_modifier(Modifier::REVERSED);
-        put(buf, canvas, x, y, "◉", Style::reset().patch(style));
+    let style = theme::title(true).add_modifier(Modifier::REVERSED);
+    signs.extend(place(strip.query as u32).map(|at| (at, "◉", style)));
+    signs
+}
+
+fn draw_chosen(app: &App, found: &Found, map: &Map, canvas: Rect, buf: &mut Buffer) {
+    for ((x, y), sign, style) in signs(app, found, map, canvas) {
+        put(buf, canvas, x, y, sign, Style::reset().patch(style));
     }
 }
 

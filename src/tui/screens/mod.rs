@@ -126,7 +126,10 @@ fn too_small(area: Rect, buf: &mut Buffer) {
 
 /// An empty framed box over the middle of `area`, and the space inside it.
 fn boxed(title: &str, size: (u16, u16), area: Rect, buf: &mut Buffer) -> Rect {
-    let (width, height) = (size.0.min(area.width), size.1.min(area.height));
+    // Too little of the screen beneath to be read is debris.
+    let filling =
+        |wanted: u16, all: u16, least: u16| if wanted + least > all { all } else { wanted };
+    let (width, height) = (filling(size.0, area.width, 8), filling(size.1, area.height, 2));
     let outer = Rect {
         x: area.x + (area.width - width) / 2,
         y: area.y + (area.height - height) / 2,

@@ -36,7 +36,10 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
             theme::bold(),
         );
         let how = "Start instdisc-lab where your experiments are, or name a file: instdisc-lab queue FILE";
-        return write(buf, inner.x, inner.y + 2, how, theme::faint());
+        for (y, line) in (inner.y + 2..).zip(figures::wrap(how, inner.width.into(), 3)) {
+            write(buf, inner.x, y, &line, theme::faint());
+        }
+        return;
     }
     // With the form open one file is enough.
     let room = match picker.form {
@@ -53,6 +56,11 @@ pub fn draw(app: &App, picker: &Picker, area: Rect, buf: &mut Buffer) {
         let text = if file.problem.is_some() { "cannot be queued" } else { file.question.as_str() };
         write(buf, inner.x + 20, y, text, style);
     }
+    let below = files.len().saturating_sub(from + room);
+    let more = [(from, "above"), (below, "below")];
+    let more = more.iter().filter(|(n, _)| *n > 0 && picker.form.is_none());
+    let more: Vec<String> = more.map(|(n, place)| format!("{n} more {place}")).collect();
+    write(buf, inner.x + 2, inner.y + room as u16, &more.join(", "), theme::faint());
     let Some(file) = picker.chosen() else { return };
     let mut y = inner.y + room as u16 + 1;
     if let Some(problem) = &file.problem {

@@ -56,6 +56,18 @@ fn the_help_page_lists_the_registry_and_is_searched() {
 }
 
 #[test]
+fn a_narrow_help_page_cuts_nothing() {
+    let mut lab = Lab::with(sweep(), 60, 24);
+    let screen = lab.keys("? t h r e e").screen();
+    let words: Vec<&str> =
+        screen.lines().flat_map(|line| line.trim_matches(['│', ' ']).split_whitespace()).collect();
+    let said = words.join(" ");
+    assert!(said.contains("it requeues itself, at most three times"), "{screen}");
+    let lost = screen.lines().find(|line| line.contains("? lost")).unwrap();
+    assert!(lost.starts_with('│') && lost.ends_with('│'), "nothing shows at its sides\n{screen}");
+}
+
+#[test]
 fn a_begun_sequence_shows_how_it_may_go_on() {
     let mut lab = Lab::with(sweep(), 120, 40);
     assert!(lab.keys("g").screen().lines().last().unwrap().contains("g first"));

@@ -220,6 +220,20 @@ fn the_map_has_names_a_chosen_point_and_its_neighbours() {
 }
 
 #[test]
+fn names_on_the_map_make_way_for_signs() {
+    let mut lab = tabled(80, 24);
+    lab.keys("6");
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    lab.keys("v");
+    let heap = Map { places: vec![[0.5, 0.5]; 12], ..clock("demo-00000000") };
+    lab.event(Event::Data(Data::Map(Arc::new(heap))));
+    let screen = lab.screen();
+    for name in ["● circle", "▲ square", "■ star"] {
+        assert!(screen.contains(name), "{name} in\n{screen}");
+    }
+}
+
+#[test]
 fn keys_and_clicks_go_from_point_to_point() {
     let mut lab = tabled(120, 40);
     lab.keys("6");

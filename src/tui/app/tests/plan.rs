@@ -54,6 +54,44 @@ fn go_to(lab: &mut Lab, key: &str) {
 }
 
 #[test]
+fn a_narrow_plan_says_that_there_is_more_and_lets_nothing_through() {
+    let mut lab = tabled(80, 24);
+    lab.keys("1 a");
+    let listed = |i: usize| Listed {
+        file: format!("/x/experiments/{i}.toml").into(),
+        name: format!("question-{i}"),
+        question: String::new(),
+        sizes: Vec::new(),
+        problem: None,
+        text: None,
+    };
+    lab.event(Event::Data(Data::Experiments((0..20).map(listed).collect())));
+    let screen = lab.screen();
+    let shown = screen.lines().filter(|line| line.contains("question-")).count();
+    assert!(screen.contains(&format!("{} more below", 20 - shown)), "{screen}");
+    for line in screen.lines().skip(2).filter(|line| line.contains("question-")) {
+        assert!(line.starts_with('│') && line.ends_with('│'), "{screen}");
+    }
+    assert!(screen.lines().last().unwrap().contains("esc back"), "{screen}");
+    lab.keys("down down down down down down down down down down");
+    let screen = lab.screen();
+    assert!(screen.contains("more above, 9 more below"), "{screen}");
+}
+
+#[test]
+fn what_a_key_may_be_is_said_whole() {
+    let mut lab = tabled(80, 24);
+    open(&mut lab);
+    lab.keys("f");
+    go_to(&mut lab, "data.dataset");
+    let screen = lab.screen();
+    assert!(screen.contains("mnist, ") && screen.contains("cars196"), "{screen}");
+    let rows: Vec<&str> = screen.lines().collect();
+    let end = rows.iter().position(|row| row.contains("commas make an axis")).unwrap();
+    assert!(!rows[end].contains('…'), "{screen}");
+}
+
+#[test]
 fn every_key_is_edited_and_judged_as_it_is_typed() {
     let mut lab = tabled(120, 40);
     open(&mut lab);

@@ -366,6 +366,13 @@ fn columns_are_chosen_moved_and_remembered() {
 }
 
 #[test]
+fn a_long_list_of_columns_says_that_it_goes_on() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    assert!(lab.keys("c").screen().contains(" more below "), "{}", lab.screen());
+    assert!(!lab.keys("G").screen().contains(" more below "), "{}", lab.screen());
+}
+
+#[test]
 fn groups_have_heads_with_their_mean() {
     let mut rows = sweep();
     rows.push(run("demo-eeeeeeee", State::Finished, 10, 1));
