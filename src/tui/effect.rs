@@ -41,7 +41,7 @@ pub enum Notice {
 pub enum Ask {
     /// Keep these curves coming, each from after its last known step; no others.
     Watch(Vec<Watched>),
-    /// Keep sketches of a metric coming for these runs.
+    /// Keep sketches of a metric coming for these runs; for none, no longer.
     Sketch {
         metric: String,
         runs: Vec<RunId>,

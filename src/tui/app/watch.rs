@@ -108,6 +108,13 @@ impl App {
                 effects.push(Effect::Ask(Ask::Sketch { metric, runs }));
             }
         }
+        for (metric, _) in &self.sketched {
+            if wanted.iter().all(|(known, _)| known != metric) {
+                // Of no run: it has no column any more.
+                let metric = metric.clone();
+                effects.push(Effect::Ask(Ask::Sketch { metric, runs: Vec::new() }));
+            }
+        }
         self.sketched = wanted;
     }
 

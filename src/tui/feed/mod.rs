@@ -322,7 +322,11 @@ impl Server {
                 self.tell(Data::Experiments(experiments::list(&self.cwd)));
             }
             Ask::Sketch { metric, runs } => {
-                self.sketched.insert(metric, runs);
+                if runs.is_empty() {
+                    self.sketched.remove(&metric);
+                } else {
+                    self.sketched.insert(metric, runs);
+                }
                 if let Some(store) = self.store.clone()
                     && let Err(error) = self.read_sketches(&store).await
                 {

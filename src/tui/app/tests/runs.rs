@@ -437,6 +437,20 @@ fn sketches_are_asked_for_and_drawn() {
 }
 
 #[test]
+fn a_column_that_is_gone_is_sketched_no_longer() {
+    let mut lab = Lab::with(sweep(), 200, 40);
+    lab.asked.clear();
+    lab.keys(": c o l u m n s space r u n enter");
+    let let_go = Effect::Ask(Ask::Sketch { metric: "loss".into(), runs: Vec::new() });
+    assert_eq!(lab.asked.iter().filter(|effect| **effect == let_go).count(), 1);
+    lab.keys("j j 2 1");
+    assert_eq!(lab.asked.iter().filter(|effect| **effect == let_go).count(), 1, "said once");
+    lab.keys(": c o l u m n s space r u n , l o s s . c u r v e enter");
+    let again = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Sketch { metric, runs }) if metric == "loss" && runs.len() == 4);
+    assert!(lab.asked.iter().any(again), "{:?}", lab.asked);
+}
+
+#[test]
 fn archiving_and_tagging_can_be_undone() {
     let mut lab = Lab::with(sweep(), 120, 40);
     lab.keys("j A");
