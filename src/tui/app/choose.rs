@@ -39,6 +39,15 @@ impl Choose {
         }
     }
 
+    /// Whether a key changes this list.
+    pub fn knows(&self, action: Action) -> bool {
+        !matches!(
+            (&self.what, action),
+            (What::Columns(_), Action::Remove)
+                | (What::Filters(_), Action::Toggle | Action::ColumnLeft | Action::ColumnRight)
+        )
+    }
+
     /// The line at an index: whether it is ticked (where that means something), and its words.
     pub fn line(&self, at: usize) -> (Option<bool>, String) {
         match &self.what {

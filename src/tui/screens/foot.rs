@@ -233,6 +233,7 @@ fn hints(app: &App, area: Rect, buf: &mut Buffer) {
 fn hint(app: &App, binding: &Binding) -> &'static str {
     let is_here = app.layer == Layer::None && binding.scope == app.tab.scope();
     match binding.action {
+        action if matches!(&app.layer, Layer::Choose(choose) if !choose.knows(action)) => "",
         action if is_here && app.tab == Tab::Ablations && !app.can_turn(action) => "",
         Action::Right if is_here && app.tab == Tab::Run && app.run.panel == Panel::Log => "sheet",
         _ => binding.hint,

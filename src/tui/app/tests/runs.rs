@@ -142,8 +142,11 @@ fn the_filter_previews_keeps_and_takes_back() {
     assert_eq!(lab.app.table.filter(), "q", "q is a letter while a filter is typed");
     lab.keys("ctrl-s");
     assert_eq!(lab.app.memory.filters, ["q"]);
+    lab.keys("esc c").app.toast = None;
+    assert!(lab.screen().contains("space show or hide") && !lab.screen().contains("x forget"));
     lab.keys("esc f");
     assert!(lab.screen().contains("saved filters"));
+    assert!(!lab.screen().contains("space show or hide") && lab.screen().contains("x forget"));
     lab.keys("enter");
     assert_eq!(lab.app.table.filter(), "q");
 }
