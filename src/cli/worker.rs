@@ -87,7 +87,9 @@ impl Args {
                 left = worker.work(stay) => left?,
                 () = asked_to_end()? => {
                     eprintln!("The worker of {slot} leaves; a trainer at work goes on.");
-                    store.forget_worker(&slot.to_string()).await?;
+                    let signed_off = store.forget_worker(&slot.to_string()).await;
+                    worker.hand_over().await?;
+                    signed_off?;
                     return Ok(Exit::Interrupted);
                 }
             };

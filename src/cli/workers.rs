@@ -26,7 +26,7 @@ impl Args {
 
     pub async fn run(self, context: &Context) -> Result<Exit> {
         if self.drain {
-            Store::open_existing(&context.home).await?.drain(None).await?;
+            context.desk("workers").await?.drain(None).await?;
         }
         let mut table = Table::new(["slot", "state", "run", "pid", "since"]).right(&["pid"]);
         let store = match Store::open_readonly(&context.home).await {

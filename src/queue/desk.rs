@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::ensure::{Duty, ensure_workers};
 use super::settings::SettingsError;
-use super::slots::{SLURM, Slot};
+use super::slots::{SLURM, Slot, was_wanted};
 use crate::config::Invalid;
 use crate::journal::writer::{Clock, system_clock};
 use crate::lab::Home;
@@ -114,6 +114,19 @@ impl Desk {
             slots.extend(Slot::parse(&name).filter(|_| own));
         }
         self.looked_after(slots)
+    }
+
+    /// Asks the worker of `slot`, or all of them, to leave after the run at hand. What was queued before that needs no worker
+    /// any more; for what is queued later one is started when the slot is free.
+    pub async fn drain(&self, slot: Option<&str>) -> Result<(), QueueError> {
+        self.store.drain(slot).await?;
+        for worker in self.store.workers().await? {
+            let is_meant = slot.is_none_or(|slot| slot == worker.slot);
+            if let Some(slot) = Slot::parse(&worker.slot).filter(|_| is_meant) {
+                was_wanted(&self.home, &slot);
+            }
+        }
+        Ok(())
     }
 
     fn looked_after(&self, slots: Vec<Slot>) -> Result<(), QueueError> {

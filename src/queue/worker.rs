@@ -8,6 +8,7 @@ use std::io;
 use std::time::Duration;
 
 use super::attend::{Attempt, InHand};
+use super::ensure::{Duty, ensure_workers};
 use super::launcher::{LaunchError, Launcher, Order};
 use super::slots::{self, Held, SLURM, Slot};
 use crate::journal::cause::Cause;
@@ -112,8 +113,9 @@ impl Worker {
             // Whatever trouble cut short, the next round finds as it would find what a dead worker left behind.
             let drained = self.patiently(async || self.round(stay).await).await?;
             if drained {
-                slots::was_wanted(&self.home, &self.slot);
                 self.sign_off().await?;
+                drop(held);
+                self.hand_over().await?;
                 return Ok(Left::Drained);
             }
             held = match stay {
@@ -128,6 +130,33 @@ impl Worker {
                 },
             };
         }
+    }
+
+    /// For one that leaves before its work is done, once the slot is let go: starts another for what somebody wants who saw
+    /// the slot held and so started none. That is an end that was asked of a run here, or runs that were queued since the worker
+    /// was asked to leave. Who asks commits first and looks at the slot afterwards; here it is the other way round, so one of the
+    /// two sees the other.
+    ///
+    /// # Errors
+    /// When the run log cannot be asked, or no worker be started.
+    pub async fn hand_over(&self) -> Result<(), WorkerError> {
+        let is_queued = slots::was_wanted(&self.home, &self.slot);
+        let own = self.store.runs_in(&self.slot.to_string()).await?;
+        let asked = self.store.requests().await?;
+        let is_asked = own.iter().any(|run| asked.iter().any(|asked| asked.id == run.id));
+        let duty = match (is_queued, is_asked) {
+            (false, false) => return Ok(()),
+            // A cluster's has no end of what it has in hand, and must not keep the queue waiting for that.
+            (false, true) if self.slot.device != SLURM => Duty::AdoptOnly,
+            _ => Duty::UntilEmpty,
+        };
+        let slot = self.slot.clone();
+        let started = ensure_workers(&self.home, std::slice::from_ref(&slot), duty)
+            .map_err(|why| WorkerError::Slot { slot, why })?;
+        for slot in started {
+            (self.say)(&format!("another worker for {slot} sees to what was asked for last"));
+        }
+        Ok(())
     }
 
     /// Takes over what is active on the slot, then works the queue down. Whether the worker was asked to leave.

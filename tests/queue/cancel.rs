@@ -36,6 +36,26 @@ fn an_adopted_trainer_is_killed_with_its_helpers() {
     assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
 }
 
+/// Whoever asks finds the slot held and starts nobody, and the worker leaves before it has looked again.
+#[test]
+fn a_cancel_is_carried_out_though_the_worker_leaves_at_once() {
+    for wish in ["pause", "cancel"] {
+        let lab = Lab::new();
+        let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+        let mut worker = lab.command(&["worker"]).spawn().unwrap();
+        lab.wait_for_start(&id, 1);
+        lab.wait_for_state(&id, State::Running);
+        signal(worker.id(), Signal::STOP);
+        lab.ok(&[wish, &id]);
+        signal(worker.id(), Signal::INT);
+        signal(worker.id(), Signal::CONT);
+        assert_eq!(worker.wait().unwrap().code(), Some(130));
+        let goal = if wish == "pause" { State::Paused } else { State::Cancelled };
+        lab.wait_for_state(&id, goal);
+        assert_eq!(lab.processes_of(&id), Vec::<u32>::new());
+    }
+}
+
 #[test]
 fn a_stopped_trainer_is_killed() {
     let (lab, id) = deaf();

@@ -17,6 +17,20 @@ fn a_drained_worker_leaves_after_its_run() {
     assert_eq!(lab.run(&ids[1]).state, State::Queued);
 }
 
+/// Who queues finds the slot held; once it is free, somebody works on what was queued since.
+#[test]
+fn what_is_queued_while_a_worker_drains_is_worked_on_once_it_has_left() {
+    let lab = Lab::new();
+    let first = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&first, State::Running);
+    let worker = lab.worker();
+    lab.ok(&["workers", "--drain"]);
+    let second = lab.queue(&lab.experiment("two", &[1.0]), &[]).remove(0);
+    lab.behave("finish");
+    lab.wait_for_state(&second, State::Finished);
+    assert!(!is_alive(worker));
+}
+
 #[test]
 fn an_idle_worker_takes_up_what_is_queued_later() {
     let lab = Lab::new();

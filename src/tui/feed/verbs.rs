@@ -116,7 +116,7 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             Told::yes("the queue is in another order")
         }
         Request::AddWorker => add_worker(home),
-        Request::Drain(slot) => match desk.store.drain(slot.as_deref()).await {
+        Request::Drain(slot) => match desk.drain(slot.as_deref()).await {
             Ok(()) => {
                 let who =
                     slot.map_or("every worker".into(), |slot| format!("the worker of {slot}"));
