@@ -1,6 +1,8 @@
 //! `tag`, `note`, `archive`, priority and pin: first into the run's directory, then into the run log.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,9 +10,21 @@ use super::desk::{Desk, QueueError, file_error};
 use super::meta::{Meta, replace};
 use crate::store::{RunRow, Wish, Wished};
 
+/// Between two looks at the lock of those who edit.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The right to write what people say of runs, one at a time: taken before the file is read and kept until the row has
+/// committed, so that two who edit the same run at once leave file and row with the same words. Whoever holds it may wait for
+/// the run log, and nobody who is writing into the run log waits for it.
+pub(super) struct Edits {
+    // Only its lock matters.
+    _file: File,
+}
+
 impl Desk {
     pub async fn tag(&self, id: &str, add: &[String], remove: &[String]) -> Result<(), QueueError> {
-        self.edit(id, |meta| {
+        let edits = self.edits().await?;
+        self.edit(&edits, id, |meta| {
             meta.tags.retain(|tag| !remove.contains(tag));
             for tag in add {
                 if !meta.tags.contains(tag) {
@@ -22,39 +36,43 @@ impl Desk {
     }
 
     pub async fn note(&self, id: &str, text: &str) -> Result<(), QueueError> {
-        self.edit(id, |meta| text.clone_into(&mut meta.note))?;
+        let edits = self.edits().await?;
+        self.edit(&edits, id, |meta| text.clone_into(&mut meta.note))?;
         Ok(self.store.note(id, text).await?)
     }
 
     /// Out of everyday sight, or back.
     pub async fn archive(&self, id: &str, archived: bool) -> Result<(), QueueError> {
-        self.edit(id, |meta| meta.archived = archived)?;
+        let edits = self.edits().await?;
+        self.edit(&edits, id, |meta| meta.archived = archived)?;
         Ok(self.store.archive(id, archived).await?)
     }
 
     /// Higher goes first.
     pub async fn priority(&self, id: &str, priority: i64) -> Result<(), QueueError> {
-        self.edit(id, |meta| meta.priority = priority)?;
+        let edits = self.edits().await?;
+        self.edit(&edits, id, |meta| meta.priority = priority)?;
         Ok(self.store.priority(id, priority).await?)
     }
 
     /// To the top of lists, or no longer.
     pub async fn pin(&self, id: &str, pinned: bool) -> Result<(), QueueError> {
-        self.edit(id, |meta| meta.pinned = pinned)?;
+        let edits = self.edits().await?;
+        self.edit(&edits, id, |meta| meta.pinned = pinned)?;
         Ok(self.store.pin(id, pinned).await?)
     }
 
-    /// Changes `meta.json` under a lock: two people may edit the same run at once.
-    pub(super) fn edit(&self, id: &str, change: impl FnOnce(&mut Meta)) -> Result<(), QueueError> {
+    /// Changes `meta.json`.
+    pub(super) fn edit(
+        &self,
+        _edits: &Edits,
+        id: &str,
+        change: impl FnOnce(&mut Meta),
+    ) -> Result<(), QueueError> {
         let dir = self.home.run(id);
-        if !dir.path().is_dir() {
-            // A run whose directory somebody deleted still has its row.
-            return Ok(());
-        }
-        let _lock = self.lock_edits()?;
+        // A run whose directory somebody deleted still has its row. A file with this alone would say that nobody has ever said
+        // anything else: the row keeps all of it, and `doctor --repair` writes the file from there.
         if !dir.meta().exists() {
-            // A file with this alone would say that nobody has ever said anything else. The row keeps all of it, and
-            // `doctor --repair` writes the file from there.
             return Ok(());
         }
         let mut meta = Meta::read(&dir).map_err(file_error(dir.meta()))?;
@@ -83,26 +101,46 @@ impl Desk {
     }
 
     /// Writes `spec` into a run's directory, to say what its fingerprint leaves open.
-    pub(super) fn respecify(&self, id: &str, spec: &Value) -> Result<(), QueueError> {
+    pub(super) fn respecify(
+        &self,
+        _edits: &Edits,
+        id: &str,
+        spec: &Value,
+    ) -> Result<(), QueueError> {
         let dir = self.home.run(id);
-        let _lock = self.lock_edits()?;
         let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
         let written = text.and_then(|text| replace(&dir.spec(), &text));
         written.map_err(file_error(dir.spec()))
     }
 
-    /// Notes in the run's directory what is wanted of it. Best effort: a run has to be cancelled even where its
-    /// directory cannot be written, and the run log knows it too.
-    pub(super) fn wish(&self, run: &RunRow, what: Wished, fresh: bool) {
-        let wish = Wish { what, attempt: run.attempt, fresh };
-        let _ = self.edit(&run.id, |meta| meta.wish = Some(wish));
+    /// Notes in the run's directory what is wanted of it; to be kept until the row says so too. Best effort: a run has to be
+    /// cancelled even where its directory cannot be written, and the run log knows it too.
+    #[must_use = "others may edit once it is dropped"]
+    pub(super) async fn wish(&self, run: &RunRow, what: Wished, fresh: bool) -> Option<Edits> {
+        let edits = self.edits().await.ok()?;
+        self.wish_with(&edits, run, what, fresh);
+        Some(edits)
     }
 
-    fn lock_edits(&self) -> Result<std::fs::File, QueueError> {
-        let path = self.home.runs().join(".edit.lock");
-        let options = std::fs::OpenOptions::new().create(true).truncate(false).write(true).clone();
+    /// As [`Self::wish`], for who edits already.
+    pub(super) fn wish_with(&self, edits: &Edits, run: &RunRow, what: Wished, fresh: bool) {
+        let wish = Wish { what, attempt: run.attempt, fresh };
+        let _ = self.edit(edits, &run.id, |meta| meta.wish = Some(wish));
+    }
+
+    /// Waits until nobody else edits. Never blocks its thread, on which whoever holds the lock may wait for the run log.
+    pub(super) async fn edits(&self) -> Result<Edits, QueueError> {
+        let runs = self.home.runs();
+        std::fs::create_dir_all(&runs).map_err(file_error(&runs))?;
+        let path = runs.join(".edit.lock");
+        let options = OpenOptions::new().create(true).truncate(false).write(true).clone();
         let file = options.open(&path).map_err(file_error(&path))?;
-        file.lock().map_err(file_error(&path))?;
-        Ok(file)
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Edits { _file: file }),
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(PAUSE).await,
+                Err(TryLockError::Error(why)) => return Err(file_error(path)(why)),
+            }
+        }
     }
 }

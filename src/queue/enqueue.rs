@@ -120,6 +120,8 @@ impl Desk {
         let places = plan.runs.iter().enumerate().rev();
         let places: HashMap<&str, usize> =
             places.map(|(place, run)| (run.fingerprint.as_str(), place)).collect();
+        // Before the run log is written, as others wait for the run log with this in their hands.
+        let edits = self.edits().await?;
         let mut ordinal = 0;
         let mut roots = Vec::with_capacity(plan.runs.len());
         let seal = || if together { sync_all(&runs).map_err(file_error(&runs)) } else { Ok(()) };
@@ -135,7 +137,7 @@ impl Desk {
                     (true, false) => Root::Kept,
                 });
                 if differs && may_move {
-                    self.respecify(id, &new.spec)?;
+                    self.respecify(&edits, id, &new.spec)?;
                 }
                 let change = |meta: &mut Meta| {
                     meta.join(membership.clone());
@@ -148,7 +150,7 @@ impl Desk {
                 if together && !self.would_edit(id, change)? {
                     return Ok(());
                 }
-                return self.edit(id, change);
+                return self.edit(&edits, id, change);
             }
             roots.push(Root::Same);
             let meta = Meta {
@@ -161,6 +163,7 @@ impl Desk {
             make_directory(&self.home.run(id), new, &submission.text, &meta, !together)
         };
         let made = self.store.enqueue(&submission, make, seal).await?;
+        drop(edits);
         let mut queued = Vec::with_capacity(made.len());
         for (made, root) in made.into_iter().zip(roots) {
             let fate = match made.outcome {

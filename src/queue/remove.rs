@@ -22,7 +22,7 @@ impl Desk {
             }
             run => run?,
         };
-        self.note_state(&run);
+        self.note_state(&run).await;
         let mut had_directory = false;
         let removed = self.store.remove(id, || {
             had_directory = self.put_away(id)?;
@@ -168,7 +168,7 @@ impl Desk {
 
     /// What a person decided is kept in the directory; that a queued run waited or a paused one stood still is not a
     /// matter of its journal, and is to be so again when it comes back.
-    fn note_state(&self, run: &RunRow) {
+    async fn note_state(&self, run: &RunRow) {
         let what = match run.state {
             State::Queued => Wished::Queue,
             State::Paused => Wished::Pause,
@@ -178,7 +178,9 @@ impl Desk {
         let wish = Wish { what, attempt: run.attempt, fresh: false };
         let keep =
             |old: Option<Wish>| old.filter(|old| old.what == what && old.attempt == run.attempt);
-        let _ = self.edit(&run.id, |meta: &mut Meta| meta.wish = keep(meta.wish).or(Some(wish)));
+        let Ok(edits) = self.edits().await else { return };
+        let change = |meta: &mut Meta| meta.wish = keep(meta.wish).or(Some(wish));
+        let _ = self.edit(&edits, &run.id, change);
     }
 
     /// A free place in the trash: the same id may have been removed before.

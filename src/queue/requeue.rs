@@ -31,7 +31,7 @@ impl Desk {
         match state {
             State::Failed | State::Cancelled | State::Lost => self.requeue(&run, fresh).await,
             State::Queued if fresh => {
-                self.wish(&run, Wished::Queue, true);
+                let _edits = self.wish(&run, Wished::Queue, true).await;
                 let done = was_first(self.store.freshen(id).await)?;
                 Ok(if done { Answer::Done(ANEW.into()) } else { overtaken() })
             }
@@ -48,7 +48,7 @@ impl Desk {
     }
 
     pub(super) async fn requeue(&self, run: &RunRow, fresh: bool) -> Result<Answer, QueueError> {
-        self.wish(run, Wished::Queue, fresh);
+        let _edits = self.wish(run, Wished::Queue, fresh).await;
         let mut change = self.change(None);
         // Behind those that were queued while it was away, also where the clock was put back.
         change.at = change.at.max(self.store.last_in_line().await? + 1);

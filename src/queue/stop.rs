@@ -41,7 +41,7 @@ impl Desk {
         match (run.state, request) {
             (state, _) if state == goal => Ok(Some(Answer::Already(format!("is already {goal}")))),
             (Queued, _) | (Paused | Lost, Request::Cancel) => {
-                self.wish(run, wished, false);
+                let _edits = self.wish(run, wished, false).await;
                 let done = self.store.transition(&run.id, run.state, goal, self.change(None)).await;
                 Ok(was_first(done)?.then(|| Answer::Done(format!("is {goal}"))))
             }

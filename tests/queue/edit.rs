@@ -28,6 +28,23 @@ fn the_directory_says_what_the_run_log_says() {
     assert_eq!(lab.output(&["tag", &id, "--add", "two words"]).status.code(), Some(2));
 }
 
+/// Whoever comes second in the directory comes second in the run log.
+#[test]
+fn of_many_who_write_at_once_one_has_the_last_word_in_both() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    for round in 0..4 {
+        let write = |n: u32| lab.command(&["note", &id, "--text", &format!("{round} {n}")]).spawn();
+        let writers: Vec<_> = (0..6).map(|n| write(n).unwrap()).collect();
+        for mut writer in writers {
+            assert!(writer.wait().unwrap().success());
+        }
+        let meta = fs::read(lab.dir_of(&id).meta()).unwrap();
+        let meta: Value = serde_json::from_slice(&meta).unwrap();
+        assert_eq!(meta["note"], lab.run(&id).note);
+    }
+}
+
 #[test]
 fn a_run_is_known_by_the_beginning_of_its_id() {
     let lab = Lab::new();
