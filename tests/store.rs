@@ -87,9 +87,12 @@ async fn a_run_goes_through_its_life() {
     let run = lab.store.run(&id).await.unwrap();
     assert_eq!((run.state, run.attempt, run.started_at), (State::Running, 1, Some(3000)));
     assert_eq!(run.device.as_deref(), Some("cpu"));
-    lab.store.request(&id, Request::Pause, 3500, "tui").await.unwrap();
-    lab.store.request(&id, Request::Cancel, 3600, "tui").await.unwrap();
-    lab.store.request(&id, Request::Pause, 3700, "tui").await.unwrap();
+    let wishes = [Request::Pause, Request::Cancel, Request::Pause];
+    for (at, (wish, standing)) in
+        (3500..).zip(wishes.into_iter().zip([Request::Pause, Request::Cancel, Request::Cancel]))
+    {
+        assert_eq!(lab.store.request(&id, wish, at, "tui").await.unwrap(), standing);
+    }
     assert_eq!(lab.store.request_of(&id).await.unwrap().unwrap().request, Request::Cancel);
     lab.store.transition(&id, State::Running, State::Finished, change(4000)).await.unwrap();
     assert_eq!(lab.store.requests().await.unwrap(), []);

@@ -45,22 +45,7 @@ impl Desk {
                 let done = self.store.transition(&run.id, run.state, goal, self.change(None)).await;
                 Ok(was_first(done)?.then(|| Answer::Done(format!("is {goal}"))))
             }
-            (state, _) if state.is_active() => {
-                self.wish(run, wished, false);
-                let at = self.now();
-                match self.store.request(&run.id, request, at, &self.by).await {
-                    Ok(()) => {}
-                    // It ended by itself meanwhile.
-                    Err(StoreError::NothingToStop { .. }) => return Ok(None),
-                    Err(why) => return Err(why.into()),
-                }
-                self.attended(&run.id).await?;
-                let words = match request {
-                    Request::Pause => "stops at its next checkpoint and is paused then",
-                    Request::Cancel => "is being ended and is cancelled then",
-                };
-                Ok(Some(Answer::Done(words.to_owned())))
-            }
+            (state, _) if state.is_active() => self.ask_to_stop(run, request).await,
             (Finished | Failed | Cancelled | Lost, _) | (Paused, Request::Pause) => {
                 let state = run.state;
                 Ok(Some(Answer::Refused(format!("is {state}: there is nothing to {wish}"))))
@@ -68,5 +53,43 @@ impl Desk {
             // Active states are dealt with above.
             (State::Starting | State::Running | State::Stopping, _) => Ok(None),
         }
+    }
+
+    /// Leaves `request` for the worker of an active run. A cancel that was asked for before stands against a pause, in the run's
+    /// directory as in the run log, and it is what the person is told. None when the run ended by itself meanwhile.
+    async fn ask_to_stop(
+        &self,
+        run: &RunRow,
+        request: Request,
+    ) -> Result<Option<Answer>, QueueError> {
+        let edits = self.edits().await.ok();
+        let note = |request| {
+            let wished = match request {
+                Request::Pause => Wished::Pause,
+                Request::Cancel => Wished::Cancel,
+            };
+            edits.iter().for_each(|edits| self.wish_with(edits, run, wished, false));
+        };
+        // Into the directory first, as everything that people say.
+        let before = self.store.request_of(&run.id).await?.map(|asked| asked.request);
+        let expected = if before == Some(Request::Cancel) { Request::Cancel } else { request };
+        note(expected);
+        let standing = match self.store.request(&run.id, request, self.now(), &self.by).await {
+            Err(StoreError::NothingToStop { .. }) => return Ok(None),
+            standing => standing?,
+        };
+        if standing != expected {
+            note(standing);
+        }
+        drop(edits);
+        self.attended(&run.id).await?;
+        let words = match standing {
+            Request::Pause => "stops at its next checkpoint and is paused then",
+            Request::Cancel if request == Request::Pause => {
+                "is being ended and is cancelled then: `cancel` was asked for before"
+            }
+            Request::Cancel => "is being ended and is cancelled then",
+        };
+        Ok(Some(Answer::Done(words.to_owned())))
     }
 }

@@ -9,11 +9,12 @@ use super::{Durability, Result, Store, StoreError, unjson};
 use crate::journal::process::Identity;
 
 impl Store {
-    /// Asks the worker of an active run to pause or cancel it. Safe to repeat; a cancel outranks a pause.
+    /// Asks the worker of an active run to pause or cancel it, and says which of the two stands: a cancel outranks a pause. Safe
+    /// to repeat.
     ///
     /// # Errors
     /// [`StoreError::NothingToStop`] when no process works on the run: then a transition settles it at once.
-    pub async fn request(&self, id: &str, request: Request, at: i64, by: &str) -> Result<()> {
+    pub async fn request(&self, id: &str, request: Request, at: i64, by: &str) -> Result<Request> {
         let mut tx = self.begin(Durability::Power).await?;
         let found = Found::by_id(&mut tx, id).await?;
         if !found.state.is_active() {
@@ -27,7 +28,10 @@ impl Store {
         );
         let query = query.bind(found.key).bind(request.as_str()).bind(at).bind(by);
         query.execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        let query = sqlx::query_scalar("SELECT request FROM request WHERE run = ?").bind(found.key);
+        let standing: String = query.fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        named(&standing)
     }
 
     /// Everything that is asked for and not settled yet, oldest first.
@@ -112,14 +116,16 @@ fn in_hand(row: &SqliteRow) -> Result<InHand> {
 }
 
 fn requested(row: &SqliteRow) -> Result<Requested> {
-    let request = match row.try_get(1)? {
-        "pause" => Request::Pause,
-        "cancel" => Request::Cancel,
-        other => {
-            return Err(StoreError::Nonsense { what: "a request", found: str::to_owned(other) });
-        }
-    };
+    let request = named(row.try_get(1)?)?;
     Ok(Requested { id: row.try_get(0)?, request, at: row.try_get(2)?, by: row.try_get(3)? })
+}
+
+fn named(request: &str) -> Result<Request> {
+    match request {
+        "pause" => Ok(Request::Pause),
+        "cancel" => Ok(Request::Cancel),
+        other => Err(StoreError::Nonsense { what: "a request", found: other.to_owned() }),
+    }
 }
 
 fn worker(row: &SqliteRow) -> Result<WorkerRow> {

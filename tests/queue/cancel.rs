@@ -95,6 +95,24 @@ fn a_cancel_outranks_a_pause() {
     lab.wait_for_state(&id, State::Cancelled);
 }
 
+/// The run log keeps the cancel; the person hears that, and the directory says it for who makes the run log anew.
+#[test]
+fn a_pause_after_a_cancel_changes_nothing() {
+    let (lab, id) = deaf();
+    lab.wait_for_state(&id, State::Running);
+    let worker = lab.worker();
+    signal(worker, Signal::STOP);
+    lab.ok(&["cancel", &id]);
+    let output = lab.output(&["pause", &id]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("is cancelled then") && !said.contains("paused"), "{said}");
+    let meta = std::fs::read(lab.dir_of(&id).meta()).unwrap();
+    let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+    assert_eq!(meta["wish"]["what"], "cancel");
+    signal(worker, Signal::CONT);
+    lab.wait_for_state(&id, State::Cancelled);
+}
+
 #[test]
 fn waiting_and_paused_runs_are_cancelled_at_once() {
     let lab = Lab::new();
