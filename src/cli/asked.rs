@@ -8,6 +8,7 @@ use color_eyre::eyre::Result;
 use super::{Context, bad_input, say};
 use crate::config::{Invalid, Overrides, experiment};
 use crate::data::published;
+use crate::queue::launcher::devices::absent;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::queue::slurm::client::Trouble;
@@ -118,6 +119,8 @@ fn lacking(context: &Context, plans: &[Plan]) -> BTreeSet<String> {
 /// Where the runs go, with whom to work on those of this machine.
 pub struct Place {
     pub slots: Vec<Slot>,
+    /// The device that was asked for on the command line.
+    named: Option<String>,
     /// Of a cluster's: what is asked of it.
     pub launch: Option<Launch>,
 }
@@ -131,10 +134,11 @@ impl Hands {
         let launch = asked.launch()?;
         // Who names workers or a device means this machine.
         let here = self.device.is_some() || self.workers.is_some();
+        let named = self.device.clone();
         let default = if here { Where::Local } else { workers.launcher };
         match self.launcher.unwrap_or(default) {
             Where::Local => match launch.keys().next() {
-                None => Ok(Place { slots, launch: None }),
+                None => Ok(Place { slots, named, launch: None }),
                 Some(key) => {
                     Err(bad_input(format!("--set {PREFIX}{key}: allowed with --launcher slurm")))
                 }
@@ -147,15 +151,22 @@ impl Hands {
                 lab.with(&launch).map_err(bad_input)?;
                 // For what waits for this machine beside it, where it has room for any.
                 let slots = if slots.is_empty() { vec![Slot::cluster()] } else { slots };
-                Ok(Place { slots, launch: Some(launch) })
+                Ok(Place { slots, named, launch: Some(launch) })
             }
         }
     }
 }
 
 impl Place {
-    /// Asks the cluster whether it would take such runs, before anything is queued for it.
-    pub fn rehearse(&self, context: &Context) -> Result<()> {
+    /// Asks the cluster whether it would take such runs, and the trainer whether the device is there, before anything is
+    /// queued for them.
+    pub async fn rehearse(&self, context: &Context) -> Result<()> {
+        if let Some(device) = &self.named {
+            let absent = absent(Local::find()?.trainer(), [device.as_str()]).await;
+            if let Some(absent) = absent.first() {
+                return Err(bad_input(format!("--device: {absent}")));
+            }
+        }
         let Some(launch) = &self.launch else { return Ok(()) };
         let settings = slurm::Settings::load(&context.home)?.with(launch).map_err(bad_input)?;
         let local = Local::find()?;

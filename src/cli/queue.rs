@@ -56,7 +56,7 @@ impl Args {
             }
             return Ok(Exit::Done);
         }
-        place.rehearse(context)?;
+        place.rehearse(context).await?;
         let desk = context.first_desk("queue").await?;
         let launch = place.launch.clone();
         let manner = Manner { priority: self.priority, again: self.again, launch };

@@ -35,7 +35,7 @@ impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
         let place = self.hands.place(context, &self.asked)?;
-        place.rehearse(context)?;
+        place.rehearse(context).await?;
         let desk = context.first_desk("run").await?;
         let manner = Manner { priority: None, again: self.again, launch: place.launch };
         let mut queued = Vec::new();

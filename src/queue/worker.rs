@@ -7,9 +7,12 @@
 use std::io;
 use std::time::Duration;
 
+use tokio::sync::OnceCell;
+
 use super::attend::{Attempt, InHand};
 use super::ensure::{Duty, ensure_workers};
-use super::launcher::{LaunchError, Launcher, Order};
+use super::launcher::devices::{self, Absent};
+use super::launcher::{self, LaunchError, Launcher, Order};
 use super::slots::{self, Held, SLURM, Slot};
 use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
@@ -60,6 +63,9 @@ pub enum WorkerError {
     Process { id: String, why: io::Error },
     #[error("run {id}: cannot look for its trainer: {why}")]
     Adopt { id: String, why: io::Error },
+    /// Its trainers could not start there.
+    #[error(transparent)]
+    Device(#[from] Absent),
 }
 
 impl WorkerError {
@@ -67,7 +73,7 @@ impl WorkerError {
     pub fn is_curable(&self) -> bool {
         match self {
             WorkerError::Store(why) => why.is_curable(),
-            WorkerError::Slot { .. } => true,
+            WorkerError::Slot { .. } | WorkerError::Device(_) => true,
             WorkerError::Process { .. } | WorkerError::Adopt { .. } => false,
         }
     }
@@ -80,7 +86,8 @@ impl WorkerError {
                 matches!(why, Busy | DiskFull | DiskFailed { .. } | Journal(ReadError::Io { .. }))
             }
             WorkerError::Adopt { .. } => true,
-            WorkerError::Slot { .. } | WorkerError::Process { .. } => false,
+            WorkerError::Process { why, .. } => launcher::may_pass(why),
+            WorkerError::Slot { .. } | WorkerError::Device(_) => false,
         }
     }
 }
@@ -107,16 +114,24 @@ impl Worker {
     pub async fn work(&self, mut stay: Stay) -> Result<Left, WorkerError> {
         let Some(mut held) = self.take_slot()? else { return Ok(Left::SlotTaken) };
         self.patiently(async || self.register().await).await?;
+        let absent = OnceCell::new();
+        // Kept through trouble that cuts a round short: let go of, a child's exit status would be nobody's.
+        let mut hands = Vec::new();
         loop {
             // From before the round: what changes while it looks is news.
             let version = self.patiently(async || Ok(self.store.data_version().await?)).await?;
-            // Whatever trouble cut short, the next round finds as it would find what a dead worker left behind.
-            let drained = self.patiently(async || self.round(stay).await).await?;
+            // What else trouble cut short, the next round finds as it would find what a dead worker left behind.
+            let round = async || self.round(stay, &absent, &mut hands).await;
+            let drained = self.patiently(round).await?;
             if drained {
                 self.sign_off().await?;
                 drop(held);
                 self.hand_over().await?;
                 return Ok(Left::Drained);
+            }
+            if let Some(Some(absent)) = absent.get() {
+                self.sign_off().await?;
+                return Err(absent.clone().into());
             }
             held = match stay {
                 Stay::Forever => {
@@ -160,16 +175,23 @@ impl Worker {
     }
 
     /// Takes over what is active on the slot, then works the queue down. Whether the worker was asked to leave.
-    async fn round(&self, stay: Stay) -> Result<bool, WorkerError> {
-        let mut hands = Vec::new();
-        self.recover(&mut hands).await?;
+    /// Where the slot's device turns out to be `absent` it takes nothing from there, and only ends what is active.
+    async fn round(
+        &self,
+        stay: Stay,
+        absent: &OnceCell<Option<Absent>>,
+        hands: &mut Vec<InHand>,
+    ) -> Result<bool, WorkerError> {
+        self.recover(hands).await?;
         let (mut parting, mut said) = (false, String::new());
         loop {
             let drained = self.is_draining().await?;
             if stay != Stay::AdoptOnly && !drained {
                 // Who left a note gets what it asked for.
                 slots::was_wanted(&self.home, &self.slot);
-                self.take_on(&mut hands).await?;
+                if absent.get_or_init(|| self.absent()).await.is_none() {
+                    self.take_on(hands).await?;
+                }
             }
             // What a cluster works on needs nobody here.
             let elsewhere = self.slot.device == SLURM && !self.launcher.is_starting();
@@ -179,7 +201,7 @@ impl Worker {
             }
             // What the cluster said last, a refusal say, is heard before it leaves.
             parting = leaves;
-            self.attend(&mut hands, &mut said).await?;
+            self.attend(hands, &mut said).await?;
         }
     }
 
@@ -233,7 +255,7 @@ impl Worker {
     /// Tries again for as long as what is in the way may pass: a full disk, somebody who keeps the run log busy.
     async fn patiently<T>(
         &self,
-        work: impl AsyncFn() -> Result<T, WorkerError>,
+        mut work: impl AsyncFnMut() -> Result<T, WorkerError>,
     ) -> Result<T, WorkerError> {
         let mut said = String::new();
         loop {
@@ -321,6 +343,11 @@ impl Worker {
             SLURM => self.store.claim_launched(&slot, room, now).await?,
             device => self.store.claim(&slot, device, now).await?.into_iter().collect(),
         })
+    }
+
+    /// What the trainer says of the slot's device, should it not be there.
+    async fn absent(&self) -> Option<Absent> {
+        devices::absent(self.launcher.trainer()?, [self.slot.device.as_str()]).await.pop()
     }
 
     /// Claims runs and starts their trainers.

@@ -87,3 +87,28 @@ fn a_worker_whose_program_was_replaced_goes_on() {
     signal(worker.id(), rustix::process::Signal::INT);
     worker.wait().unwrap();
 }
+
+/// A mistyped device would fail one run after the other.
+#[test]
+fn a_device_that_is_not_there_is_refused_before_anything_is_claimed() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("one", &[0.0]);
+    let id = lab.queue(&file, &["--no-start"]).remove(0);
+    let file = file.to_str().unwrap();
+    for args in [
+        &["worker", "--device", "cuda:99"][..],
+        &["worker", "--slot", "cuda:99-0", "--until-empty"],
+        &["run", file, "--device", "cuda:99", "--set", "seed=7"],
+        &["queue", file, "--device", "cuda:99", "--set", "seed=7"],
+    ] {
+        let output = lab.output(args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains("found cuda:99, allowed: cpu"), "{args:?}: {said}");
+    }
+    let runs = lab.runs();
+    assert_eq!(runs.len(), 1);
+    assert_eq!((runs[0].state, runs[0].attempt), (State::Queued, 0));
+    assert!(!lab.ok(&["workers"]).contains("cuda:99"));
+    assert_eq!(lab.run(&id).state, State::Queued);
+}

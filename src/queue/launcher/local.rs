@@ -101,6 +101,10 @@ impl Launcher for Local {
         orders.iter().map(|order| self.start_one(order)).collect()
     }
 
+    fn trainer(&self) -> Option<&Path> {
+        Some(&self.trainer)
+    }
+
     fn adopt(&self, dir: &RunDir, _attempt: u32, known: Option<&Identity>) -> io::Result<Found> {
         let dir = canonical(dir);
         // A worker that died right after starting it could not note it. Its helpers are younger.

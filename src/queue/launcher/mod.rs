@@ -3,6 +3,7 @@
 //! On this machine a trainer is a child process ([`local`]), on a cluster it is a job ([`slurm`]). A launcher knows run
 //! directories, processes and jobs, and nothing of the run log: what an ending means is decided by `settle`.
 
+pub mod devices;
 pub mod family;
 pub mod local;
 mod over;
@@ -10,8 +11,10 @@ pub mod slurm;
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::journal::process::Identity;
 use crate::lab::RunDir;
@@ -123,6 +126,23 @@ pub enum LaunchError {
     Refused(String),
 }
 
+/// Whether trouble with processes and their files may pass by itself: the machine or this process is out of something, or a
+/// disk does not answer. It says nothing of the trainer that was looked at.
+pub fn may_pass(why: &io::Error) -> bool {
+    let scarce = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::NOBUFS,
+        Errno::AGAIN,
+        Errno::INTR,
+        Errno::IO,
+        Errno::TIMEDOUT,
+        Errno::STALE,
+    ];
+    why.raw_os_error().is_some_and(|code| scarce.contains(&Errno::from_raw_os_error(code)))
+}
+
 /// What became of a trainer that an earlier worker started.
 pub enum Found {
     AtWork(Box<dyn Trainer>),
@@ -144,6 +164,11 @@ pub trait Launcher {
     /// The trainer of `attempt` at the run in `dir`, started by a worker that is gone; `known` is its process, if that
     /// worker lived to note it.
     fn adopt(&self, dir: &RunDir, attempt: u32, known: Option<&Identity>) -> io::Result<Found>;
+
+    /// The trainer that is started on this machine, which knows its devices; none where that is for others to know.
+    fn trainer(&self) -> Option<&Path> {
+        None
+    }
 
     /// Whether something that was to be started is still on its way, so that a worker should not leave yet.
     fn is_starting(&self) -> bool {

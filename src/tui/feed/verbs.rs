@@ -1,8 +1,11 @@
 //! Requests of the screens in the words of the queue: what a verb does is decided there, not here.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::lab::Home;
+use crate::queue::launcher::devices::{self, Absent};
+use crate::queue::launcher::local::Local;
 use crate::queue::{
     Answer, Desk, Duty, Fate, Manner, Plan, QueueError, Root, Slot, Where, Workers, ensure_workers,
 };
@@ -115,7 +118,7 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             }
             Told::yes("the queue is in another order")
         }
-        Request::AddWorker => add_worker(home),
+        Request::AddWorker => add_worker(home).await,
         Request::Drain(slot) => match desk.drain(slot.as_deref()).await {
             Ok(()) => {
                 let who =
@@ -173,11 +176,15 @@ async fn resume_or_retry(desk: &Desk, id: &str) -> Result<Answer, QueueError> {
 }
 
 /// A worker for the first slot of the lab that has none; where all have one, for the next slot of the last device.
-fn add_worker(home: &Home) -> Told {
+async fn add_worker(home: &Home) -> Told {
     let slots = match Workers::load(home) {
         Ok(workers) => workers.chosen(None, None),
         Err(error) => return Told::no(error.to_string()),
     };
+    let (slots, absent) = there(slots).await;
+    if let Some(absent) = absent.filter(|_| slots.is_empty()) {
+        return Told::no(format!("lab.toml: {absent}"));
+    }
     let device = slots.last().map_or("cpu".to_owned(), |slot| slot.device.clone());
     let more = (0..64).map(|index| Slot::new(&device, index));
     for slot in slots.into_iter().chain(more) {
@@ -194,6 +201,15 @@ fn add_worker(home: &Home) -> Told {
     Told::no("every slot has its worker")
 }
 
+/// Those of `slots` whose device is there, and the first device that is not: a worker of it would leave at once.
+async fn there(mut slots: Vec<Slot>) -> (Vec<Slot>, Option<Absent>) {
+    let Ok(local) = Local::find() else { return (slots, None) };
+    let devices: BTreeSet<&str> = slots.iter().map(|slot| slot.device.as_str()).collect();
+    let absent = devices::absent(local.trainer(), devices).await;
+    slots.retain(|slot| absent.iter().all(|absent| absent.device != slot.device));
+    (slots, absent.into_iter().next())
+}
+
 fn runs(n: usize) -> &'static str {
     if n == 1 { "run" } else { "runs" }
 }
@@ -207,9 +223,11 @@ async fn with_workers(desk: &Desk, told: Told) -> Told {
         Ok(workers) => workers.chosen(None, None),
         Err(error) => return Told::no(format!("{}, but {error}", told.text)),
     };
-    match desk.staff(&slots).await {
-        Ok(_) => told,
-        Err(error) => Told::no(format!("{}, but {error}", told.text)),
+    let (slots, absent) = there(slots).await;
+    match (desk.staff(&slots).await, absent) {
+        (Ok(_), None) => told,
+        (Ok(_), Some(absent)) => Told::no(format!("{}, but lab.toml: {absent}", told.text)),
+        (Err(error), _) => Told::no(format!("{}, but {error}", told.text)),
     }
 }
 
