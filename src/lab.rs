@@ -106,6 +106,13 @@ impl RunDir {
     }
 
     /// Held by the trainer for its whole life.
+    /// Which attempt was started last, and where in `stderr.log` what it says begins: `3 1024`.
+    pub fn stderr_from(&self) -> PathBuf {
+        self.0.join(Self::STDERR_FROM)
+    }
+
+    pub const STDERR_FROM: &str = "stderr.from";
+
     pub fn lock(&self) -> PathBuf {
         self.0.join("run.lock")
     }

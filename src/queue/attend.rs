@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::launcher::{Ask, Ending, Trainer};
 use super::listen::Heard;
-use super::remains::{FULL, is_full, last_words};
+use super::remains::{FULL, is_full, last_words, noted_start};
 use super::settle::{MOST_LOSSES, Verdict, judge};
 use super::slots::{SLURM, Slot};
 use super::worker::{Worker, WorkerError};
@@ -20,7 +20,7 @@ pub(super) struct Attempt {
     pub number: u32,
     /// As this worker knows it, who alone changes it while the run is active.
     pub state: State,
-    /// How long `stderr.log` was before it started.
+    /// How long `stderr.log` was before it started, where its directory does not say that better.
     pub said: u64,
     /// What is wrong with its journal: it cannot be believed any more, however the trainer ends.
     pub damage: Option<String>,
@@ -260,11 +260,14 @@ impl Worker {
             State::Stopping => self.store.request_of(id).await?.map(|asked| asked.request),
             _ => None,
         };
-        let words = last_words(&self.home.run(id), attempt.said);
+        let dir = self.home.run(id);
+        // Its job knows best, where it has one: between its order and its start others may have said something.
+        let said = followed(id, noted_start(&dir, *number))?.unwrap_or(attempt.said);
+        let words = followed(id, last_words(&dir, said))?;
         // A disk that is full takes neither the end record nor the trainer's last words.
         let silent = matches!(ending, Ending::Exited(1) | Ending::NeverBegan);
         let mute = end.is_none() && words.is_none() && silent;
-        let full = mute && is_full(&self.home.run(id));
+        let full = mute && is_full(&dir);
         let words = words.or_else(|| full.then(|| Cause::DiskFull.reason(FULL)));
         let verdict = judge(ending, end.as_ref(), wanted, words.as_deref());
         if verdict.state == State::Paused && wanted.is_none() {

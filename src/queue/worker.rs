@@ -13,12 +13,13 @@ use super::attend::{Attempt, InHand};
 use super::ensure::{Duty, ensure_workers};
 use super::launcher::devices::{self, Absent};
 use super::launcher::{self, LaunchError, Launcher, Order};
+use super::remains::note_start;
 use super::slots::{self, Held, SLURM, Slot};
 use crate::journal::cause::Cause;
 use crate::journal::process::Identity;
 use crate::journal::reader::ReadError;
 use crate::journal::writer::Clock;
-use crate::lab::{Home, RunDir};
+use crate::lab::Home;
 use crate::store::{Change, Claim, RunId, State, Store, StoreError, WorkerRow};
 
 /// After trouble with the run log that may pass: a full or failing disk, somebody who keeps it busy. Trainers go on, and
@@ -372,8 +373,8 @@ impl Worker {
             (self.say)(&format!("{id} starts (attempt {attempt})"));
         }
         let orders: Vec<Order> = claims.into_iter().map(order).collect();
-        let said = |dir: &RunDir| std::fs::metadata(dir.stderr()).map_or(0, |file| file.len());
-        let said: Vec<u64> = orders.iter().map(|order| said(&order.dir)).collect();
+        let said: Vec<u64> =
+            orders.iter().map(|order| note_start(&order.dir, order.attempt)).collect();
         let started = self.launcher.start(&orders);
         for (((id, number), said), started) in ids.into_iter().zip(said).zip(started) {
             match started {

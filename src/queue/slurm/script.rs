@@ -2,7 +2,10 @@
 
 use super::Settings;
 use super::trace::{ENDED, HELD, STARTED};
+use crate::lab::RunDir;
 use crate::queue::launcher::local::MARK;
+
+const STDERR_FROM: &str = RunDir::STDERR_FROM;
 
 /// What the script is to say.
 pub(super) struct Script<'a> {
@@ -61,6 +64,7 @@ if held; then
   exit 0
 fi
 rm -f "$dir/{ENDED}"
+leave {STDERR_FROM} "$attempt $(cat "$dir/stderr.log" 2> /dev/null | wc -c)"
 leave {STARTED} "$attempt $job $(hostname -s)"
 cd "$dir" || exit 2
 export {MARK}=$dir
@@ -238,6 +242,37 @@ mod tests {
             "--signal=B:USR1@120",
         ];
         assert_eq!(ours(&text), options);
+    }
+
+    #[test]
+    fn a_job_notes_where_its_words_begin() {
+        let root = tempfile::tempdir().unwrap();
+        let place = |name: &str| root.path().join(name);
+        let (folder, runs, trainer) = (place("sent"), place("runs"), place("trainer"));
+        let dir = RunDir::new(runs.join("one"));
+        std::fs::create_dir_all(dir.path()).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("manifest"), "one 2 7 \n").unwrap();
+        std::fs::write(dir.stderr(), "old\n").unwrap();
+        std::fs::write(&trainer, "#!/bin/sh\necho new >&2\nexit 3\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&trainer, mode).unwrap();
+        let path = |path: &std::path::Path| path.display().to_string();
+        let script = Script {
+            name: "instdisc-0a1b",
+            elements: 1,
+            folder: &path(&folder),
+            runs: &path(&runs),
+            trainer: &path(&trainer),
+            settings: &Settings::default(),
+        };
+        std::fs::write(place("batch.sh"), script.text()).unwrap();
+        let mut job = std::process::Command::new("bash");
+        job.arg(place("batch.sh")).env("SLURM_ARRAY_TASK_ID", "0").env("SLURM_ARRAY_JOB_ID", "41");
+        job.env("SLURM_RESTART_COUNT", "1");
+        assert_eq!(job.status().unwrap().code(), Some(3));
+        assert_eq!(std::fs::read_to_string(dir.stderr_from()).unwrap(), "3 4\n");
+        assert_eq!(std::fs::read_to_string(dir.stderr()).unwrap(), "old\nnew\n");
     }
 
     #[test]
