@@ -79,9 +79,13 @@ impl Worker {
     ) -> Result<bool, WorkerError> {
         let InHand { attempt, trainer, .. } = hand;
         let before = attempt.number;
+        let (ending, unseen) = match heard.ending {
+            Ok(ending) => (ending, None),
+            Err(why) => (None, Some(why)),
+        };
         let (news, unread) = match heard.news {
             Ok(news) => (news, None),
-            Err(why) if heard.ending.is_some() => {
+            Err(why) if ending.is_some() => {
                 attempt.give_up_on_journal(why)?;
                 (Ingested::default(), None)
             }
@@ -96,10 +100,13 @@ impl Worker {
         if let Some(asked) = asked.iter().find(|asked| asked.id == attempt.id) {
             self.relay(attempt, asked, trainer.as_mut()).await?;
         }
+        if let Some(why) = unseen {
+            return Err(why);
+        }
         if let Some(why) = unread {
             return Err(why.into());
         }
-        let Some(ending) = heard.ending else { return Ok(false) };
+        let Some(ending) = ending else { return Ok(false) };
         self.settle(attempt, ending, Some(trainer.as_mut())).await?;
         Ok(true)
     }

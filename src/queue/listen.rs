@@ -12,7 +12,7 @@ use crate::store::{Ingested, State, StoreError, catch_up_all};
 
 /// What is new of one attempt.
 pub(super) struct Heard {
-    pub ending: Option<Ending>,
+    pub ending: Result<Option<Ending>, WorkerError>,
     pub news: Result<Ingested, StoreError>,
     /// The newest attempt of the run whose `start` the run log has, where the run is starting.
     pub started: Option<u32>,
@@ -24,7 +24,8 @@ impl Worker {
     pub(super) async fn listen(&self, hands: &mut [InHand]) -> Result<Vec<Heard>, WorkerError> {
         let mut endings = Vec::with_capacity(hands.len());
         for InHand { attempt, trainer, .. } in hands.iter_mut() {
-            endings.push(followed(&attempt.id, trainer.ending(attempt.number))?);
+            // Trouble with one says nothing of the others, nor of how this one ended.
+            endings.push(followed(&attempt.id, trainer.ending(attempt.number)));
         }
         let mut attempts: Vec<&mut Attempt> = hands.iter_mut().map(|it| &mut it.attempt).collect();
         let news = self.hear(&mut attempts).await?;

@@ -1,10 +1,17 @@
 //! Workers and trainers that are killed, stopped, missing or mute.
 
-use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
+use std::{fs, io};
 
-use instdisc_lab::store::State;
-use rustix::process::Signal;
+use instdisc_lab::journal::process::Identity;
+use instdisc_lab::journal::writer::system_clock;
+use instdisc_lab::lab::RunDir;
+use instdisc_lab::queue::Slot;
+use instdisc_lab::queue::launcher::{Ending, Found, LaunchError, Launcher, Order, Trainer};
+use instdisc_lab::queue::worker::{Left, Stay, Worker};
+use instdisc_lab::store::{State, Store};
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 
 use crate::support::{Lab, is_alive, kill, signal, wait_for};
 
@@ -212,4 +219,83 @@ fn a_stranger_with_the_trainers_number_is_left_alone() {
     assert!(is_alive(stranger.id()));
     stranger.kill().unwrap();
     stranger.wait().unwrap();
+}
+
+/// As where a machine has no descriptors left for a moment: that says nothing about the trainer.
+#[test]
+fn trouble_that_passes_costs_no_exit_status() {
+    let (lab, id) = at_work();
+    let worker = lab.worker();
+    let descriptors = |most: u64| {
+        let pid = Pid::from_raw(worker.cast_signed());
+        let limit = Rlimit { current: Some(most), maximum: Some(1024) };
+        prlimit(pid, Resource::Nofile, limit).unwrap();
+    };
+    descriptors(3);
+    lab.behave("crash");
+    let log = lab.home().slots().join("cpu-0.log");
+    let said = || fs::read_to_string(&log).unwrap();
+    wait_for("the trouble to be told", || said().contains("cannot follow its processes"));
+    assert!(is_alive(worker));
+    assert!(lab.run(&id).state.is_active());
+    descriptors(1024);
+    lab.wait_for_state(&id, State::Failed);
+    let reason = lab.run(&id).reason.unwrap();
+    assert!(reason.contains("exited with 3") && reason.contains("the sky fell"), "{reason}");
+}
+
+/// A launcher of whose trainer nothing is left but its exit status, as a cluster's job leaves it.
+struct Gone;
+
+impl Launcher for Gone {
+    fn room(&self) -> usize {
+        1
+    }
+
+    fn pace(&self) -> Duration {
+        Duration::from_millis(10)
+    }
+
+    fn start(&self, _: &[Order]) -> Vec<Result<Box<dyn Trainer>, LaunchError>> {
+        unreachable!("it only looks after what is active")
+    }
+
+    fn adopt(&self, _: &RunDir, _: u32, _: Option<&Identity>) -> io::Result<Found> {
+        Ok(Found::Ended(Ending::Exited(4)))
+    }
+}
+
+/// An attempt that says nothing is not given the words of the one before it.
+#[test]
+fn an_adopted_attempt_does_not_speak_with_the_words_of_an_older_one() {
+    let lab = Lab::new();
+    lab.behave("crash");
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &[]).remove(0);
+    lab.wait_for_state(&id, State::Failed);
+    assert!(lab.run(&id).reason.unwrap().contains("the sky fell"));
+    lab.behave("hold");
+    lab.ok(&["retry", &id]);
+    lab.wait_for_start(&id, 2);
+    lab.wait_for_state(&id, State::Running);
+    kill(lab.worker());
+    kill(lab.starts(&id)[1].pid);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let left = runtime.block_on(async {
+        let worker = Worker {
+            home: lab.home(),
+            store: Store::open(&lab.home()).await.unwrap(),
+            slot: Slot::new("cpu", 0),
+            launcher: Box::new(Gone),
+            share: 1,
+            grace: Duration::ZERO,
+            clock: system_clock(),
+            say: Box::new(|_| {}),
+        };
+        worker.work(Stay::AdoptOnly).await.unwrap()
+    });
+    assert_eq!(left, Left::Idle);
+    let run = lab.run(&id);
+    let reason = run.reason.unwrap();
+    assert_eq!(run.state, State::Failed);
+    assert!(reason.contains("exited with 4") && !reason.contains("sky"), "{reason}");
 }

@@ -17,6 +17,7 @@ use rustix::process::{
 };
 
 use super::local::MARK;
+use super::may_pass;
 
 /// A process of a run. The descriptor pins the process, so a signal through it can never hit a later one.
 pub(super) struct Member {
@@ -82,7 +83,7 @@ fn pinned(found: &Found) -> io::Result<Option<Member>> {
         Err(why @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(why.into()),
         Err(_) => return Ok(None),
     };
-    let same = stat(&place(found.pid)).is_some_and(|(_, began)| began == found.began);
+    let same = stat(&place(found.pid))?.is_some_and(|(_, began)| began == found.began);
     Ok(same.then_some(Member { pid: found.pid, fd }))
 }
 
@@ -96,18 +97,28 @@ fn living(wanted: &[u8]) -> io::Result<Vec<Found>> {
     for entry in fs::read_dir("/proc")? {
         let Ok(entry) = entry else { continue };
         let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        found.extend(pid.and_then(Pid::from_raw).and_then(|pid| look(pid, wanted)));
+        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+        found.extend(look(pid, wanted)?);
     }
     Ok(found)
 }
 
-fn look(pid: Pid, wanted: &[u8]) -> Option<Found> {
+fn look(pid: Pid, wanted: &[u8]) -> io::Result<Option<Found>> {
     let place = place(pid);
-    let (parent, began) = stat(&place)?;
+    let Some((parent, began)) = stat(&place)? else { return Ok(None) };
     // Unreadable: another user's.
-    let environ = fs::read(place.join("environ")).unwrap_or_default();
+    let environ = read(&place.join("environ"))?.unwrap_or_default();
     let marked = environ.split(|&byte| byte == 0).any(|variable| variable == wanted);
-    Some(Found { pid, began, parent: Pid::from_raw(parent), marked })
+    Ok(Some(Found { pid, began, parent: Pid::from_raw(parent), marked }))
+}
+
+/// A file of a process, nothing where that has gone meanwhile or is another user's. One that nobody can read for want of
+/// descriptors must not be taken for gone.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Err(why) if may_pass(&why) => Err(why),
+        bytes => Ok(bytes.ok()),
+    }
 }
 
 fn place(pid: Pid) -> PathBuf {
@@ -115,9 +126,11 @@ fn place(pid: Pid) -> PathBuf {
 }
 
 /// Fields 4 and 22 of `stat`, its parent and when it began, behind a name that may hold anything; nothing for a zombie.
-fn stat(process: &Path) -> Option<(i32, u64)> {
-    let stat = fs::read(process.join("stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
+fn stat(process: &Path) -> io::Result<Option<(i32, u64)>> {
+    Ok(read(&process.join("stat"))?.and_then(|stat| parsed(&String::from_utf8_lossy(&stat))))
+}
+
+fn parsed(stat: &str) -> Option<(i32, u64)> {
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
@@ -132,7 +145,7 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_number_and_when_it_began() {
         let me = rustix::process::getpid();
-        let found = look(me, b"NO=variable").unwrap();
+        let found = look(me, b"NO=variable").unwrap().unwrap();
         let own = crate::journal::process::Identity::current().unwrap();
         assert_eq!((found.began, found.marked), (own.start_ticks, false));
         assert_eq!(found.parent, rustix::process::getppid());

@@ -83,7 +83,8 @@ impl Local {
         let child = child.map_err(|why| LaunchError::Start { path, why })?;
         let leader = Identity::of(child.id()).ok();
         let starved = starved();
-        Ok(Box::new(Started { dir, leader, child: Some(child), starved, ending: None }))
+        let child = Some(child);
+        Ok(Box::new(Started { dir, leader, child, starved, ending: None, is_cleared: false }))
     }
 }
 
@@ -114,7 +115,8 @@ impl Launcher for Local {
             Ok(known.min_by_key(|process| process.start_ticks))
         };
         let leader = known.cloned().map_or_else(eldest, |known| Ok(Some(known)))?;
-        let mut adopted = Started { dir, leader, child: None, starved: None, ending: None };
+        let (child, starved, ending) = (None, None, None);
+        let mut adopted = Started { dir, leader, child, starved, ending, is_cleared: false };
         if adopted.lives()? {
             return Ok(Found::AtWork(Box::new(adopted)));
         }
@@ -134,6 +136,8 @@ struct Started {
     /// Processes that the kernel had killed for want of memory when it was started.
     starved: Option<u64>,
     ending: Option<Ending>,
+    /// Whether what it left behind is gone.
+    is_cleared: bool,
 }
 
 impl Trainer for Started {
@@ -167,8 +171,9 @@ impl Trainer for Started {
     }
 
     fn ending(&mut self, _attempt: u32) -> io::Result<Option<Ending>> {
+        // Kept where clearing fails: once the child is reaped, nobody could learn it again.
         if self.ending.is_none() {
-            let ending = match &mut self.child {
+            self.ending = match &mut self.child {
                 Some(child) => match exit_of(child)? {
                     Some(Ending::Signalled(KILL)) if self.starved < starved() => {
                         Some(Ending::OutOfMemory)
@@ -177,10 +182,10 @@ impl Trainer for Started {
                 },
                 None => (!self.lives()?).then_some(Ending::Unseen),
             };
-            if ending.is_some() {
-                self.clear()?;
-                self.ending = ending;
-            }
+        }
+        if self.ending.is_some() && !self.is_cleared {
+            self.clear()?;
+            self.is_cleared = true;
         }
         Ok(self.ending)
     }
