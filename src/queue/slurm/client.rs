@@ -80,17 +80,28 @@ pub fn jobs() -> Result<Vec<Job>, Trouble> {
 }
 
 /// How jobs ended that `squeue` has forgotten, where there is an account of them: `41_0` → its state. Clusters without
-/// accounting answer nothing.
-pub fn account(ids: &[String]) -> Vec<(String, JobState)> {
+/// accounting have none of any.
+///
+/// # Errors
+/// [`Trouble`] that may pass: nothing is known of any of them then.
+pub fn account(ids: &[String]) -> Result<Vec<(String, JobState)>, Trouble> {
     let ids = ids.join(",");
     let options =
         ["--noheader", "--parsable2", "--allocations", "--format=JobID,State", "--jobs", &ids];
-    let Ok(answer) = call("sacct", &options, None) else { return Vec::new() };
+    accounted(call("sacct", &options, None))
+}
+
+fn accounted(answer: Result<String, Trouble>) -> Result<Vec<(String, JobState)>, Trouble> {
     let line = |line: &str| {
         let (id, state) = line.split_once('|')?;
         Some((id.to_owned(), JobState::parse(state)))
     };
-    answer.lines().filter_map(line).collect()
+    match answer {
+        Ok(answer) => Ok(answer.lines().filter_map(line).collect()),
+        // Nor will there be one.
+        Err(Trouble::Missing(_) | Trouble::Refused(_)) => Ok(Vec::new()),
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// Sends `scancel`, with options before the ids. A job that is gone already is no trouble.
@@ -207,7 +218,7 @@ fn answer(command: &'static str, seconds: u32, output: &Output) -> Result<String
 const LATER: [&str; 2] = ["Job violates accounting/QOS policy", "Required partition not available"];
 
 /// What it says when it is not the request that is wrong.
-const UNREACHABLE: [&str; 17] = [
+const UNREACHABLE: [&str; 20] = [
     "establish a configuration source",
     "Protocol authentication error",
     "Message send failure",
@@ -225,6 +236,10 @@ const UNREACHABLE: [&str; 17] = [
     "Slurm backup controller in standby",
     "temporarily un",
     "authentication credential",
+    // What `sacct` says where the keeper of accounts is down (sacct/process.c).
+    "Problem talking to the database",
+    "Connection timed out",
+    "No route to host",
 ];
 
 fn said_of(said: &str, signs: &[&str]) -> bool {
@@ -241,6 +256,27 @@ mod tests {
     fn answered(code: i32, said: &str) -> Result<String, Trouble> {
         let status = ExitStatus::from_raw(code << 8);
         answer("sbatch", 60, &Output { status, stdout: b"41\n".into(), stderr: said.into() })
+    }
+
+    #[test]
+    fn a_cluster_without_accounts_and_one_that_does_not_give_them_are_two_things() {
+        let over = accounted(Ok("41_0|COMPLETED\n".to_owned())).unwrap();
+        assert_eq!(over, [("41_0".to_owned(), JobState::parse("COMPLETED"))]);
+        assert_eq!(
+            accounted(answered(1, "Slurm accounting storage is disabled\n")),
+            Ok(Vec::new())
+        );
+        assert_eq!(accounted(Err(Trouble::Missing("sacct"))), Ok(Vec::new()));
+        for said in [
+            "sacct: error: _open_persist_conn: failed to open persistent connection to host:db:6819: Connection refused\n\
+             sacct: error: Sending PersistInit msg: Connection refused\n\
+             sacct: error: Problem talking to the database: Connection refused",
+            "sacct: error: Problem talking to the database: No error",
+        ] {
+            let answer = accounted(answered(1, said));
+            assert!(matches!(answer, Err(Trouble::Unreachable(_))), "{said}");
+        }
+        assert!(accounted(answered(124, "")).is_err());
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Shared {
         self.lock().view = Some(Arc::clone(&view));
         let later = std::mem::take(&mut self.lock().later);
         self.tell(later);
-        self.ask_accounts();
-        limit.and(self.submit(Some(&view), &unsent))
+        let accounts = self.ask_accounts();
+        limit.and(self.submit(Some(&view), &unsent)).and(accounts)
     }
 
     fn learn_limit(&self) -> Result<(), Trouble> {
@@ -92,17 +92,36 @@ impl Shared {
         Ok(())
     }
 
-    fn ask_accounts(&self) {
+    fn ask_accounts(&self) -> Result<(), Trouble> {
         let forgotten = std::mem::take(&mut self.lock().forgotten);
         if forgotten.is_empty() {
-            return;
+            return Ok(());
         }
-        let answers: HashMap<_, _> = client::account(&forgotten).into_iter().collect();
-        let mut inside = self.lock();
+        let answer = client::account(&forgotten);
+        self.lock().note_accounts(forgotten, answer)
+    }
+}
+
+impl Inside {
+    /// What is known now of jobs that the queue has forgotten. Those of which nothing can be known at present are asked for
+    /// again.
+    fn note_accounts(
+        &mut self,
+        forgotten: Vec<String>,
+        answer: Result<Vec<(String, JobState)>, Trouble>,
+    ) -> Result<(), Trouble> {
+        let answers: HashMap<_, _> = match answer {
+            Ok(answers) => answers.into_iter().collect(),
+            Err(trouble) => {
+                self.forgotten.extend(forgotten);
+                return Err(trouble);
+            }
+        };
         for id in forgotten {
             let state = answers.get(&id).cloned().unwrap_or(JobState::Unknown(String::new()));
-            inside.accounts.insert(id, state);
+            self.accounts.insert(id, state);
         }
+        Ok(())
     }
 }
 
@@ -110,6 +129,21 @@ impl Shared {
 mod tests {
     use super::*;
     use crate::queue::slurm::job::Over;
+
+    #[test]
+    fn an_account_that_is_not_given_now_is_asked_for_again() {
+        let mut inside = Inside::default();
+        let ids = || vec!["41_0".to_owned(), "41_1".to_owned()];
+        let trouble = Trouble::Unreachable("Connection refused".into());
+        assert_eq!(inside.note_accounts(ids(), Err(trouble.clone())), Err(trouble));
+        assert_eq!((&inside.forgotten, inside.accounts.len()), (&ids(), 0));
+        let forgotten = std::mem::take(&mut inside.forgotten);
+        let known = vec![("41_1".to_owned(), JobState::Over(Over::ByItself))];
+        inside.note_accounts(forgotten, Ok(known)).unwrap();
+        assert_eq!(inside.accounts["41_0"], JobState::Unknown(String::new()));
+        assert_eq!(inside.accounts["41_1"], JobState::Over(Over::ByItself));
+        assert!(inside.forgotten.is_empty());
+    }
 
     #[test]
     fn of_two_jobs_of_one_name_the_one_that_is_not_over_counts() {
