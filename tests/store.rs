@@ -551,3 +551,16 @@ async fn a_part_of_a_grid_is_queued_and_the_rest_later() {
     let grid = lab.store.grids().await.unwrap().remove(0);
     assert_eq!((grid.planned, grid.removed, grid.filled), (3, 0, 3));
 }
+
+#[tokio::test]
+async fn some_runs_are_as_they_are_among_all() {
+    let lab = lab().await;
+    let ids: Vec<String> = lab.several(40).await.into_iter().map(|(id, _)| id).collect();
+    for picked in [&[][..], &[0], &[39, 3, 4, 5], &[0, 20, 39]] {
+        let unknown = "x-12345678".to_owned();
+        let picked = picked.iter().map(|&at: &usize| &ids[at]).chain([&unknown]).collect();
+        let mut all = lab.store.runs().await.unwrap();
+        all.retain(|run| std::collections::HashSet::contains(&picked, &run.id));
+        assert_eq!(lab.store.runs_among(&picked).await.unwrap(), all);
+    }
+}

@@ -11,8 +11,11 @@ use super::progress::Display;
 use crate::queue::{Desk, Slot, is_lost_for_good};
 use crate::store::{RunId, RunRow, State};
 
-/// Between two looks at the run log.
+/// Between two looks at the run log; longer by [`REST`] times what a look takes.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// So that looking at a large grid takes a fifth of a core at most.
+const REST: u32 = 4;
 
 /// Between two looks whether every slot still has its worker.
 const CARE: Duration = Duration::from_secs(2);
@@ -40,12 +43,14 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
     let mut signals = Signals::new()?;
     let mut interrupted = false;
     let ids: HashSet<&RunId> = ids.iter().collect();
-    let (mut runs, mut seen) = (Vec::new(), None);
+    let (mut runs, mut seen, mut took) = (Vec::new(), None, Duration::ZERO);
     loop {
         // From before the look: what changes meanwhile is news.
         let version = desk.store.data_version().await?;
         if seen != Some(version) {
-            (runs, seen) = (look(desk, &ids).await?, Some(version));
+            let begun = Instant::now();
+            (runs, seen) = (desk.store.runs_among(&ids).await?, Some(version));
+            took = begun.elapsed();
         }
         display.show(&runs);
         if all_ended(desk, &runs).await? {
@@ -53,7 +58,7 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
             return Ok(Watched { runs, interrupted });
         }
         care.keep_working(desk, slots, &runs).await?;
-        if !signals.within(LOOK).await {
+        if !signals.within(LOOK + REST * took).await {
             continue;
         }
         let mut leaves = interrupted;
@@ -74,12 +79,6 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
             return Ok(Watched { runs, interrupted });
         }
     }
-}
-
-async fn look(desk: &Desk, ids: &HashSet<&RunId>) -> Result<Vec<RunRow>> {
-    let mut runs = desk.store.runs().await?;
-    runs.retain(|run| ids.contains(&run.id));
-    Ok(runs)
 }
 
 async fn all_ended(desk: &Desk, runs: &[RunRow]) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! Lists: runs and experiments, in a handful of queries however many there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join;
@@ -20,7 +20,25 @@ impl Store {
     /// Every run, archived ones included, in the order they were first queued.
     pub async fn runs(&self) -> Result<Vec<RunRow>> {
         let (mut view, mut beside) = self.views().await?;
-        rows(&mut view, beside.as_deref_mut(), None).await
+        rows(&mut view, beside.as_deref_mut(), (i64::MIN, i64::MAX)).await
+    }
+
+    /// Those of `ids` that there are, in the order they were first queued.
+    pub async fn runs_among(&self, ids: &HashSet<&RunId>) -> Result<Vec<RunRow>> {
+        let mut view = self.view().await?;
+        let query = sqlx::query_scalar(
+            "SELECT key FROM run WHERE id IN (SELECT value FROM json_each(?)) ORDER BY key",
+        );
+        let keys: Vec<i64> =
+            query.bind(serde_json::json!(ids).to_string()).fetch_all(&mut *view).await?;
+        let mut found = Vec::with_capacity(keys.len());
+        // Runs of one grid have keys that follow one another.
+        for near in keys.chunk_by(|before, after| after - before <= APART) {
+            let (Some(&first), Some(&last)) = (near.first(), near.last()) else { continue };
+            let rows = rows(&mut view, None, (first, last)).await?;
+            found.extend(rows.into_iter().filter(|run| ids.contains(&run.id)));
+        }
+        Ok(found)
     }
 
     /// One run by its whole id.
@@ -30,7 +48,7 @@ impl Store {
     pub async fn run(&self, id: &str) -> Result<RunRow> {
         let mut view = self.view().await?;
         let key = super::key_of(&mut view, id).await?;
-        let found = rows(&mut view, None, Some(key)).await?.pop();
+        let found = rows(&mut view, None, (key, key)).await?.pop();
         found.ok_or_else(|| StoreError::unknown_run(id))
     }
 
@@ -106,15 +124,16 @@ pub(super) fn better(text: &str) -> Result<Better> {
     }
 }
 
-/// All runs, or the one with `key`: six queries, put together here. Summaries are most of the rows, so a second view of the
+/// Keys that are no further apart are asked for together: a few rows too many cost less than six queries.
+const APART: i64 = 16;
+
+/// The runs with `keys`, from the first to the last: six queries, put together here. Summaries are most of the rows, so a second view of the
 /// same moment, where there is one, reads them meanwhile.
 async fn rows(
     view: &mut SqliteConnection,
     beside: Option<&mut SqliteConnection>,
-    key: Option<i64>,
+    keys: (i64, i64),
 ) -> Result<Vec<RunRow>> {
-    // Asked for as a range of keys, as that is what an index serves in both cases.
-    let keys = key.map_or((i64::MIN, i64::MAX), |key| (key, key));
     let (mut found, summaries) = match beside {
         Some(beside) => try_join(described(view, keys), summaries(beside, keys)).await?,
         None => (described(view, keys).await?, summaries(view, keys).await?),
