@@ -83,7 +83,7 @@ impl Asked {
             say(format_args!("Not here yet: {lack}."));
         }
         for idle in plans.iter().flat_map(|plan| &plan.experiment.idle) {
-            eprintln!("{idle}");
+            say(idle);
         }
         Ok(plans)
     }
@@ -172,13 +172,15 @@ impl Place {
         let local = Local::find()?;
         match array::rehearse(&context.home, &settings, local.trainer()) {
             Err(Trouble::Unreachable(why)) => {
-                eprintln!(
+                say(format_args!(
                     "The scheduler gives no answer now ({why}); the runs wait until it does."
-                );
+                ));
                 Ok(())
             }
             Err(Trouble::Later(why)) => {
-                eprintln!("Slurm does not take them now ({why}); the runs wait until it does.");
+                say(format_args!(
+                    "Slurm does not take them now ({why}); the runs wait until it does."
+                ));
                 Ok(())
             }
             answer => Ok(answer.map_err(|why| bad_input(why.to_string()))?),

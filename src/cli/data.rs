@@ -9,7 +9,7 @@ use color_eyre::Result;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use serde_json::{Map, Value};
 
-use super::{Context, Exit, FormatArg, bad_input};
+use super::{Context, Exit, FormatArg, bad_input, say};
 use crate::config::applies;
 use crate::config::keys;
 use crate::config::spec::{BadImages, DataSpec, DatasetKind};
@@ -210,9 +210,9 @@ fn get_all(kind: DatasetKind, python: bool, from: Option<&str>, home: &Home) -> 
         get(name, &url, remote, &target)?;
         match published::settle(kind, &target)? {
             Then::Nothing => {}
-            Then::Unpack => eprintln!("{name}: unpacked in {}", root.display()),
+            Then::Unpack => say(format_args!("{name}: unpacked in {}", root.display())),
             Then::Unzip => {
-                eprintln!("{name}: now `unzip {} -d {}`", target.display(), root.display());
+                say(format_args!("{name}: now `unzip {} -d {}`", target.display(), root.display()));
             }
         }
     }
@@ -231,20 +231,20 @@ fn get(name: &str, url: &str, remote: &Remote, target: &Path) -> Result<()> {
             // In a log a line at every tenth.
             if !drawn && tenths < 10 * done / total.max(1) {
                 tenths = 10 * done / total.max(1);
-                eprintln!("{} of {}", HumanBytes(done), HumanBytes(total));
+                say(format_args!("{} of {}", HumanBytes(done), HumanBytes(total)));
             }
         }
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    eprintln!("{name}: {} is whole (md5 {})", target.display(), remote.md5);
+    say(format_args!("{name}: {} is whole (md5 {})", target.display(), remote.md5));
     Ok(())
 }
 
 fn verify(spec: &DataSpec, home: &Home) -> Result<Table> {
     let loaded = data::load(spec, home)?;
     for skipped in &loaded.skipped {
-        eprintln!("{skipped}");
+        say(skipped);
     }
     if !loaded.skipped.is_empty() {
         let found = format!("{} unreadable images (above)", loaded.skipped.len());

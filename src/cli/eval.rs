@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::verb::Runs;
-use super::{Context, Exit, FormatArg, bad_input, print};
+use super::{Context, Exit, FormatArg, bad_input, print, say};
 use crate::config::evaluation::Evaluation;
 use crate::config::keys::{self, key};
 use crate::config::ranges::Kind;
@@ -118,7 +118,7 @@ impl Args {
 
     /// Has the trainer do it; what it says goes to stderr.
     async fn evaluate(&self, context: &Context, id: &RunId, names: &str) -> Result<()> {
-        eprintln!("{id}: {}", names.replace(',', ", "));
+        say(format_args!("{id}: {}", names.replace(',', ", ")));
         let local = Local::find()?;
         let mut command = Command::new(local.trainer());
         command.arg(context.home.run(id).path()).args(["--evaluate", names]);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use color_eyre::eyre::{Result, WrapErr};
 
-use super::{Context, Exit, print_bytes};
+use super::{Context, Exit, print_bytes, say};
 use crate::lab::RunDir;
 use crate::queue::is_lost_for_good;
 use crate::store::{State, Store};
@@ -57,7 +57,7 @@ impl Args {
         }
         if log.is_empty() && !self.follow {
             let state = store.run(&id).await?.state;
-            eprintln!("{id} has written nothing; it is {state}.");
+            say(format_args!("{id} has written nothing; it is {state}."));
         }
         Ok(Exit::Done)
     }

@@ -2,7 +2,10 @@
 //!
 //! A subcommand is a file with `Args` (clap, `after_help` with an example) and
 //! `pub async fn run(self, context: &Context) -> color_eyre::Result<Exit>`, plus its lines in `Command`.
-//! What goes to stdout goes through [`print()`]; everything else a person reads goes to stderr.
+//! What goes to stdout goes through [`print()`]; everything else a person reads goes to stderr, through [`say`].
+
+// It panics where stderr is gone or full; [`say`] does not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
 
 mod archive;
 mod asked;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use super::say;
 use crate::store::{RunId, RunRow, State};
 
 /// Between two lines about the same run where no terminal is.
@@ -43,7 +44,7 @@ impl Display {
                 for run in runs {
                     lines.extend(self.told.line(run, Instant::now()));
                 }
-                lines.iter().for_each(|line| eprintln!("{line}"));
+                lines.iter().for_each(say);
             }
         }
     }
@@ -51,8 +52,8 @@ impl Display {
     /// A sentence above the bars.
     pub fn say(&self, words: &str) {
         match &self.bars {
-            Some(bars) => bars.all.suspend(|| eprintln!("{words}")),
-            None => eprintln!("{words}"),
+            Some(bars) => bars.all.suspend(|| say(words)),
+            None => say(words),
         }
     }
 

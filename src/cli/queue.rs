@@ -52,7 +52,7 @@ impl Args {
         if self.dry_run {
             print(&self.preview(context, &plans).await?.render(self.format.format))?;
             if place.launch.is_some() {
-                eprintln!("{}", arrays(plans.iter().map(|plan| plan.runs.len()).sum()));
+                say(arrays(plans.iter().map(|plan| plan.runs.len()).sum()));
             }
             return Ok(Exit::Done);
         }

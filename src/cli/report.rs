@@ -7,7 +7,7 @@ use color_eyre::eyre::Result;
 use serde_json::Value;
 
 use super::table::{METRIC, tabulate};
-use super::{Context, Exit, bad_input, print, unwritable};
+use super::{Context, Exit, bad_input, print, say, unwritable};
 use crate::config::experiment::{Overrides, parse};
 use crate::journal::metric::split;
 use crate::report::ablation::{Ablation, Options};
@@ -93,10 +93,10 @@ impl Args {
             if table.rows.iter().any(|row| row.mean.is_some()) {
                 tables.push((metric, table.render(Format::Md)));
             } else if asked {
-                eprintln!(
+                say(format_args!(
                     "No finished run of {} has {metric}: its table is left out.",
                     record.name
-                );
+                ));
             }
             rows = rows.or(Some(table));
         }

@@ -51,15 +51,15 @@ impl Args {
         if interrupted {
             let paused: Vec<&str> =
                 in_state(&runs, State::Paused).map(|run| run.id.as_str()).collect();
-            eprintln!(
+            say(format_args!(
                 "Go on with the same command, or with: instdisc-lab resume {}",
                 paused.join(" ")
-            );
+            ));
             return Ok(Exit::Interrupted);
         }
         for run in runs.iter().filter(|run| run.state != State::Finished) {
             let why = run.reason.as_deref().unwrap_or("somebody asked for it");
-            eprintln!("{} is {}: {why}", run.id, run.state);
+            say(format_args!("{} is {}: {why}", run.id, run.state));
         }
         print_tables(&desk, &plans, self.format.format).await?;
         let all_finished = runs.iter().all(|run| run.state == State::Finished);
@@ -74,7 +74,7 @@ async fn print_tables(desk: &Desk, plans: &[Plan], format: Format) -> Result<()>
         match tabulate(&desk.store, &experiment.name, METRIC, &Options::default()).await {
             Ok(table) => tables.push(table),
             // Runs that failed early have nothing to tabulate; what became of them was said already.
-            Err(why) => eprintln!("{} has no table: {why:#}", experiment.name),
+            Err(why) => say(format_args!("{} has no table: {why:#}", experiment.name)),
         }
     }
     if tables.is_empty() { Ok(()) } else { print(&together(&tables, format)) }

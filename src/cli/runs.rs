@@ -4,7 +4,7 @@ use std::io;
 
 use color_eyre::eyre::Result;
 
-use super::{Context, Exit, FormatArg, print, untaken};
+use super::{Context, Exit, FormatArg, print, say, untaken};
 use crate::filter::Filter;
 use crate::report::runs;
 use crate::report::table::Format;
@@ -48,7 +48,7 @@ async fn everything(context: &Context) -> Result<Vec<RunRow>> {
     match Store::open_readonly(&context.home).await {
         Ok(store) => Ok(store.runs().await?),
         Err(nothing @ StoreError::Missing { .. }) => {
-            eprintln!("{nothing}");
+            say(nothing);
             Ok(Vec::new())
         }
         Err(error) => Err(error.into()),

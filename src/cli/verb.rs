@@ -41,7 +41,7 @@ impl Runs {
         let mut runs = store.runs().await?;
         runs.retain(|run| (archived || !run.archived) && filter.matches(run));
         if runs.is_empty() {
-            eprintln!("No run matches {text}.");
+            say(format_args!("No run matches {text}."));
         }
         Ok(runs.into_iter().map(|run| run.id).collect())
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use color_eyre::eyre::Result;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::bad_input;
 use super::progress::Display;
+use super::{bad_input, say};
 use crate::queue::{Desk, Slot, is_lost_for_good};
 use crate::store::{RunId, RunRow, State};
 
@@ -73,8 +73,8 @@ pub async fn watch(desk: &Desk, slots: &[Slot], ids: &[RunId]) -> Result<Watched
         }
         if leaves {
             display.close();
-            eprintln!(
-                "Left: runs that are still stopping are paused once they have written their checkpoint."
+            say(
+                "Left: runs that are still stopping are paused once they have written their checkpoint.",
             );
             return Ok(Watched { runs, interrupted });
         }

@@ -6,7 +6,7 @@ use color_eyre::eyre::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::watch::NO_SLOT;
-use super::{Context, Exit, bad_input};
+use super::{Context, Exit, bad_input, say};
 use crate::journal::writer::system_clock;
 use crate::lab::Home;
 use crate::queue::launcher::Launcher;
@@ -86,7 +86,7 @@ impl Args {
             let left = tokio::select! {
                 left = worker.work(stay) => left?,
                 () = asked_to_end()? => {
-                    eprintln!("The worker of {slot} leaves; a trainer at work goes on.");
+                    say(format_args!("The worker of {slot} leaves; a trainer at work goes on."));
                     let signed_off = store.forget_worker(&slot.to_string()).await;
                     worker.hand_over().await?;
                     signed_off?;

@@ -1,6 +1,7 @@
 //! Help, completions and everything a person can get wrong: one message, exit code 2, nothing half-written.
 
 use std::fs;
+use std::process::Stdio;
 
 use super::said;
 use crate::support::Lab;
@@ -173,4 +174,21 @@ fn a_reader_that_leaves_early_is_no_failure() {
     drop(child.stdout.take());
     let (code, _, err) = said(&child.wait_with_output().unwrap());
     assert_eq!((code, err.as_str()), (Some(0), ""));
+}
+
+/// As on a disk that is full, where it is a file: what was asked for is done all the same.
+#[test]
+fn a_standard_error_that_takes_nothing_stops_nothing() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    for args in [
+        &["pause", "--where", "state:failed"][..],
+        &["runs", "state:failed"],
+        &["logs", &id],
+        &["doctor", "--repair"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = lab.command(args).stderr(full).stdout(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
 }

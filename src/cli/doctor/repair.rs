@@ -1,5 +1,6 @@
 //! `doctor --repair`, and what it says about itself.
 
+use crate::cli::say;
 use crate::journal::writer::system_clock;
 use crate::lab::Home;
 use crate::queue::{QueueError, rebuild};
@@ -8,28 +9,31 @@ use crate::queue::{QueueError, rebuild};
 pub(super) async fn repair(home: &Home) -> Result<(), QueueError> {
     let rebuilt = rebuild(home, &system_clock()).await?;
     if let Some(keeper) = &rebuilt.kept_by {
-        eprintln!("{} was kept by {keeper} and is kept here from now on.", home.root().display());
+        say(format_args!(
+            "{} was kept by {keeper} and is kept here from now on.",
+            home.root().display()
+        ));
     }
     if let Some(aside) = &rebuilt.set_aside {
-        eprintln!("The damaged run log lies in {} now.", aside.display());
+        say(format_args!("The damaged run log lies in {} now.", aside.display()));
     }
     for (id, state) in &rebuilt.restored {
-        eprintln!("{id} was restored from its directory: it is {state}.");
+        say(format_args!("{id} was restored from its directory: it is {state}."));
     }
     for (path, why) in &rebuilt.skipped {
-        eprintln!("{} was passed over, as it is no whole run: {why}", path.display());
+        say(format_args!("{} was passed over, as it is no whole run: {why}", path.display()));
     }
     for (path, why) in &rebuilt.damaged {
-        eprintln!("A file could not be read ({why}); it lies in {} now.", path.display());
+        say(format_args!("A file could not be read ({why}); it lies in {} now.", path.display()));
     }
     for id in &rebuilt.described {
-        eprintln!("{id} had no meta.json any more and has it again, from the run log.");
+        say(format_args!("{id} had no meta.json any more and has it again, from the run log."));
     }
     for path in &rebuilt.swept {
-        eprintln!("{} was left behind by a crash and is removed.", path.display());
+        say(format_args!("{} was left behind by a crash and is removed.", path.display()));
     }
     if rebuilt.set_aside.is_none() && rebuilt.restored.is_empty() {
-        eprintln!("The run log lacks nothing.");
+        say("The run log lacks nothing.");
     }
     Ok(())
 }
