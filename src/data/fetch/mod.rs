@@ -29,6 +29,16 @@ pub fn fetch(
     target: &Path,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> Result<(), DataError> {
+    fetch_through(agent(SILENCE), url, md5, target, progress)
+}
+
+fn fetch_through(
+    agent: Agent,
+    url: &str,
+    md5: &str,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, Option<u64>),
+) -> Result<(), DataError> {
     if target.is_file() && md5_of(target)?.0 == md5 {
         return Ok(());
     }
@@ -51,7 +61,7 @@ pub fn fetch(
         }
         Err(TryLockError::Error(why)) => return Err(DataError::Write { path: part, why }),
     }
-    let download = Download { url, part: &part, agent: agent() };
+    let download = Download { url, part: &part, agent };
     download.complete(&mut file, progress)?;
     file.sync_all().map_err(DataError::write(&part))?;
     let (found, bytes) = md5_of(&part)?;
@@ -70,9 +80,14 @@ pub fn part_of(target: &Path) -> PathBuf {
     name.into()
 }
 
-fn agent() -> Agent {
-    // No limit on the whole transfer: 162 MB over a slow line may take an hour.
+/// How long nothing may come.
+const SILENCE: Duration = Duration::from_secs(60);
+
+fn agent(silence: Duration) -> Agent {
+    // No limit on the whole transfer: 162 MB over a slow line may take an hour. But a line on which nothing comes at all is
+    // given up, and taken up again where it broke.
     let config = Agent::config_builder()
+        .timeout_per_read(Some(silence))
         .timeout_connect(Some(Duration::from_secs(30)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
         .http_status_as_error(false)

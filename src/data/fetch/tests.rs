@@ -13,6 +13,8 @@ enum Answer {
     Ranges,
     /// Honours `Range`, announces everything and closes after this many bytes.
     BreaksAfter(usize),
+    /// As that, but stays there without a word.
+    FallsSilentAfter(usize),
     /// Sends the whole file whatever was asked for.
     NoRanges,
     NotFound,
@@ -49,12 +51,12 @@ fn respond(mut stream: TcpStream, body: &[u8], answer: Answer) -> Option<String>
         Answer::Busy => ("503 Service Unavailable", body.len(), 0),
         Answer::NoRanges => ("200 OK", 0, body.len()),
         _ if body.len() <= start => ("416 Range Not Satisfiable", body.len(), 0),
-        Answer::Ranges | Answer::BreaksAfter(_) if asked.is_none() => ("200 OK", 0, body.len()),
-        Answer::Ranges | Answer::BreaksAfter(_) => ("206 Partial Content", start, body.len()),
+        _ if asked.is_none() => ("200 OK", 0, body.len()),
+        _ => ("206 Partial Content", start, body.len()),
     };
     let rest = &body[from..];
     let sent = match answer {
-        Answer::BreaksAfter(n) => n.min(rest.len()),
+        Answer::BreaksAfter(n) | Answer::FallsSilentAfter(n) => n.min(rest.len()),
         _ => sent.min(rest.len()),
     };
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n", rest.len())
@@ -65,6 +67,9 @@ fn respond(mut stream: TcpStream, body: &[u8], answer: Answer) -> Option<String>
     }
     stream.write_all(b"\r\n").unwrap();
     stream.write_all(&rest[..sent]).unwrap();
+    if let Answer::FallsSilentAfter(_) = answer {
+        std::mem::forget(stream);
+    }
     range
 }
 
@@ -111,6 +116,16 @@ fn a_broken_connection_is_taken_up_where_it_broke() {
     assert!(case.progress.is_sorted(), "the progress never runs backwards");
     // A second call finds it done: the server has gone.
     case.fetch(&url, &md5(&body())).unwrap();
+}
+
+#[test]
+fn a_server_that_falls_silent_is_asked_again() {
+    let (url, server) = serve(body(), vec![Answer::FallsSilentAfter(70_000), Answer::Ranges]);
+    let case = Case::new();
+    let agent = agent(Duration::from_millis(200));
+    fetch_through(agent, &url, &md5(&body()), &case.target, &mut |_, _| {}).unwrap();
+    assert_eq!(fs::read(&case.target).unwrap(), body());
+    assert_eq!(server.join().unwrap(), [None, Some("bytes=70000-".to_owned())]);
 }
 
 #[test]

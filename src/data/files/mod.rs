@@ -127,9 +127,7 @@ impl Source for Files {
         };
         let reasons = slots.map(read).map(|result: Result<(), String>| result.err()).collect();
         let bad = self.bad(part, rows, reasons)?;
-        for &(position, _) in bad.iter().rev() {
-            images.drain(position * size..(position + 1) * size);
-        }
+        leave_out(&mut images, size, &bad);
         Ok(Pixels { images, bad })
     }
 
@@ -152,6 +150,18 @@ impl Source for Files {
     }
 }
 
+/// Moves what is kept together, once: each of the `bad` images, in order of their positions, takes `size` bytes.
+fn leave_out(images: &mut Vec<u8>, size: usize, bad: &[(usize, String)]) {
+    let ends = bad.iter().skip(1).map(|(next, _)| next * size).chain([images.len()]);
+    let mut kept = bad.first().map_or(images.len(), |(first, _)| first * size);
+    for ((position, _), end) in bad.iter().zip(ends) {
+        let begin = (position + 1) * size;
+        images.copy_within(begin..end, kept);
+        kept += end - begin;
+    }
+    images.truncate(kept);
+}
+
 fn no_image(path: &Path, reason: &str) -> DataError {
     let found = format!("no readable image ({reason})");
     let allowed = "a JPEG or PNG image; data.bad_images = \"skip\" leaves it out";
@@ -163,4 +173,20 @@ fn below(root: &Path, relative: &str) -> Option<PathBuf> {
     let path = Path::new(relative);
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     (plain && !relative.is_empty()).then(|| root.join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_takes_its_own_bytes_and_no_others() {
+        for bad in [&[][..], &[0], &[4], &[0, 1, 3], &[1, 2, 4], &[0, 1, 2, 3, 4]] {
+            let mut images: Vec<u8> = (0..5).flat_map(|image| [image; 3]).collect();
+            let listed: Vec<(usize, String)> = bad.iter().map(|&at| (at, String::new())).collect();
+            leave_out(&mut images, 3, &listed);
+            let kept = (0..5).filter(|&image| !bad.contains(&usize::from(image)));
+            assert_eq!(images, kept.flat_map(|image| [image; 3]).collect::<Vec<u8>>(), "{bad:?}");
+        }
+    }
 }
