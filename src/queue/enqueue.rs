@@ -11,8 +11,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::desk::{Desk, QueueError, file_error};
+use super::desk::{Answer, Desk, QueueError, file_error};
 use super::meta::{Membership, Meta, sync_parent};
+use super::stop::LOOKS;
 use crate::config::{Experiment, Invalid, fingerprint};
 use crate::grid::{self, Planned};
 use crate::lab::RunDir;
@@ -177,14 +178,19 @@ impl Desk {
 
     /// Whoever queues a run wants it to run: one that was stopped or failed goes back into the queue.
     async fn share(&self, id: &str) -> Result<Fate, QueueError> {
-        let run = self.store.run(id).await?;
-        match run.state {
-            state @ (State::Paused | State::Failed | State::Cancelled | State::Lost) => {
-                self.requeue(&run, false).await?;
-                Ok(Fate::Requeued(state))
+        for _ in 0..LOOKS {
+            let run = self.store.run(id).await?;
+            match run.state {
+                state @ (State::Paused | State::Failed | State::Cancelled | State::Lost) => {
+                    // Else somebody was quicker, with whatever that was.
+                    if let Answer::Done(_) = self.requeue(&run, false).await? {
+                        return Ok(Fate::Requeued(state));
+                    }
+                }
+                state => return Ok(Fate::Shared(state)),
             }
-            state => Ok(Fate::Shared(state)),
         }
+        Err(QueueError::Restless(id.to_owned()))
     }
 
     fn submission(&self, plan: &Plan, manner: &Manner) -> Result<Submission, QueueError> {

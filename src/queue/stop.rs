@@ -4,7 +4,7 @@ use super::desk::{Answer, Desk, QueueError, was_first};
 use crate::store::{Request, RunRow, State, StoreError, Wished};
 
 /// Times a verb looks again when the run changes under its hands.
-const LOOKS: usize = 20;
+pub(super) const LOOKS: usize = 20;
 
 impl Desk {
     /// Asks for a checkpoint and the slot back.

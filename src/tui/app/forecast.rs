@@ -125,7 +125,7 @@ pub fn priorities(wanted: &[&RunRow]) -> Vec<(RunId, i64)> {
         let needed = match least {
             // Equal priorities go by the time they were queued.
             Some((below, queued)) if row.queued_at < queued => below,
-            Some((below, _)) => below + 1,
+            Some((below, _)) => below.saturating_add(1),
             None => i64::MIN,
         };
         let priority = row.priority.max(needed);
@@ -189,5 +189,8 @@ mod tests {
         }
         let ids: Vec<&str> = waiting(&applied).iter().map(|row| row.id.as_str()).collect();
         assert_eq!(ids, ["r2", "r0", "r3", "r1"]);
+        // Above the highest there is nothing.
+        applied[1].priority = i64::MAX;
+        assert_eq!(priorities(&[&applied[0], &applied[1]]), [("r0".into(), i64::MAX)]);
     }
 }
