@@ -1,5 +1,6 @@
 //! The trainer: spec in, journal out. The only program that touches libtorch.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -102,7 +103,7 @@ fn main() -> ExitCode {
     use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
     for signal in [SIGTERM, SIGINT, SIGUSR1, SIGUSR2] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&stop)) {
-            eprintln!("instdisc-train: cannot watch for signal {signal}: {error}");
+            say(format_args!("cannot watch for signal {signal}: {error}"));
             return ExitCode::from(1);
         }
     }
@@ -121,24 +122,22 @@ fn main() -> ExitCode {
         Ok(Outcome::Finished { .. }) => ExitCode::SUCCESS,
         Ok(Outcome::Stopped { .. }) => ExitCode::from(STOPPED),
         Err(error) => {
-            // A disk that took no end record may not take this either.
-            let _ = writeln!(std::io::stderr(), "instdisc-train: {}", error.reason());
+            say(error.reason());
             ExitCode::from(error.exit_code())
         }
     }
 }
 
 fn evaluated(request: &evaluate::Request) -> ExitCode {
-    let say = |what: &str| eprintln!("instdisc-train: {what}");
-    let result = catch_unwind(AssertUnwindSafe(|| evaluate::make(request, &say)));
+    let result = catch_unwind(AssertUnwindSafe(|| evaluate::make(request, &|what| say(what))));
     match result {
         Ok(Ok(_)) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("instdisc-train: {error}");
+            say(&error);
             ExitCode::from(error.exit_code())
         }
         Err(panic) => {
-            eprintln!("instdisc-train: internal fault: {}", attempt::message(&*panic));
+            say(format_args!("internal fault: {}", attempt::message(&*panic)));
             ExitCode::from(1)
         }
     }
@@ -162,6 +161,13 @@ fn probe() -> ExitCode {
         "bf16": device::has_bf16(),
         "threads": machine::cores(),
     });
-    println!("{found}");
-    ExitCode::SUCCESS
+    match writeln!(std::io::stdout(), "{found}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(1),
+    }
+}
+
+/// Best effort: a disk that took no end record may not take this either.
+fn say(words: impl Display) {
+    let _ = writeln!(std::io::stderr(), "instdisc-train: {words}");
 }
