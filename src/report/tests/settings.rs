@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::ablation::{Options, ablation};
 use super::super::again::commands;
 use super::super::table::Format;
-use super::{TEXT, lab, negatives};
+use super::{TEXT, lab};
 use crate::store::{ExperimentRecord, Member, RunRow};
 
 /// A size may take other values of what the file varies: its rows stay together, in their order.
