@@ -3,9 +3,12 @@
 use std::fs;
 
 use instdisc_lab::store::State;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use crate::support::Lab;
+use crate::support::{Lab, signal, wait_for};
 
 #[test]
 fn the_directory_says_what_the_run_log_says() {
@@ -28,21 +31,37 @@ fn the_directory_says_what_the_run_log_says() {
     assert_eq!(lab.output(&["tag", &id, "--add", "two words"]).status.code(), Some(2));
 }
 
-/// Whoever comes second in the directory comes second in the run log.
+/// Whoever comes second in the directory comes second in the run log, however long the first one waits for that.
 #[test]
-fn of_many_who_write_at_once_one_has_the_last_word_in_both() {
+fn of_two_who_write_at_once_one_has_the_last_word_in_both() {
     let lab = Lab::new();
     let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
-    for round in 0..4 {
-        let write = |n: u32| lab.command(&["note", &id, "--text", &format!("{round} {n}")]).spawn();
-        let writers: Vec<_> = (0..6).map(|n| write(n).unwrap()).collect();
-        for mut writer in writers {
-            assert!(writer.wait().unwrap().success());
-        }
+    let note = |text: &str| lab.command(&["note", &id, "--text", text]).spawn().unwrap();
+    let noted = || -> Value {
         let meta = fs::read(lab.dir_of(&id).meta()).unwrap();
-        let meta: Value = serde_json::from_slice(&meta).unwrap();
-        assert_eq!(meta["note"], lab.run(&id).note);
-    }
+        serde_json::from_slice::<Value>(&meta).unwrap()["note"].take()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let options = SqliteConnectOptions::new().filename(lab.home().database());
+    let mut busy = runtime.block_on(SqliteConnection::connect_with(&options)).unwrap();
+    runtime.block_on(sqlx::query("BEGIN IMMEDIATE").execute(&mut busy)).unwrap();
+    let mut first = note("first");
+    wait_for("the first in the directory", || noted() == "first");
+    signal(first.id(), Signal::STOP);
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut busy)).unwrap();
+    let mut second = note("second");
+    let waits = |pid: u32| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+        open.any(|path| path.ends_with(".edit.lock"))
+    };
+    wait_for("the second to wait for the first", || {
+        waits(second.id()) || second.try_wait().unwrap().is_some()
+    });
+    signal(first.id(), Signal::CONT);
+    assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
+    assert_eq!(noted(), lab.run(&id).note);
+    assert_eq!(noted(), "second");
 }
 
 #[test]
