@@ -34,6 +34,30 @@ fn opens_on_an_empty_lab_and_q_gives_the_terminal_back() {
     assert!(modes.contains("ICANON") && modes.contains("ECHO"), "{modes}");
 }
 
+/// A lab that is made where somebody stands by mistake would hide the right one from then on.
+#[test]
+fn a_look_where_no_lab_is_makes_none_and_the_first_grid_does() {
+    let dir = folder();
+    let home = dir.path().join("home");
+    fs::remove_dir_all(&home).unwrap();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal
+        .shows("This lab has no runs yet.")
+        .types("7")
+        .shows("where the lab lies")
+        .types("1")
+        .shows("This lab has no runs yet.");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    assert!(!home.exists(), "{:?}", fs::read_dir(&home).unwrap().collect::<Vec<_>>());
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join("lab.toml"), "[workers.slots]\ncpu = 0\n").unwrap();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    terminal.types("a").shows("makes 3 runs").types("\r").shows("sweep: 3 runs queued");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    assert!(home.join("lab.db").exists());
+}
+
 #[test]
 fn a_grid_is_queued_paused_resumed_and_cancelled_by_keyboard() {
     let dir = folder();
@@ -88,7 +112,7 @@ fn screens_turn_and_commands_are_typed() {
     terminal.types(":group la\t\r").shows("λ = 30");
     terminal.types("t").shows("tag sweep-").types("keep\r").shows("is tagged").shows("keep");
     terminal.types("u").shows("undone: tags of");
-    terminal.types("D").shows("there is no way back").types("no\r").shows("nothing was deleted");
+    terminal.types("D").shows("into the trash?").types("no\r").shows("nothing was deleted");
     terminal.resize(70, 20);
     terminal.types("2").types("1").shows("state");
     assert_eq!(terminal.types("q").ends().exit_code(), 0);

@@ -29,7 +29,7 @@ use crate::store::{CurvePoint, ExperimentRecord, RunId, Store, StoreError};
 
 use super::Options;
 use super::curves::{CurveId, Sample};
-use super::effect::{Ask, Watched};
+use super::effect::{Ask, Request, Watched};
 use super::event::{Data, Event, Points, Worker};
 use super::machine::{Disk, Lag};
 use super::memory::Memory;
@@ -173,13 +173,20 @@ impl Server {
         }
     }
 
+    /// The run log, which has to be there: one that is made where somebody looks by mistake would hide the right one.
     async fn opened(&mut self) -> Result<Store, StoreError> {
+        self.opened_for(false).await
+    }
+
+    /// As [`Self::opened`]; who `brings` the first runs may make it.
+    async fn opened_for(&mut self, brings: bool) -> Result<Store, StoreError> {
         if let Some(store) = &self.store {
             return Ok(store.clone());
         }
-        let store = match self.readonly {
-            true => Store::open_readonly(&self.home).await?,
-            false => Store::open(&self.home).await?,
+        let store = match (self.readonly, brings) {
+            (true, _) => Store::open_readonly(&self.home).await?,
+            (false, false) => Store::open_existing(&self.home).await?,
+            (false, true) => Store::open(&self.home).await?,
         };
         self.store = Some(store.clone());
         Ok(store)
@@ -364,7 +371,8 @@ impl Server {
                 self.tell(Data::Plan(plan));
             }
             Ask::Do(request) => {
-                let store = match self.opened().await {
+                let brings = matches!(request, Request::Queue { .. });
+                let store = match self.opened_for(brings).await {
                     Ok(store) => store,
                     Err(error) => {
                         return self.tell(Data::Answer { done: false, text: error.to_string() });
