@@ -32,8 +32,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
     let head = Rect { height: HEAD.min(area.height), ..area };
     draw_head(app, table, head, buf);
     let grid = Grid::new(table);
-    let lines = table.notes().lines();
-    let Places { left, slice, curves } = places(&grid, lines.len(), area);
+    let Places { left, slice, curves, notes: lines } = places(&grid, table, area);
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     grid.draw(table, cursor, left, buf);
     let notes = left.y + grid.height() as u16 + 1;
@@ -48,7 +47,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
 pub fn row_at(app: &App, area: Rect, at: Position) -> Option<usize> {
     let table = app.ablation().ok()?;
     let grid = Grid::new(table);
-    let left = places(&grid, table.notes().lines().len(), area).left;
+    let left = places(&grid, table, area).left;
     let cursor = app.ablations.cursor.min(table.rows.len().saturating_sub(1));
     let line = grid.offset(table, cursor, left) + usize::from(at.y.checked_sub(left.y + 1)?);
     let in_line = |row: &usize| table.place(*row).is_some_and(|(y, _)| y == line);
@@ -58,30 +57,41 @@ pub fn row_at(app: &App, area: Rect, at: Position) -> Option<usize> {
 /// Rows above the table.
 const HEAD: u16 = 3;
 
-/// Where table, slice and curves stand.
+/// Lines that a note below the table may take: beside the plots, and above them.
+const TALL_NOTE: usize = 8;
+const SHORT_NOTE: usize = 2;
+
+/// Where table, slice and curves stand, and what stands below the table, in lines that fit there.
 struct Places {
     left: Rect,
     slice: Rect,
     curves: Rect,
+    notes: Vec<String>,
 }
 
-fn places(grid: &Grid, n_notes: usize, area: Rect) -> Places {
+fn places(grid: &Grid, table: &Ablation, area: Rect) -> Places {
     let head = HEAD.min(area.height);
     let area = Rect { y: area.y + head, height: area.height - head, ..area };
-    let wanted = (grid.height() + n_notes + 1) as u16;
+    let notes = |width: u16, most: usize| -> Vec<String> {
+        let lines = table.notes().lines();
+        let width = usize::from(width.saturating_sub(4));
+        lines.iter().flat_map(|line| figures::wrap(line, width, most)).collect()
+    };
     if area.width >= WIDE {
         let width = (grid.width() as u16 + 4).clamp(50, area.width * 3 / 5);
         let [left, right] = Layout::horizontal([Constraint::Length(width), Constraint::Fill(1)])
             .spacing(1)
             .areas(area);
         let [slice, curves] = Layout::vertical([Constraint::Fill(1); 2]).areas(right);
-        Places { left, slice, curves }
+        Places { left, slice, curves, notes: notes(width, TALL_NOTE) }
     } else {
+        let notes = notes(area.width, SHORT_NOTE);
+        let wanted = (grid.height() + notes.len() + 1) as u16;
         let height = wanted.min(area.height.saturating_sub(7).max(4));
         let [left, below] =
             Layout::vertical([Constraint::Length(height), Constraint::Fill(1)]).areas(area);
         let [slice, curves] = Layout::horizontal([Constraint::Fill(1); 2]).spacing(1).areas(below);
-        Places { left, slice, curves }
+        Places { left, slice, curves, notes }
     }
 }
 
