@@ -105,7 +105,6 @@ impl RunDir {
         self.0.join("stderr.log")
     }
 
-    /// Held by the trainer for its whole life.
     /// Which attempt was started last, and where in `stderr.log` what it says begins: `3 1024`.
     pub fn stderr_from(&self) -> PathBuf {
         self.0.join(Self::STDERR_FROM)
@@ -113,6 +112,7 @@ impl RunDir {
 
     pub const STDERR_FROM: &str = "stderr.from";
 
+    /// Held by the trainer for its whole life.
     pub fn lock(&self) -> PathBuf {
         self.0.join("run.lock")
     }

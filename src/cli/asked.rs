@@ -158,14 +158,21 @@ impl Hands {
 }
 
 impl Place {
-    /// Asks the cluster whether it would take such runs, and the trainer whether the device is there, before anything is
-    /// queued for them.
-    pub async fn rehearse(&self, context: &Context) -> Result<()> {
+    /// Asks the cluster whether it would take such runs, and the trainer whether the devices are there, before anything is
+    /// queued for them. A device that `lab.toml` names and that is not there gets no worker, which is said.
+    pub async fn rehearse(&mut self, context: &Context) -> Result<()> {
         if let Some(device) = &self.named {
             let absent = absent(Local::find()?.trainer(), [device.as_str()]).await;
             if let Some(absent) = absent.first() {
                 return Err(bad_input(format!("--device: {absent}")));
             }
+        } else if let Ok(local) = Local::find() {
+            let devices = self.slots.iter().map(|slot| slot.device.as_str());
+            let absent = absent(local.trainer(), devices).await;
+            for device in &absent {
+                say(format_args!("No worker for a slot of lab.toml: {device}."));
+            }
+            self.slots.retain(|slot| !absent.iter().any(|absent| absent.device == slot.device));
         }
         let Some(launch) = &self.launch else { return Ok(()) };
         let settings = slurm::Settings::load(&context.home)?.with(launch).map_err(bad_input)?;

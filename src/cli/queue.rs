@@ -48,7 +48,7 @@ impl Args {
 
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
-        let place = self.hands.place(context, &self.asked)?;
+        let mut place = self.hands.place(context, &self.asked)?;
         if self.dry_run {
             print(&self.preview(context, &plans).await?.render(self.format.format))?;
             if place.launch.is_some() {

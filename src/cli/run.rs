@@ -34,7 +34,7 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let plans = self.asked.plans(context)?;
-        let place = self.hands.place(context, &self.asked)?;
+        let mut place = self.hands.place(context, &self.asked)?;
         place.rehearse(context).await?;
         let desk = context.first_desk("run").await?;
         let manner = Manner { priority: None, again: self.again, launch: place.launch };

@@ -36,7 +36,7 @@ pub struct Args {
     /// A factor whose values become columns; also `seed`.
     #[arg(long, value_name = "KEY")]
     cols: Option<String>,
-    /// A run of the row that the others are compared with; else the first row, at each size its own.
+    /// A run of the row that the others are compared with; else the first that has a value, at each size its own.
     #[arg(long, value_name = "RUN")]
     baseline: Option<String>,
     /// Count unfinished runs too, at their latest value.
@@ -64,8 +64,10 @@ impl Args {
         };
         let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
         let mut tables = Vec::new();
+        // Read once: every column has the same rows.
+        let mut runs = store.runs().await?;
         for metric in &self.metric {
-            tables.push(tabulate(&store, &self.experiment, metric, &options).await?);
+            tables.push(of_runs(&store, &self.experiment, &mut runs, metric, &options).await?);
         }
         let format = self.format.format;
         print(&match tables.as_slice() {
@@ -83,6 +85,17 @@ pub async fn tabulate(
     metric: &str,
     options: &Options,
 ) -> Result<Ablation> {
+    of_runs(store, experiment, &mut store.runs().await?, metric, options).await
+}
+
+/// As [`tabulate`], of runs that were read before; they are given what has to be worked out of their curves.
+async fn of_runs(
+    store: &Store,
+    experiment: &str,
+    runs: &mut [RunRow],
+    metric: &str,
+    options: &Options,
+) -> Result<Ablation> {
     let Some(record) = store.experiment(experiment).await? else {
         let known = store.experiments().await?;
         let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
@@ -97,14 +110,13 @@ pub async fn tabulate(
             }
         )));
     };
-    let mut runs = store.runs().await?;
     if let Some((name, level)) = metric::reach(split(metric).0) {
         let is_member = |run: &&mut RunRow| record.members.iter().any(|it| it.run == run.id);
         for run in runs.iter_mut().filter(is_member) {
             note_reach(store, run, name, level).await?;
         }
     }
-    Ok(ablation(&record, &runs, metric, options)?)
+    Ok(ablation(&record, runs, metric, options)?)
 }
 
 /// Gives the run the metric `NAME.reach=LEVEL`, where it got so far.
@@ -123,7 +135,7 @@ async fn note_reach(store: &Store, run: &mut RunRow, name: &str, level: f64) -> 
         unit: "epochs".to_owned(),
         better: Better::Lower,
     };
-    run.metrics.insert(format!("{name}.reach={level}"), summary);
+    run.metrics.insert(metric::canonical(&format!("{name}.reach={level}")), summary);
     Ok(())
 }
 

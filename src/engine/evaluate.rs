@@ -1,5 +1,7 @@
 //! Evaluating a checkpoint after the fact: the run's own network, more questions, answers into its journal.
 
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
 use super::attempt::{AttemptError, home_of, lock, read_spec};
@@ -75,6 +77,7 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     drop(lock(&request.dir)?);
     let claim = || std::fs::read(request.dir.claim()).ok();
     let claimed = claim();
+    let length = journal_length(&request.dir);
     let spec = read_spec(&request.dir)?;
     let device = device::parse(&request.device).map_err(AttemptError::from)?;
     let here = Environment::here(&spec.train, device, Share::ALL);
@@ -117,13 +120,36 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         AttemptError::Locked { .. } => gone_on(),
         why => why.into(),
     })?;
-    if claim() != claimed {
+    if claim() != claimed || began_since(&request.dir, length) {
         return Err(gone_on());
     }
     let journal = Writer::append(&request.dir, request.clock.clone())?;
     examinee.tell(&journal, &findings)?;
     Ok(findings.len())
 }
+
+fn journal_length(dir: &RunDir) -> u64 {
+    std::fs::metadata(dir.journal()).map_or(0, |file| file.len())
+}
+
+/// Whether a trainer has begun since the journal was so long: it may have ended again, and what was found here is of a
+/// checkpoint before it.
+fn began_since(dir: &RunDir, length: u64) -> bool {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(dir.journal())?;
+        file.seek(SeekFrom::Start(length))?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Ok(text)
+    };
+    // A start is a line's first word after its version; a journal that has become shorter was begun anew.
+    let is_start = |line: &[u8]| line.windows(START.len()).any(|part| part == START);
+    journal_length(dir) < length
+        || read().is_ok_and(|text| text.split(|byte| *byte == b'\n').any(is_start))
+}
+
+/// How the journal writes a `start`; quotes within its texts are escaped.
+const START: &[u8] = b"\"t\":\"start\"";
 
 /// The checkpoint that was asked for.
 fn find(request: &Request) -> Result<Loaded, EvaluateError> {

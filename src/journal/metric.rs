@@ -73,6 +73,11 @@ pub fn reach(metric: &str) -> Option<(&str, f64)> {
     level.is_finite().then_some((name, level))
 }
 
+/// The one way of writing a metric's name: `NAME.reach=60.0` is `NAME.reach=60`.
+pub fn canonical(name: &str) -> String {
+    reach(name).map_or_else(|| name.to_owned(), |(name, level)| format!("{name}.reach={level}"))
+}
+
 /// A metric's name, and whether `.best` stands behind it instead of `.last` or nothing.
 pub fn split(metric: &str) -> (&str, bool) {
     match metric.strip_suffix(".best") {
@@ -98,6 +103,7 @@ mod tests {
             reach("finetune_top1/labels=0.2.reach=6.5"),
             Some(("finetune_top1/labels=0.2", 6.5))
         );
+        assert_eq!(canonical("knn_top1.reach=6e1"), "knn_top1.reach=60");
         for name in ["knn_top1.reach=", "knn_top1.reach=inf", "knn_top1.last"] {
             assert_eq!(reach(name), None, "{name}");
         }

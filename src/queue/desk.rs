@@ -119,14 +119,14 @@ impl Desk {
     /// Asks the worker of `slot`, or all of them, to leave after the run at hand. What was queued before that needs no worker
     /// any more; for what is queued later one is started when the slot is free.
     pub async fn drain(&self, slot: Option<&str>) -> Result<(), QueueError> {
-        self.store.drain(slot).await?;
+        // Before the wish is there: a note that comes after it counts.
         for worker in self.store.workers().await? {
             let is_meant = slot.is_none_or(|slot| slot == worker.slot);
             if let Some(slot) = Slot::parse(&worker.slot).filter(|_| is_meant) {
                 was_wanted(&self.home, &slot);
             }
         }
-        Ok(())
+        Ok(self.store.drain(slot).await?)
     }
 
     fn looked_after(&self, slots: Vec<Slot>) -> Result<(), QueueError> {

@@ -34,17 +34,27 @@ pub enum Duty {
 pub fn ensure_workers(home: &Home, slots: &[Slot], duty: Duty) -> io::Result<Vec<Slot>> {
     let mut started = Vec::new();
     for slot in slots {
-        let mut free = slots::is_free(home, slot)?;
-        if !free && duty == Duty::UntilEmpty {
-            slots::want(home, slot)?;
-            free = slots::is_free(home, slot)?;
-        }
-        if free {
-            start(home, slot, slots.len(), duty)?;
+        if ensure_worker(home, slot, slots.len(), duty)? {
             started.push(slot.clone());
         }
     }
     Ok(started)
+}
+
+/// As [`ensure_workers`] of one slot, whose trainer shares the machine with those of `share` slots; whether one was started.
+///
+/// # Errors
+/// As there.
+pub fn ensure_worker(home: &Home, slot: &Slot, share: usize, duty: Duty) -> io::Result<bool> {
+    let mut free = slots::is_free(home, slot)?;
+    if !free && duty == Duty::UntilEmpty {
+        slots::want(home, slot)?;
+        free = slots::is_free(home, slot)?;
+    }
+    if free {
+        start(home, slot, share, duty)?;
+    }
+    Ok(free)
 }
 
 fn start(home: &Home, slot: &Slot, share: usize, duty: Duty) -> io::Result<()> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 
 use super::attend::{Attempt, InHand};
-use super::ensure::{Duty, ensure_workers};
+use super::ensure::{Duty, ensure_worker};
 use super::launcher::devices::{self, Absent};
 use super::launcher::{self, LaunchError, Launcher, Order};
 use super::remains::note_start;
@@ -156,9 +156,11 @@ impl Worker {
     /// # Errors
     /// When the run log cannot be asked, or no worker be started.
     pub async fn hand_over(&self) -> Result<(), WorkerError> {
+        let slot = self.slot.to_string();
+        let own = self.patiently(async || Ok(self.store.runs_in(&slot).await?)).await?;
+        let asked = self.patiently(async || Ok(self.store.requests().await?)).await?;
+        // Last, as it takes the note away.
         let is_queued = slots::was_wanted(&self.home, &self.slot);
-        let own = self.store.runs_in(&self.slot.to_string()).await?;
-        let asked = self.store.requests().await?;
         let is_asked = own.iter().any(|run| asked.iter().any(|asked| asked.id == run.id));
         let duty = match (is_queued, is_asked) {
             (false, false) => return Ok(()),
@@ -167,9 +169,9 @@ impl Worker {
             _ => Duty::UntilEmpty,
         };
         let slot = self.slot.clone();
-        let started = ensure_workers(&self.home, std::slice::from_ref(&slot), duty)
-            .map_err(|why| WorkerError::Slot { slot, why })?;
-        for slot in started {
+        if ensure_worker(&self.home, &slot, self.share as usize, duty)
+            .map_err(|why| WorkerError::Slot { slot: slot.clone(), why })?
+        {
             (self.say)(&format!("another worker for {slot} sees to what was asked for last"));
         }
         Ok(())

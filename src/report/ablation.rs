@@ -101,6 +101,8 @@ pub fn ablation(
     options: &Options,
 ) -> Result<Ablation, AblationError> {
     let (name, best) = split(metric);
+    let name = metric::canonical(name);
+    let name = name.as_str();
     let members = members(experiment, runs);
     check_metric(experiment, &members, name)?;
     let factors = factors(experiment, &members, options)?;
@@ -128,8 +130,9 @@ pub fn ablation(
         for run in group.iter().rev() {
             row.differs.extend(asked.differs(run));
         }
-        let stands =
-            |reference: &&Reference| split(&reference.metric).0 == name && fits(reference, group);
+        let stands = |reference: &&Reference| {
+            metric::canonical(split(&reference.metric).0) == name && fits(reference, group)
+        };
         row.reference = experiment.references.iter().find(stands).cloned();
         // In a folder may lie what the paper trained on; that it is one, its setting says.
         let in_folder = |run: &&RunRow| setting(run, "data.dataset") == Some("folder".into());

@@ -1,6 +1,8 @@
 //! What makes an experiment's runs again: the commands, each with the size and the changes that its runs were queued with.
 //! Nobody wrote those down, so they are read off the runs: whatever size explains most of them, the rest as it stands. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use shlex::try_quote;
 
@@ -31,7 +33,8 @@ pub fn commands(name: &str, text: &str, settings: &[Vec<&RunRow>]) -> Vec<String
         for (key, value) in set {
             words.extend(["--set".to_owned(), format!("{key}={}", quoted(&value))]);
         }
-        for (key, values) in axes(form, runs) {
+        let seeds = (!form.grid.iter().any(|axis| axis.key == "seed")).then(|| seeds(form, runs));
+        for (key, values) in axes(form, runs).into_iter().chain(seeds.flatten()) {
             let values: Vec<String> = values.iter().map(quoted).collect();
             words.extend(["--grid".to_owned(), format!("{key}={}", values.join(","))]);
         }
@@ -48,7 +51,7 @@ fn quoted(value: &Value) -> String {
 
 /// What the runs have that `form` does not ask for, and where a folder of images lies.
 fn differs(form: &Experiment, runs: &[&RunRow]) -> Map<String, Value> {
-    let asked = Asked::of(form);
+    let asked = Asked::wholly(form);
     let mut differs = Map::new();
     for run in runs {
         differs.extend(asked.differs(run));
@@ -58,6 +61,14 @@ fn differs(form: &Experiment, runs: &[&RunRow]) -> Map<String, Value> {
         }
     }
     differs
+}
+
+/// Where `form` has no axis of seeds: those of the runs, unless they are the one that it asks for.
+fn seeds(form: &Experiment, runs: &[&RunRow]) -> Option<(String, Vec<Value>)> {
+    let seeds: BTreeSet<u64> = runs.iter().map(|run| run.seed).collect();
+    let asked = form.base.get("seed").and_then(Value::as_u64).unwrap_or(0);
+    let values = seeds.iter().map(|&seed| seed.into()).collect();
+    (!seeds.iter().eq([&asked])).then(|| ("seed".to_owned(), values))
 }
 
 /// Axes of `form` that the runs have other values of.

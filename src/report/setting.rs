@@ -36,8 +36,17 @@ impl Asked {
 
     /// Of a file as it was read, at the size that it was read at.
     pub fn of(experiment: &Experiment) -> Asked {
+        Self::without(experiment, &IDLE)
+    }
+
+    /// As [`Asked::of`], with what changes no number of a table: everything that a command has to say.
+    pub fn wholly(experiment: &Experiment) -> Asked {
+        Self::without(experiment, &["seed", "data.root"])
+    }
+
+    fn without(experiment: &Experiment, left_out: &[&str]) -> Asked {
         let varied = |name: &str| experiment.factors.iter().any(|factor| factor == name);
-        let keys = KEYS.iter().filter(|key| !IDLE.contains(&key.name) && !varied(key.name));
+        let keys = KEYS.iter().filter(|key| !left_out.contains(&key.name) && !varied(key.name));
         Asked(keys.map(|key| (key.name, values(experiment, key))).collect())
     }
 

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use instdisc_lab::store::State;
 use serde_json::Value;
 
-use crate::support::Lab;
+use crate::support::{Lab, wait_for};
 
 fn json(lab: &Lab, args: &[&str]) -> Value {
     serde_json::from_str(&lab.ok(&[args, &["--format", "json"]].concat())).unwrap()
@@ -95,13 +95,29 @@ fn an_evaluation_keeps_no_trainer_waiting() {
     said.read_line(&mut line).unwrap();
     assert_eq!(line, "instdisc-train: loading images\n");
     let lock = File::open(dir.lock()).unwrap();
-    lock.try_lock().unwrap();
-    fs::write(dir.claim(), "2 41_0 n1\n").unwrap();
+    wait_for("the lock of an evaluation", || lock.try_lock().is_ok());
+    assert!(trainer.try_wait().unwrap().is_none(), "it has the lock of one that has ended");
+    // Another start, here or on a node; what is under way must not be written behind it.
+    let start = before.split(|byte| *byte == b'\n').next().unwrap();
+    assert!(start.starts_with(b"{\"v\":1,\"t\":\"start\""));
+    let begun = [&before[..], start, b"\n"].concat();
+    fs::write(dir.journal(), &begun).unwrap();
     lock.unlock().unwrap();
     said.read_to_string(&mut line).unwrap();
     assert_eq!(trainer.wait().unwrap().code(), Some(1), "{line}");
     assert!(line.contains("began to train again meanwhile, so nothing was written"), "{line}");
-    assert_eq!(fs::read(dir.journal()).unwrap(), before);
+    assert_eq!(fs::read(dir.journal()).unwrap(), begun);
+    // The same of a claim alone, before the journal has a word of it.
+    let mut trainer = lab.command_of(Path::new(env!("CARGO_BIN_EXE_instdisc-train")), &[]);
+    trainer.arg(dir.path()).args(["--evaluate", "svm"]).stderr(Stdio::piped());
+    let mut trainer = trainer.spawn().unwrap();
+    let mut said = BufReader::new(trainer.stderr.take().unwrap());
+    line.clear();
+    said.read_line(&mut line).unwrap();
+    fs::write(dir.claim(), "2 41_0 n1\n").unwrap();
+    said.read_to_string(&mut line).unwrap();
+    assert_eq!(trainer.wait().unwrap().code(), Some(1), "{line}");
+    assert_eq!(fs::read(dir.journal()).unwrap(), begun);
 }
 
 /// Ten images of `side` pixels for each split, in the format of MNIST.

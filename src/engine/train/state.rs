@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{Events, TrainError, Trainer};
 use crate::engine::bank::MemoryBank;
@@ -39,9 +39,8 @@ impl Trainer<'_> {
         tensors.push(("bank".to_owned(), self.bank.tensor().shallow_clone()));
         // The last update may have spoilt what no loss has seen yet, and every retry would begin there.
         for (name, tensor) in &tensors {
-            let sum = tensor.sum(Kind::Double).double_value(&[]);
-            if !sum.is_finite() {
-                return Err(self.not_finite(name, self.step, sum));
+            if tensor.isfinite().all().int64_value(&[]) == 0 {
+                return Err(self.not_finite(name, self.step, f64::NAN));
             }
         }
         let saved = checkpoint::save(self.job.checkpoints, meta, &tensors, || events.sync())?;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::ablation::{Options, ablation};
 use super::super::again::commands;
 use super::super::table::Format;
-use super::{TEXT, lab};
+use super::{TEXT, lab, negatives};
 use crate::store::{ExperimentRecord, Member, RunRow};
 
 /// A size may take other values of what the file varies: its rows stay together, in their order.
@@ -170,8 +170,21 @@ fn the_command_that_makes_them_again_has_their_size_and_their_values() {
     assert_eq!(again(&runs[6..]), [small]);
     assert_eq!(again(&runs[6..8]).len(), 1);
     assert!(again(&runs[6..8])[0].ends_with("--grid objective.m=512 --grid seed=0,1"));
+    for run in &mut runs[..2] {
+        run.seed += 7;
+        run.spec.set("eval.finally", json!(["svm"]));
+    }
+    let seedless = record.text.replace("seed = [0, 1, 2]\n", "");
+    let other = commands("negatives", &seedless, &[runs[..2].iter().collect()]);
+    assert!(
+        other[0].contains("--set 'eval.finally=") || other[0].contains("--set eval.finally="),
+        "{other:?}"
+    );
+    assert!(other[0].ends_with("--grid objective.m=512 --grid seed=7,8"), "{other:?}");
     runs[0].spec.set("data.dataset", json!("folder"));
     runs[0].spec.set("data.root", json!("my images"));
     let folder = &again(&runs[..1])[0];
-    assert!(folder.contains("--set data.dataset=folder --set data.root='my images'"), "{folder}");
+    for part in ["--set data.dataset=folder", "--set data.root='my images'"] {
+        assert!(folder.contains(part), "{folder}");
+    }
 }

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::lab::Home;
+use crate::queue::Workers;
 use crate::store::{CurvePoint, ExperimentRecord, RunId, Store, StoreError};
 
 use super::Options;
@@ -371,7 +372,14 @@ impl Server {
                 self.tell(Data::Plan(plan));
             }
             Ask::Do(request) => {
-                let brings = matches!(request, Request::Queue { .. });
+                // What is refused brings nothing.
+                let brings = match &request {
+                    Request::Queue { wanted, .. } => {
+                        experiments::planned(&self.cwd, wanted).is_ok()
+                            && Workers::load(&self.home).is_ok()
+                    }
+                    _ => false,
+                };
                 let store = match self.opened_for(brings).await {
                     Ok(store) => store,
                     Err(error) => {

@@ -348,7 +348,7 @@ mod tests {
     fn a_published_curve_is_drawn_as_far_as_it_goes() {
         let curve = vec![(0.0, 0.0), (0.5, 2.0), (0.75, 2.0)];
         let level = Level { curve, ..Level::new(2.0, "paper") };
-        let shown = rendered(&plot(&[level.clone()], &[]), 20, 5);
+        let shown = rendered(&plot(std::slice::from_ref(&level), &[]), 20, 5);
         let row = |y: usize| shown[y].chars().skip(3).collect::<String>();
         assert!(row(4).contains('╌') && row(2).contains('╌'), "it rises: {shown:?}");
         let top = row(0);

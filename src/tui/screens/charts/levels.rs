@@ -84,10 +84,13 @@ fn papers(app: &App, metric: &str, rows: &[&RunRow]) -> Vec<Level> {
             if split(&reference.metric).0 != metric || !stands || !is_new {
                 continue;
             }
-            let name = match reference.status {
-                Status::Verified => "paper".into(),
-                other => format!("paper ({})", other.words()),
+            let status = match reference.status {
+                Status::Verified => String::new(),
+                other => format!(" ({})", other.words()),
             };
+            // Of other data it is no level to reach.
+            let on = reference.on.as_ref().map(|on| format!(" on {on}")).unwrap_or_default();
+            let name = format!("paper{on}{status}");
             let curve = match app.view().axis {
                 Axis::Epoch => reference.curve.clone(),
                 _ => Vec::new(),
