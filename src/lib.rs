@@ -22,7 +22,7 @@
 //! [`engine::cuda`].
 //! [`report`] renders tables; [`tui`] looks and asks; [`cli`] has one file a subcommand.
 //!
-//! # Invariants, each a test in `tests/walls.rs`
+//! # Invariants
 //!
 //! - Tensors only under `engine/` and in the trainer; SQL only under `store/`; ratatui only under `tui/`.
 //! - `engine` and `store` never meet; `config` and the event vocabulary do no I/O.
@@ -31,6 +31,8 @@
 //! - One seed feeds all randomness through [`random`], and the order of samples is a pure function of
 //!   (seed, epoch, position).
 //! - `instdisc-lab` has no libtorch in its dynamic section.
+//!
+//! What the sources themselves can show of these is a test in `tests/walls.rs`, the last one in `tests/linking.rs`.
 //!
 //! What must hold in a lab on disk, whatever was killed or filled up, is in [`queue::audit`]; the tests in `tests/faults/`
 //! put the faults into the real processes and end with it.

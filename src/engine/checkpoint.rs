@@ -92,7 +92,7 @@ fn write(
         .collect();
     Tensor::write_safetensors(&contiguous, &temp)
         .map_err(|source| CheckpointError::Tensors { path: temp.clone(), source })?;
-    // Hashed as it lies on disk, so that a short write is seen here and not at the resume.
+    // Hashed as it lies on disk: what a resume reads is held against that.
     meta.hash = sync_and_hash(&temp).map_err(|e| failed("sync", &temp, e))?;
     fs::rename(&temp, &path).map_err(|e| failed("rename", &temp, e))?;
     before_commit()?;

@@ -15,7 +15,7 @@ use super::event::{End, Event, Line, VERSION};
 use super::flusher::{Flusher, Shared, Sink, WAITING, fault};
 use crate::lab::RunDir;
 
-/// How far from its end the last line of a journal is looked for: longer than any line.
+/// How far from its end the last line of a journal is looked for: longer than any line that a trainer writes.
 const TAIL: u64 = 1 << 20;
 
 /// Milliseconds since 1970 UTC, from wherever.

@@ -160,7 +160,7 @@ async fn record_experiment(tx: &mut SqliteConnection, new: &Submission) -> Resul
     Ok(query.bind(new.runs.len() as i64).fetch_one(tx).await?)
 }
 
-/// The newest run with this specification. Under `again` only one made by this very submission counts.
+/// The newest run with this specification; under `again` none counts.
 async fn existing(
     tx: &mut SqliteConnection,
     submission: &Submission,
