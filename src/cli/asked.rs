@@ -8,7 +8,7 @@ use color_eyre::eyre::Result;
 use super::{Context, bad_input, say};
 use crate::config::{Invalid, Overrides, experiment};
 use crate::data::published;
-use crate::queue::launcher::devices::absent;
+use crate::queue::launcher::devices::{absent, leave_out};
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::queue::slurm::client::Trouble;
@@ -167,12 +167,9 @@ impl Place {
                 return Err(bad_input(format!("--device: {absent}")));
             }
         } else if let Ok(local) = Local::find() {
-            let devices = self.slots.iter().map(|slot| slot.device.as_str());
-            let absent = absent(local.trainer(), devices).await;
-            for device in &absent {
-                say(format_args!("No worker for a slot of lab.toml: {device}."));
+            for absent in leave_out(local.trainer(), &mut self.slots).await {
+                say(format_args!("No worker for a slot of lab.toml: {absent}."));
             }
-            self.slots.retain(|slot| !absent.iter().any(|absent| absent.device == slot.device));
         }
         let Some(launch) = &self.launch else { return Ok(()) };
         let settings = slurm::Settings::load(&context.home)?.with(launch).map_err(bad_input)?;

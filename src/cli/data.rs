@@ -149,13 +149,7 @@ fn list(home: &Home) -> Table {
                 let state = if path.is_dir() { "found, unpacked" } else { "found, packed" };
                 (state.to_owned(), path)
             }
-            State::Packed(path) => {
-                let cure = match published::then(kind) {
-                    Then::Unzip => "unzip it there".to_owned(),
-                    _ => format!("`data fetch {name}` unpacks it"),
-                };
-                (format!("packed; {cure}"), path)
-            }
+            State::Packed(path) => (format!("packed; {}", published::unpacking(kind)), path),
             State::Missing => match published::unfinished(kind, &root) {
                 Some((bytes, part)) => {
                     let done = HumanBytes(bytes);

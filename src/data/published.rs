@@ -86,7 +86,7 @@ pub fn python(kind: DatasetKind) -> Option<Remote> {
 }
 
 /// What has to be done with a fetched file before it can be read.
-pub fn then(kind: DatasetKind) -> Then {
+fn then(kind: DatasetKind) -> Then {
     match kind {
         DatasetKind::Stl10 | DatasetKind::Cub200 => Then::Unpack,
         DatasetKind::Sop => Then::Unzip,
@@ -124,13 +124,24 @@ pub fn state(kind: DatasetKind, root: &Path) -> State {
     }
 }
 
+/// What makes a packed set readable, in words.
+pub fn unpacking(kind: DatasetKind) -> String {
+    match then(kind) {
+        Then::Unzip => "unzip it there".to_owned(),
+        _ => format!("`data fetch {}` unpacks it", super::name(kind)),
+    }
+}
+
 /// What keeps `spec` from being loaded, as far as names tell, with the cure; nothing where its files are there.
 pub fn lacking(spec: &DataSpec, home: &Home) -> Option<String> {
     let (name, root) = (super::name(spec.dataset), super::root(spec, home));
     let place = root.display();
     match state(spec.dataset, &root) {
         State::BuiltIn | State::Found(_) => None,
-        State::Packed(path) => Some(format!("{name} is still packed in {}", path.display())),
+        State::Packed(path) => {
+            let (path, cure) = (path.display(), unpacking(spec.dataset));
+            Some(format!("{name} is still packed in {path}: {cure}"))
+        }
         State::Missing if spec.dataset == DatasetKind::Folder => {
             Some(format!("data.root: found no train/ in {place}, which a folder of images has"))
         }

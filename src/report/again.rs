@@ -10,7 +10,7 @@ use super::ablation::setting;
 use super::setting::{Asked, same};
 use super::shown;
 use crate::config::Experiment;
-use crate::config::experiment::{Overrides, Variant, parse};
+use crate::config::experiment::{Axis, Overrides, parse};
 use crate::store::RunRow;
 
 /// One command for each of `settings`, the runs of one setting each. Where the file's text can no longer be read, the
@@ -73,28 +73,21 @@ fn seeds(form: &Experiment, runs: &[&RunRow]) -> Option<(String, Vec<Value>)> {
 
 /// Axes of `form` that the runs have other values of.
 fn axes(form: &Experiment, runs: &[&RunRow]) -> Vec<(String, Vec<Value>)> {
+    let has = |all: &[Value], value: &Value| all.iter().any(|known| same(known, value));
     let mut axes = Vec::new();
-    for axis in &form.grid {
+    for Axis { key, values: asked } in &form.grid {
+        // What a variant sets is no value of the axis.
+        let set: Vec<Value> =
+            form.variants.iter().filter_map(|variant| variant.set.get(key).cloned()).collect();
         let mut values: Vec<Value> = Vec::new();
         for run in runs {
-            let value = match axis.key.as_str() {
-                "seed" => Some(run.seed.into()),
-                key => setting(run, key),
-            };
-            // What a variant sets is no value of the axis.
-            let of_variant = |value: &Value| {
-                let sets = |it: &Variant| it.set.get(&axis.key).is_some_and(|x| same(x, value));
-                form.variants.iter().any(sets) && !axis.values.iter().any(|x| same(x, value))
-            };
-            let new =
-                value.filter(|value| !of_variant(value) && !values.iter().any(|x| same(x, value)));
-            values.extend(new);
+            let value = if key == "seed" { Some(run.seed.into()) } else { setting(run, key) };
+            let of_axis = |value: &Value| has(asked, value) || !has(&set, value);
+            values.extend(value.filter(|value| of_axis(value) && !has(&values, value)));
         }
-        let has = |all: &[Value], value: &Value| all.iter().any(|x| same(x, value));
-        let alike =
-            values.len() == axis.values.len() && values.iter().all(|x| has(&axis.values, x));
+        let alike = values.len() == asked.len() && values.iter().all(|value| has(asked, value));
         if !alike && !values.is_empty() {
-            axes.push((axis.key.clone(), values));
+            axes.push((key.clone(), values));
         }
     }
     axes

@@ -2,11 +2,14 @@
 //!
 //! One answer before anything is claimed, so that a mistyped device fails no run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::queue::slots::Slot;
 
 /// How long the trainer may think about it: a driver that hangs must not keep a worker from its signals for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,6 +41,14 @@ pub async fn absent(trainer: &Path, devices: impl IntoIterator<Item = &str>) -> 
     let Some(n_cuda) = n_cuda(trainer).await else { return Vec::new() };
     let absent = asked.into_iter().filter(|(_, at)| n_cuda <= *at);
     absent.map(|(device, _)| Absent { device: device.to_owned(), n_cuda }).collect()
+}
+
+/// Takes those out of `slots` whose device `trainer` does not see: a worker of it would leave at once. Which devices that are.
+pub async fn leave_out(trainer: &Path, slots: &mut Vec<Slot>) -> Vec<Absent> {
+    let devices: BTreeSet<&str> = slots.iter().map(|slot| slot.device.as_str()).collect();
+    let absent = absent(trainer, devices).await;
+    slots.retain(|slot| absent.iter().all(|absent| absent.device != slot.device));
+    absent
 }
 
 async fn n_cuda(trainer: &Path) -> Option<u32> {

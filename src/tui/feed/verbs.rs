@@ -1,6 +1,5 @@
 //! Requests of the screens in the words of the queue: what a verb does is decided there, not here.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::lab::Home;
@@ -65,20 +64,10 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             }
         }
         Request::Pause(ids) => {
-            let mut answers = Vec::new();
-            for id in ids {
-                let answer = desk.pause(&id).await;
-                answers.push((id, answer));
-            }
-            summed_up("pause", answers)
+            summed_up("pause", answers(ids, async |id| desk.pause(id).await).await)
         }
         Request::Cancel(ids) => {
-            let mut answers = Vec::new();
-            for id in ids {
-                let answer = desk.cancel(&id).await;
-                answers.push((id, answer));
-            }
-            summed_up("cancel", answers)
+            summed_up("cancel", answers(ids, async |id| desk.cancel(id).await).await)
         }
         Request::Archive { runs, archived } => {
             let word = if archived { "archived" } else { "no longer archived" };
@@ -91,24 +80,17 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             each(&runs, "noted", async |id| desk.note(id, &text).await).await
         }
         Request::Remove(ids) => {
-            let mut answers = Vec::new();
-            for id in ids {
-                let answer = desk.remove(&id).await.map(|answer| match answer {
+            let remove = async |id: &str| {
+                Ok(match desk.remove(id).await? {
                     // The desk speaks of the command line's way back; here it is a key.
                     Answer::Done(_) => Answer::Done("is in the trash; undo brings it back".into()),
                     other => other,
-                });
-                answers.push((id, answer));
-            }
-            summed_up("into the trash", answers)
+                })
+            };
+            summed_up("into the trash", answers(ids, remove).await)
         }
         Request::Restore(ids) => {
-            let mut answers = Vec::new();
-            for id in ids {
-                let answer = desk.unremove(&id).await;
-                answers.push((id, answer));
-            }
-            summed_up("out of the trash", answers)
+            summed_up("out of the trash", answers(ids, async |id| desk.unremove(id).await).await)
         }
         Request::Order(priorities) => {
             for (id, priority) in &priorities {
@@ -138,14 +120,23 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             Told::yes(format!("undone: {}", undo.what))
         }
         Request::Resume(ids) => {
-            let mut answers = Vec::new();
-            for id in ids {
-                let answer = resume_or_retry(&desk, &id).await;
-                answers.push((id, answer));
-            }
+            let answers = answers(ids, async |id| resume_or_retry(&desk, id).await).await;
             with_workers(&desk, summed_up("resume", answers)).await
         }
     }
+}
+
+/// What is said of each run; all are asked.
+async fn answers(
+    ids: Vec<RunId>,
+    ask: impl AsyncFn(&str) -> Result<Answer, QueueError>,
+) -> Vec<(RunId, Result<Answer, QueueError>)> {
+    let mut answers = Vec::new();
+    for id in ids {
+        let answer = ask(&id).await;
+        answers.push((id, answer));
+    }
+    answers
 }
 
 /// An edit of each run: all are tried, the first that fails is quoted.
@@ -204,9 +195,7 @@ async fn add_worker(home: &Home) -> Told {
 /// Those of `slots` whose device is there, and the first device that is not: a worker of it would leave at once.
 async fn there(mut slots: Vec<Slot>) -> (Vec<Slot>, Option<Absent>) {
     let Ok(local) = Local::find() else { return (slots, None) };
-    let devices: BTreeSet<&str> = slots.iter().map(|slot| slot.device.as_str()).collect();
-    let absent = devices::absent(local.trainer(), devices).await;
-    slots.retain(|slot| absent.iter().all(|absent| absent.device != slot.device));
+    let absent = devices::leave_out(local.trainer(), &mut slots).await;
     (slots, absent.into_iter().next())
 }
 
