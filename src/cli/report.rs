@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 use serde_json::Value;
 
-use super::table::{METRIC, tabulate};
+use super::table::{METRIC, named, of_runs};
 use super::{Context, Exit, bad_input, print, say, unwritable};
 use crate::config::experiment::{Overrides, parse};
 use crate::journal::metric::split;
@@ -52,9 +52,7 @@ impl Args {
             }
         };
         let store = Store::open_readonly(&context.home).await?;
-        let first = tabulate(&store, &self.experiment, METRIC, &Options::default()).await;
-        let known = store.experiment(&self.experiment).await?;
-        let Some(record) = known else { return first.map(|_| Exit::Done) };
+        let record = named(&store, &self.experiment).await?;
         let page = self.page(context, &store, &record).await?;
         let text = if is_html { page.html() } else { page.markdown() };
         match &self.to {
@@ -81,10 +79,12 @@ impl Args {
             .collect();
         metrics.extend(self.metric.iter().cloned());
         metrics.remove(METRIC);
+        let mut runs = store.runs().await?;
         let (mut tables, mut rows) = (Vec::new(), None);
         for metric in [METRIC.to_owned()].into_iter().chain(metrics) {
             let asked = self.metric.contains(&metric);
-            let table = match tabulate(store, &record.name, &metric, &Options::default()).await {
+            let table = of_runs(store, record, &mut runs, &metric, &Options::default()).await;
+            let table = match table {
                 Ok(table) => table,
                 Err(why) if asked => return Err(why),
                 // A metric that nobody has measured yet is no reason to write no page.
@@ -117,18 +117,13 @@ impl Args {
             figures,
             environment: environment(context, record),
             experiment: record.text.clone(),
-            commands: again(store, record, rows.as_ref()).await?,
+            commands: again(record, rows.as_ref(), &runs),
         })
     }
 }
 
 /// What makes the runs of the table again: a command for each setting that they were queued at.
-async fn again(
-    store: &Store,
-    record: &ExperimentRecord,
-    table: Option<&Ablation>,
-) -> Result<Vec<String>> {
-    let runs = store.runs().await?;
+fn again(record: &ExperimentRecord, table: Option<&Ablation>, runs: &[RunRow]) -> Vec<String> {
     let mut settings: Vec<(Option<usize>, Vec<&RunRow>)> = Vec::new();
     for row in table.into_iter().flat_map(|table| &table.rows) {
         let of_row = runs.iter().filter(|run| row.runs.contains(&run.id));
@@ -138,7 +133,7 @@ async fn again(
         }
     }
     let settings: Vec<Vec<&RunRow>> = settings.into_iter().map(|(_, runs)| runs).collect();
-    Ok(commands(&record.name, &record.text, &settings))
+    commands(&record.name, &record.text, &settings)
 }
 
 fn extension(path: &Path) -> &str {

@@ -1,7 +1,6 @@
 //! `table EXPERIMENT`: the ablation table.
 
 use color_eyre::eyre::Result;
-use serde_json::Value;
 
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
@@ -9,8 +8,9 @@ use crate::journal::event::{Better, Number};
 use crate::journal::metric::{self, split};
 use crate::report::ablation::{Ablation, AblationError, Options, ablation, reached};
 use crate::report::beside::Beside;
+use crate::report::json_of;
 use crate::report::table::Format;
-use crate::store::{RunRow, Store, Summary};
+use crate::store::{ExperimentRecord, RunRow, Store, Summary};
 
 /// Print an experiment's ablation table.
 ///
@@ -63,11 +63,12 @@ impl Args {
             None => None,
         };
         let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
-        let mut tables = Vec::new();
+        let record = named(&store, &self.experiment).await?;
         // Read once: every column has the same rows.
         let mut runs = store.runs().await?;
+        let mut tables = Vec::new();
         for metric in &self.metric {
-            tables.push(of_runs(&store, &self.experiment, &mut runs, metric, &options).await?);
+            tables.push(of_runs(&store, &record, &mut runs, metric, &options).await?);
         }
         let format = self.format.format;
         print(&match tables.as_slice() {
@@ -85,38 +86,41 @@ pub async fn tabulate(
     metric: &str,
     options: &Options,
 ) -> Result<Ablation> {
-    of_runs(store, experiment, &mut store.runs().await?, metric, options).await
+    let record = named(store, experiment).await?;
+    of_runs(store, &record, &mut store.runs().await?, metric, options).await
+}
+
+/// The experiment of that name; else which there are.
+pub async fn named(store: &Store, experiment: &str) -> Result<ExperimentRecord> {
+    if let Some(record) = store.experiment(experiment).await? {
+        return Ok(record);
+    }
+    let known = store.experiments().await?;
+    let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
+    let hint = keys::nearest(experiment, names.iter().copied());
+    let hint = hint.map(|name| format!(", nearest: {name}")).unwrap_or_default();
+    let allowed = match names.as_slice() {
+        [] => "none, as nothing was queued".to_owned(),
+        names => names.join(", "),
+    };
+    Err(bad_input(format!("no experiment is called {experiment}: allowed: {allowed}{hint}")))
 }
 
 /// As [`tabulate`], of runs that were read before; they are given what has to be worked out of their curves.
-async fn of_runs(
+pub async fn of_runs(
     store: &Store,
-    experiment: &str,
+    record: &ExperimentRecord,
     runs: &mut [RunRow],
     metric: &str,
     options: &Options,
 ) -> Result<Ablation> {
-    let Some(record) = store.experiment(experiment).await? else {
-        let known = store.experiments().await?;
-        let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
-        let hint = keys::nearest(experiment, names.iter().copied());
-        let hint = hint.map(|name| format!(", nearest: {name}")).unwrap_or_default();
-        return Err(bad_input(format!(
-            "no experiment is called {experiment}: allowed: {}{hint}",
-            if names.is_empty() {
-                "none, as nothing was queued".to_owned()
-            } else {
-                names.join(", ")
-            }
-        )));
-    };
     if let Some((name, level)) = metric::reach(split(metric).0) {
         let is_member = |run: &&mut RunRow| record.members.iter().any(|it| it.run == run.id);
         for run in runs.iter_mut().filter(is_member) {
             note_reach(store, run, name, level).await?;
         }
     }
-    Ok(ablation(&record, runs, metric, options)?)
+    Ok(ablation(record, runs, metric, options)?)
 }
 
 /// Gives the run the metric `NAME.reach=LEVEL`, where it got so far.
@@ -143,9 +147,7 @@ async fn note_reach(store: &Store, run: &mut RunRow, name: &str, level: f64) -> 
 pub fn together(tables: &[Ablation], format: Format) -> String {
     match (tables, format) {
         ([table], _) => table.render(format),
-        (_, Format::Json) => {
-            format!("{:#}\n", tables.iter().map(Ablation::json).collect::<Value>())
-        }
+        (_, Format::Json) => json_of(tables),
         _ => tables.iter().map(|table| table.render(format)).collect::<Vec<_>>().join("\n"),
     }
 }

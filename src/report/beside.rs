@@ -1,10 +1,8 @@
 //! Several metrics of one experiment as one table, a column each: methods down, evaluations across. Pure.
 
-use serde_json::Value;
-
 use super::ablation::{Ablation, Row};
 use super::notes::Notes;
-use super::render::{count, footnotes};
+use super::render::{Numbers, count, footnotes, json_of};
 use super::table::{Format, Table};
 
 /// Ablations of one experiment by the same options, each over another metric, so that they have the same rows.
@@ -19,9 +17,7 @@ impl<'a> Beside<'a> {
     /// each metric of each row.
     pub fn render(&self, format: Format) -> String {
         match format {
-            Format::Json => {
-                format!("{:#}\n", self.0.iter().map(Ablation::json).collect::<Value>())
-            }
+            Format::Json => json_of(self.0),
             Format::Csv => self.long().render(format),
             Format::Table | Format::Md | Format::Tex => {
                 self.wide().render(format) + &footnotes(&Notes::of(self.0), format)
@@ -58,19 +54,21 @@ impl<'a> Beside<'a> {
         right.extend_from_slice(&names[factors..]);
         let right: Vec<&str> = right.iter().map(String::as_str).collect();
         let mut wide = Table::new(names).right(&right);
+        let columns: Vec<(&Ablation, Numbers, Option<usize>)> =
+            self.0.iter().map(|table| (table, table.numbers(), table.best_of_several())).collect();
         for (y, row) in first.rows.iter().enumerate() {
             let mut cells = first.settings(row);
             let n = self.n(y);
-            for table in self.0 {
+            for &(table, numbers, best) in &columns {
                 let row = &table.rows[y];
-                if table.best_of_several() == Some(y) {
+                if best == Some(y) {
                     wide.emphasise(y, cells.len());
                 }
                 // Said where some seeds lack this metric and not the others.
                 let all = row.n == 0 || n.is_some_and(|most| most.n == row.n);
                 let fewer = if all { String::new() } else { format!(" ({})", count(row)) };
-                cells.push(table.measured(row) + &fewer);
-                cells.extend(table.with_paper().then(|| table.published(row, &notes)));
+                cells.push(numbers.measured(row) + &fewer);
+                cells.extend(table.with_paper().then(|| numbers.published(row, &notes)));
             }
             cells.push(n.map_or_else(String::new, count));
             wide.push(cells);

@@ -15,7 +15,7 @@ pub mod sheet;
 pub mod table;
 pub mod tensorboard;
 
-pub use render::{digits, shown};
+pub use render::{digits, json_of, shown};
 
 #[cfg(test)]
 mod tests;

@@ -121,15 +121,15 @@ impl Ablation {
             right.iter().map(String::as_str).chain([&*value, "n", "Δ", "paper"]).collect();
         let mut table = Table::new(names).right(&right);
         let best = self.best_of_several();
-        let notes = self.notes();
+        let (notes, numbers) = (self.notes(), self.numbers());
         for (i, row) in self.rows.iter().enumerate() {
             let mut cells = self.settings(row);
             let at = cells.len();
-            let delta = row.delta.map_or_else(String::new, |delta| self.signed(delta));
+            let delta = row.delta.map_or_else(String::new, |delta| numbers.signed(delta));
             let delta = if row.is_baseline { "baseline".to_owned() } else { delta };
-            cells.extend([self.measured(row), count(row), delta]);
+            cells.extend([numbers.measured(row), count(row), delta]);
             if with_paper {
-                cells.push(self.published(row, &notes));
+                cells.push(numbers.published(row, &notes));
             }
             table.push(cells);
             if best == Some(i) {
@@ -164,6 +164,7 @@ impl Ablation {
         let right: Vec<&str> = right.iter().chain(&heads).map(String::as_str).collect();
         let mut table = Table::new(names).right(&right);
         let best = self.best().map(|i| &self.rows[i]);
+        let (notes, numbers) = (self.notes(), self.numbers());
         for (y, line) in lines.iter().enumerate() {
             let mut cells: Vec<String> = down.iter().map(|key| shown(line.get(key))).collect();
             for column in &columns {
@@ -171,7 +172,7 @@ impl Ablation {
                     row.factors.get(across) == *column && self.line(row, across) == *line
                 };
                 let row = self.rows.iter().find(here);
-                cells.push(row.map_or_else(String::new, |row| self.cell(row)));
+                cells.push(row.map_or_else(String::new, |row| numbers.cell(row, &notes)));
             }
             table.push(cells);
             for (x, column) in columns.iter().enumerate() {
@@ -188,18 +189,6 @@ impl Ablation {
     fn line(&self, row: &Row, across: &str) -> Map<String, Value> {
         let others = row.factors.iter().filter(|(key, _)| *key != across);
         others.map(|(key, value)| (key.clone(), value.clone())).collect()
-    }
-
-    /// A cell of a two-way table: everything a row has, in few characters.
-    fn cell(&self, row: &Row) -> String {
-        let mut cell = self.measured(row);
-        if row.n != row.n_planned || 1 < row.n_planned {
-            cell = format!("{cell} ({})", count(row)).trim_start().to_owned();
-        }
-        match self.published(row, &self.notes()) {
-            published if published.is_empty() => cell,
-            published => format!("{cell} [paper {published}]"),
-        }
     }
 
     pub(super) fn with_paper(&self) -> bool {
@@ -233,51 +222,76 @@ impl Ablation {
         format!("{}{unit}", self.metric.strip_suffix(".last").unwrap_or(&self.metric))
     }
 
-    pub(super) fn measured(&self, row: &Row) -> String {
+    /// How its numbers are written; once for all of them, as all of them decide it.
+    pub(super) fn numbers(&self) -> Numbers {
+        if ["%", "epochs"].contains(&self.unit.as_str()) {
+            return Numbers { decimals: Some(1) };
+        }
+        let stds = self.rows.iter().filter_map(|row| row.std);
+        let least = stds.filter(|std| std.is_finite() && 0.0 < *std).reduce(f64::min);
+        let decimals = least.map(|std| (1 - std.log10().floor() as i32).max(0) as usize);
+        Numbers { decimals: decimals.filter(|decimals| *decimals <= MOST_DECIMALS) }
+    }
+}
+
+/// The numbers of one column: percentages and epochs to a tenth; others as far as seeds agree, to two digits of the smallest
+/// standard deviation; where there is none, or that would be many decimals, to four digits each.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers {
+    decimals: Option<usize>,
+}
+
+impl Numbers {
+    fn text(self, x: f64) -> String {
+        match self.decimals {
+            Some(decimals) if x.is_finite() => format!("{x:.decimals$}"),
+            _ => digits(x),
+        }
+    }
+
+    fn signed(self, x: f64) -> String {
+        let text = self.text(x);
+        if x <= 0.0 { text } else { format!("+{text}") }
+    }
+
+    /// Mean ± standard deviation.
+    pub(super) fn measured(self, row: &Row) -> String {
         match (row.mean, row.std) {
             // Nothing is missing that could still come.
             (None, _) if row.n_ended == row.n_planned => "–".to_owned(),
             (None, _) => String::new(),
-            (Some(mean), None) => self.number(mean),
-            (Some(mean), Some(std)) => format!("{} ± {}", self.number(mean), self.number(std)),
+            (Some(mean), None) => self.text(mean),
+            (Some(mean), Some(std)) => format!("{} ± {}", self.text(mean), self.text(std)),
+        }
+    }
+
+    /// A cell of a two-way table: everything a row has, in few characters.
+    fn cell(self, row: &Row, notes: &Notes) -> String {
+        let mut cell = self.measured(row);
+        if row.n != row.n_planned || 1 < row.n_planned {
+            cell = format!("{cell} ({})", count(row)).trim_start().to_owned();
+        }
+        match self.published(row, notes) {
+            published if published.is_empty() => cell,
+            published => format!("{cell} [paper {published}]"),
         }
     }
 
     /// Empty where nothing was.
-    pub(super) fn published(&self, row: &Row, notes: &Notes) -> String {
+    pub(super) fn published(self, row: &Row, notes: &Notes) -> String {
         let Some(reference) = &row.reference else { return String::new() };
-        let value = self.number(reference.value) + &notes.mark(row).unwrap_or_default();
+        let value = self.text(reference.value) + &notes.mark(row).unwrap_or_default();
         match reference.status {
             Status::Verified => value,
             Status::Recalled => format!("{value} (recalled)"),
             Status::Figure => format!("{value} (figure)"),
         }
     }
+}
 
-    /// Percentages and epochs to a tenth; other numbers as far as seeds agree, else to four digits.
-    fn number(&self, x: f64) -> String {
-        match self.decimals() {
-            Some(decimals) if x.is_finite() => format!("{x:.decimals$}"),
-            _ => digits(x),
-        }
-    }
-
-    /// Decimals of every number of the column: two digits of its smallest standard deviation. None where there is none, or
-    /// where that would be many.
-    fn decimals(&self) -> Option<usize> {
-        if ["%", "epochs"].contains(&self.unit.as_str()) {
-            return Some(1);
-        }
-        let stds = self.rows.iter().filter_map(|row| row.std);
-        let least = stds.filter(|std| std.is_finite() && 0.0 < *std).reduce(f64::min)?;
-        let decimals = 1 - least.log10().floor() as i32;
-        usize::try_from(decimals.max(0)).ok().filter(|decimals| *decimals <= MOST_DECIMALS)
-    }
-
-    fn signed(&self, x: f64) -> String {
-        let text = self.number(x);
-        if x <= 0.0 { text } else { format!("+{text}") }
-    }
+/// One JSON value of several tables, ending in a line break.
+pub fn json_of(tables: &[Ablation]) -> String {
+    format!("{:#}\n", tables.iter().map(Ablation::json).collect::<Value>())
 }
 
 pub(super) fn footnotes(notes: &Notes, format: Format) -> String {
