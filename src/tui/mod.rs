@@ -13,6 +13,7 @@
 //! only ones that talk to the terminal.
 
 pub mod app;
+pub mod ascii;
 pub mod curves;
 pub mod effect;
 pub mod event;

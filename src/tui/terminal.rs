@@ -21,6 +21,7 @@ use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
+use super::ascii::to_ascii;
 use super::effect::Notice;
 use super::event::{Event, Mouse, Press};
 use super::pixels;
@@ -69,7 +70,7 @@ impl Screen {
             }
             theme::lower(frame.buffer_mut(), look, depth);
             if ascii {
-                theme::to_ascii(frame.buffer_mut());
+                to_ascii(frame.buffer_mut());
             }
         })?;
         execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)

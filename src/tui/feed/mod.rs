@@ -10,15 +10,15 @@ mod experiments;
 mod inspect;
 mod machine;
 mod newest;
+mod save;
 mod search;
 mod tail;
 mod verbs;
 mod workers;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
@@ -342,7 +342,7 @@ impl Server {
                 }
             }
             Ask::Save { file, text } => {
-                let (done, text) = match write_beside(&self.cwd, &file, &text) {
+                let (done, text) = match save::write_beside(&self.cwd, &file, &text) {
                     Ok(name) if name == file => (true, format!("saved {file}")),
                     Ok(name) => (true, format!("saved {name}: an older one is there")),
                     Err(why) => (false, format!("cannot write {file}: {why}")),
@@ -393,44 +393,7 @@ impl Server {
     }
 }
 
-/// Writes a file that was not there before, where its name is taken under the next free one; under which.
-fn write_beside(folder: &Path, file: &str, text: &str) -> io::Result<String> {
-    let (stem, extension) = file.rsplit_once('.').unwrap_or((file, "txt"));
-    let mut names = (2..).map(|n| format!("{stem}-{n}.{extension}"));
-    let mut name = file.to_owned();
-    loop {
-        match File::create_new(folder.join(&name)) {
-            Ok(mut written) => {
-                written.write_all(text.as_bytes())?;
-                return Ok(name);
-            }
-            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {
-                name = names.next().unwrap_or(name);
-            }
-            Err(why) => return Err(why),
-        }
-    }
-}
-
 /// Whether growth from one newest step to another shows in a sketch: a curve that fell back always does.
 fn seen(then: u64, now: u64) -> bool {
     now < then || now - then >= (then / 64).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_that_was_saved_is_not_overwritten() {
-        let dir = tempfile::tempdir().unwrap();
-        let save = |text: &str| write_beside(dir.path(), "demo-knn_top1.last.tex", text).unwrap();
-        let names = [save("one"), save("two"), save("three")];
-        let expected =
-            ["demo-knn_top1.last.tex", "demo-knn_top1.last-2.tex", "demo-knn_top1.last-3.tex"];
-        assert_eq!(names, expected);
-        let texts = expected.map(|name| std::fs::read_to_string(dir.path().join(name)).unwrap());
-        assert_eq!(texts, ["one", "two", "three"]);
-        assert!(write_beside(&dir.path().join("gone"), "a.csv", "").is_err());
-    }
 }

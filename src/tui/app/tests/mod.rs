@@ -12,6 +12,7 @@ mod plan;
 mod queue;
 mod run;
 mod runs;
+mod verbs;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;

@@ -1,4 +1,4 @@
-//! The run table: moving, marking, filtering, sorting, verbs.
+//! The run table: moving, marking, filtering, sorting, grouping.
 
 use super::ablations::tabled;
 use super::*;
@@ -188,64 +188,6 @@ fn a_filter_that_cannot_be_read_is_not_taken() {
     assert_eq!(lab.app.table.filter(), "knn_top1.best>40");
     lab.keys(": f i l t e r space s t a t e > 3 enter");
     assert!(matches!(lab.app.layer, Layer::Filter { .. }), "{}", lab.screen());
-}
-
-#[test]
-fn verbs_name_the_runs_that_they_can_mean() {
-    let mut lab = Lab::with(sweep(), 80, 24);
-    lab.keys("p");
-    assert_eq!(lab.last_request(), Some(&Request::Pause(vec!["demo-aaaaaaaa".into()])));
-    lab.keys("j p");
-    assert!(lab.screen().contains("nothing to pause: demo-bbbbbbbb is finished"));
-    lab.keys("G r");
-    assert_eq!(lab.last_request(), Some(&Request::Resume(vec!["demo-dddddddd".into()])));
-    let answer = Data::Answer { done: true, text: "demo-dddddddd is queued again".into() };
-    assert!(lab.event(Event::Data(answer)).screen().contains("✓ demo-dddddddd is queued again"));
-}
-
-#[test]
-fn cancel_asks_first_and_names_the_runs() {
-    let mut lab = Lab::with(sweep(), 80, 24);
-    lab.keys("x");
-    assert!(lab.screen().contains("cancel demo-aaaaaaaa?"));
-    lab.keys("n");
-    assert_eq!(lab.last_request(), None);
-    lab.keys("x j");
-    assert!(lab.screen().contains("cancel demo-aaaaaaaa?"), "another key is no answer");
-    lab.keys("y");
-    assert_eq!(lab.last_request(), Some(&Request::Cancel(vec!["demo-aaaaaaaa".into()])));
-}
-
-#[test]
-fn verbs_say_that_they_would_reach_what_is_hidden() {
-    let mut lab = Lab::with(sweep(), 80, 24);
-    lab.keys("V / s t a t e : f i n i s h e d enter A");
-    assert!(lab.screen().contains("archive 3 runs (2 of them hidden)?  y / n"), "{}", lab.screen());
-    lab.keys("n");
-    assert_eq!(lab.last_request(), None);
-    assert!(lab.keys("x").screen().contains("cancel 2 runs (all of them hidden)?  y / n"));
-    assert!(lab.keys("n D").screen().contains("3 runs (2 of them hidden)"), "{}", lab.screen());
-    assert!(lab.keys("esc t").screen().contains("tag 4 runs (3 of them hidden): "));
-    lab.keys("esc A y");
-    let Some(Request::Archive { runs, archived: true }) = lab.last_request() else {
-        panic!("{:?}", lab.last_request())
-    };
-    assert_eq!(runs.len(), 3);
-    // What a person sees is not asked about.
-    lab.keys("* A");
-    let runs = vec!["demo-bbbbbbbb".to_owned()];
-    assert_eq!(lab.last_request(), Some(&Request::Archive { runs, archived: true }));
-}
-
-#[test]
-fn read_only_refuses_in_words() {
-    let mut lab = Lab::with(sweep(), 80, 24);
-    lab.app.readonly = true;
-    for key in ["p", "r", "x", "a", "t", "n", "A", "D", "u"] {
-        assert!(lab.keys(key).screen().contains("! read only"), "{key}");
-    }
-    let looks = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Watch(_) | Ask::Sketch { .. }));
-    assert!(lab.asked.iter().all(looks), "{:?}", lab.asked);
 }
 
 #[test]
@@ -451,52 +393,4 @@ fn a_column_that_is_gone_is_sketched_no_longer() {
     lab.keys(": c o l u m n s space r u n , l o s s . c u r v e enter");
     let again = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Sketch { metric, runs }) if metric == "loss" && runs.len() == 4);
     assert!(lab.asked.iter().any(again), "{:?}", lab.asked);
-}
-
-#[test]
-fn archiving_and_tagging_can_be_undone() {
-    let mut lab = Lab::with(sweep(), 120, 40);
-    lab.keys("j A");
-    let runs = vec!["demo-bbbbbbbb".to_owned()];
-    let archive = |archived: bool| Request::Archive { runs: runs.clone(), archived };
-    assert_eq!(lab.last_request(), Some(&archive(true)));
-    let back = |what: &str, request: Request| {
-        Request::Undo(Undo { what: what.into(), requests: vec![request] })
-    };
-    lab.keys("u");
-    assert_eq!(lab.last_request(), Some(&back("archive demo-bbbbbbbb", archive(false))));
-    lab.keys("t g o o d enter");
-    let tag = |add: &[&str], remove: &[&str]| Request::Tag {
-        runs: runs.clone(),
-        add: add.iter().map(|&tag| tag.to_owned()).collect(),
-        remove: remove.iter().map(|&tag| tag.to_owned()).collect(),
-    };
-    assert_eq!(lab.last_request(), Some(&tag(&["good"], &[])));
-    lab.keys("u");
-    let untag = tag(&[], &["good"]);
-    assert_eq!(lab.last_request(), Some(&back("tags of demo-bbbbbbbb", untag)));
-    assert!(lab.keys("u").screen().contains("nothing to undo"));
-    let asked = lab.asked.len();
-    lab.keys("t + , - enter");
-    assert_eq!(lab.asked.len(), asked, "signs without a word are no tags");
-}
-
-#[test]
-fn deleting_wants_the_name_and_refuses_a_live_run() {
-    let mut lab = Lab::with(sweep(), 120, 40);
-    assert!(lab.keys("D").screen().contains("nothing to delete: demo-aaaaaaaa is running"));
-    lab.keys("j D y enter");
-    assert_eq!(lab.last_request(), None);
-    assert!(lab.screen().contains("nothing was deleted"));
-    lab.keys("D");
-    let asked = "demo-bbbbbbbb into the trash? ";
-    assert!(lab.screen().contains(asked), "{}", lab.screen());
-    assert!(lab.screen().contains("type demo-bbbbbbbb; u brings back"), "{}", lab.screen());
-    lab.keys("d e m o - b b b b b b b b enter");
-    let runs = vec!["demo-bbbbbbbb".to_owned()];
-    assert_eq!(lab.last_request(), Some(&Request::Remove(runs.clone())));
-    lab.keys("u");
-    let what = "delete demo-bbbbbbbb".to_owned();
-    let back = Undo { what, requests: vec![Request::Restore(runs)] };
-    assert_eq!(lab.last_request(), Some(&Request::Undo(back)));
 }
