@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::launcher::may_pass;
+use super::launcher::is_scarce;
 use crate::lab::RunDir;
 
 /// Why a run failed of which nothing is left, where there is no room for anything.
@@ -31,10 +31,10 @@ pub(super) fn note_start(dir: &RunDir, attempt: u32) -> u64 {
 /// Where the words of `attempt` begin, if that was noted: by the worker that started it, or by its job on a node.
 ///
 /// # Errors
-/// When it may be readable later.
+/// When this process is out of what it takes to read it. Any other trouble may stay, and a run has to be settled without.
 pub(super) fn noted_start(dir: &RunDir, attempt: u32) -> io::Result<Option<u64>> {
     match std::fs::read_to_string(dir.stderr_from()) {
-        Err(why) if may_pass(&why) => Err(why),
+        Err(why) if is_scarce(&why) => Err(why),
         Err(_) => Ok(None),
         Ok(text) => {
             let noted = text.trim_end().split_once(' ');
@@ -47,10 +47,10 @@ pub(super) fn noted_start(dir: &RunDir, attempt: u32) -> io::Result<Option<u64>>
 /// The last line of `stderr.log` beyond byte `said`, if any; none where that cannot be read.
 ///
 /// # Errors
-/// When it may be readable later.
+/// When this process is out of what it takes to read it. Any other trouble may stay, and a run has to be settled without.
 pub(super) fn last_words(dir: &RunDir, said: u64) -> io::Result<Option<String>> {
     match tail(dir, said) {
-        Err(why) if may_pass(&why) => Err(why),
+        Err(why) if is_scarce(&why) => Err(why),
         Err(_) => Ok(None),
         Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes);

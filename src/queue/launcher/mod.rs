@@ -129,18 +129,18 @@ pub enum LaunchError {
 /// Whether trouble with processes and their files may pass by itself: the machine or this process is out of something, or a
 /// disk does not answer. It says nothing of the trainer that was looked at.
 pub fn may_pass(why: &io::Error) -> bool {
-    let scarce = [
-        Errno::MFILE,
-        Errno::NFILE,
-        Errno::NOMEM,
-        Errno::NOBUFS,
-        Errno::AGAIN,
-        Errno::INTR,
-        Errno::IO,
-        Errno::TIMEDOUT,
-        Errno::STALE,
-    ];
-    why.raw_os_error().is_some_and(|code| scarce.contains(&Errno::from_raw_os_error(code)))
+    is_scarce(why) || is_among(why, &[Errno::IO, Errno::TIMEDOUT, Errno::STALE])
+}
+
+/// Whether the machine or this process is out of something that others give back. A disk that does not answer may never do.
+pub fn is_scarce(why: &io::Error) -> bool {
+    let scarce =
+        [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS, Errno::AGAIN, Errno::INTR];
+    is_among(why, &scarce)
+}
+
+fn is_among(why: &io::Error, known: &[Errno]) -> bool {
+    why.raw_os_error().is_some_and(|code| known.contains(&Errno::from_raw_os_error(code)))
 }
 
 /// What became of a trainer that an earlier worker started.
@@ -196,5 +196,20 @@ pub trait Trainer {
     /// How it stands, where that is more than its journal could say: what its job waits for.
     fn standing(&self) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run whose words a broken disk keeps must be settled without them; a want of descriptors ends.
+    #[test]
+    fn what_may_pass_and_what_will_are_two_things() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno.raw_os_error());
+        let judged = |errno| (may_pass(&error(errno)), is_scarce(&error(errno)));
+        assert_eq!(judged(Errno::MFILE), (true, true));
+        assert_eq!([Errno::IO, Errno::STALE].map(judged), [(true, false); 2]);
+        assert_eq!(judged(Errno::NOENT), (false, false));
     }
 }
