@@ -120,6 +120,21 @@ fn screens_turn_and_commands_are_typed() {
 }
 
 #[test]
+fn a_key_that_comes_with_a_new_size_is_not_kept_back() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 100, 30, &[], &[]);
+    terminal.shows("This lab has no runs yet.");
+    for round in 0..60 {
+        let to_charts = round % 2 == 0;
+        terminal.resize(100 + round % 2, 30);
+        terminal.types(if to_charts { "2" } else { "1" });
+        let turned = || terminal.screen().contains("crosshair") == to_charts;
+        wait_for(&format!("the screen to turn, round {round}"), turned);
+    }
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+}
+
+#[test]
 fn the_demo_opens_recorded_runs_and_leaves_nothing_behind() {
     let dir = folder();
     let temporary = dir.path().join("tmp");

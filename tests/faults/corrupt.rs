@@ -310,7 +310,8 @@ fn history_and_processes_are_held_against_the_states() {
     let lock = fs::File::create(lab.dir_of(finished).lock()).unwrap();
     lock.lock().unwrap();
     let found = flaws(&lab);
-    assert!(found[0].found.contains("a trainer holds run.lock"), "{found:?}");
+    // Not the first of them for certain: what another test forks in this moment holds the lock as well.
+    assert!(found.iter().any(|it| it.found.contains("a trainer holds run.lock")), "{found:?}");
     // Two of them, which takes a file that was deleted and made again.
     fs::remove_file(lab.dir_of(finished).lock()).unwrap();
     let dir = lab.dir_of(finished).path().to_owned();
