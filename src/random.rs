@@ -32,6 +32,8 @@ pub enum Purpose {
     BatchNegatives = 9,
     /// Which training rows an evaluation holds out to choose by, and in what order its solver visits rows.
     Evaluation = 10,
+    /// Which training images a run is not to see; a = class.
+    HeldOut = 11,
 }
 
 /// A stream of random numbers that depends on nothing but its key.

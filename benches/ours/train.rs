@@ -149,6 +149,7 @@ fn images() -> Dataset {
         side: SIDE,
         classes: (0..10).map(|class| class.to_string()).collect(),
         train: split(IMAGES),
+        held_out: Split::default(),
         test: split(10),
         mean: [0.4914, 0.4822, 0.4465],
         std: [0.2023, 0.1994, 0.2010],

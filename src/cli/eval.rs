@@ -7,6 +7,7 @@ use color_eyre::eyre::{Result, WrapErr};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use super::step::StepArg;
 use super::verb::Runs;
 use super::{Context, Exit, FormatArg, bad_input, print, say};
 use crate::config::evaluation::Evaluation;
@@ -32,9 +33,8 @@ pub struct Args {
     /// which trains for minutes.
     #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
     what: Vec<String>,
-    /// Step of the checkpoint; the newest without.
-    #[arg(long)]
-    step: Option<u64>,
+    #[command(flatten)]
+    step: StepArg,
     /// Another data set than the run's own, as `data.dataset` names it: transfer without fine-tuning.
     #[arg(long, value_name = "DATASET")]
     on: Option<String>,
@@ -123,7 +123,7 @@ impl Args {
         let mut command = Command::new(local.trainer());
         command.arg(context.home.run(id).path()).args(["--evaluate", names]);
         command.args(["--device", &self.device]);
-        if let Some(step) = self.step {
+        if let Some(step) = self.step.of(&context.home.run(id))? {
             command.args(["--step", &step.to_string()]);
         }
         if let Some(on) = &self.on {

@@ -33,6 +33,7 @@ mod rm;
 mod run;
 mod runs;
 mod show;
+mod step;
 mod table;
 mod tag;
 mod verb;

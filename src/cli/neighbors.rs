@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
+use super::step::StepArg;
 use super::{Context, Exit, FormatArg, bad_input, print, unwritable};
 use crate::config::RunSpec;
 use crate::data::{self, Dataset};
@@ -44,9 +45,8 @@ pub struct Args {
     /// Write the images into this PNG.
     #[arg(long, value_name = "FILE.png")]
     sheet: Option<PathBuf>,
-    /// Step of the checkpoint; the newest without.
-    #[arg(long)]
-    step: Option<u64>,
+    #[command(flatten)]
+    step: StepArg,
     #[command(flatten)]
     format: FormatArg,
 }
@@ -62,8 +62,9 @@ impl Args {
         let store = Store::open_readonly(&context.home).await?;
         let id = store.resolve(&self.run).await?;
         let run = store.run(&id).await?;
-        let saved =
-            Saved::open(&context.home.run(&id), self.step).map_err(|e| bad_input(e.to_string()))?;
+        let dir = context.home.run(&id);
+        let step = self.step.of(&dir)?;
+        let saved = Saved::open(&dir, step).map_err(|e| bad_input(e.to_string()))?;
         let bank = saved.bank()?;
         let spec: RunSpec = serde_json::from_str(run.spec.text())?;
         let data = data::load(&spec.data, &context.home).map_err(|e| bad_input(e.to_string()))?;

@@ -91,6 +91,10 @@ pub struct DataSpec {
     /// Share of the training images used, in (0, 1]; nested by `subset_seed`, stratified by class.
     pub fraction: f64,
     pub subset_seed: u64,
+    /// Share of each class's training images that is set aside before `fraction`: neither trained on nor in the bank, but
+    /// there to choose an epoch by, in [0, 1). Not written where it is 0, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_out: f64,
     /// Restrict to these classes (names); absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<String>>,
@@ -117,6 +121,7 @@ impl DataSpec {
             root: None,
             fraction: 1.0,
             subset_seed: 0,
+            held_out: 0.0,
             classes: None,
             side: None,
             bad_images: None,
@@ -390,6 +395,10 @@ pub struct TrainSpec {
     /// specs from before there was a choice.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub bn_splits: u32,
+}
+
+fn is_zero(x: &f64) -> bool {
+    *x == 0.0
 }
 
 fn one() -> u32 {

@@ -20,6 +20,9 @@ pub enum DataError {
     /// `data.classes` names a class that the data set does not have, or leaves fewer than two.
     #[error("data.classes: found {found}, allowed: {allowed}")]
     Classes { found: String, allowed: String },
+    /// `data.held_out` is so small a share that it holds no image, or nothing has a label to hold it by.
+    #[error("data.held_out: found {found}, allowed: {allowed}")]
+    HeldOut { found: String, allowed: String },
     /// A split that has no image, or none of the classes that were chosen.
     #[error("{dataset}: found no {split} image{among}, allowed: one or more in either split")]
     Empty { dataset: String, split: &'static str, among: &'static str },

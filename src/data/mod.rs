@@ -46,6 +46,8 @@ pub struct Dataset {
     /// Class names; labels index into them.
     pub classes: Vec<String>,
     pub train: Split,
+    /// Training images that are not trained on, to choose an epoch by (`data.held_out`). Empty where none was asked for.
+    pub held_out: Split,
     pub test: Split,
     /// Channel means to normalise by, on the scale 0..1: published constants for CIFAR and for sets that stay on disk
     /// (ImageNet's), else computed from the training images that stayed.
@@ -192,16 +194,15 @@ pub fn load_again(spec: &DataSpec, home: &Home, known: &str) -> Result<Dataset, 
 fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset, DataError> {
     let kept = subset::classes(source.classes(), spec.classes.as_deref())?;
     let whole = kept.len() == source.classes().len();
-    let [train_rows, test_rows] = [Part::Train, Part::Test].map(|part| {
-        let all = source.labels(part);
-        let rows = subset::of_classes(all, &kept, whole);
-        if part == Part::Train { subset::fraction(all, rows, spec) } else { rows }
-    });
+    let of_classes = |part| subset::of_classes(source.labels(part), &kept, whole);
+    let labels = source.labels(Part::Train);
+    let (train_rows, held_rows) = subset::held_out(labels, of_classes(Part::Train), spec)?;
+    let train_rows = subset::fraction(labels, train_rows, spec);
+    let test_rows = of_classes(Part::Test);
     let side = source.side();
     // Of all the images, whatever share of them is asked for: crops are cut otherwise out of files than out of squares, and
     // the shares of one data set are to be compared.
-    let all =
-        [Part::Train, Part::Test].map(|part| subset::of_classes(source.labels(part), &kept, whole));
+    let all = [Part::Train, Part::Test].map(of_classes);
     let bytes = all.iter().map(Vec::len).sum::<usize>() as u64 * (3 * side * side) as u64;
     let stays_on_disk = match spec.resident {
         Residence::Disk => true,
@@ -237,6 +238,10 @@ fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset,
         }
     }
     let train = split(Part::Train, train_rows)?;
+    let held_out = match held_rows.is_empty() {
+        true => Split::default(),
+        false => split(Part::Train, held_rows)?,
+    };
     let test = split(Part::Test, test_rows)?;
     let classes: Vec<String> =
         kept.iter().map(|&c| source.classes()[usize::from(c)].clone()).collect();
@@ -245,12 +250,15 @@ fn assemble(name: &str, source: &dyn Source, spec: &DataSpec) -> Result<Dataset,
         false => stats::IMAGENET,
     };
     let (mean, std) = source.normalisation().unwrap_or_else(computed);
-    let fingerprint = stats::fingerprint(&classes, side, [&train, &test]);
+    let splits = [&train, &test, &held_out];
+    let splits = if held_out.is_empty() { &splits[..2] } else { &splits[..] };
+    let fingerprint = stats::fingerprint(&classes, side, splits);
     Ok(Dataset {
         name: name.to_owned(),
         side,
         classes,
         train,
+        held_out,
         test,
         mean,
         std,

@@ -2,7 +2,7 @@
 //!
 //! `step-<n>.safetensors` is written, synced and renamed first; `step-<n>.json`, which carries its sha256, is renamed
 //! last, and that rename is the commit. Whatever a crash leaves behind without its `.json` is not a checkpoint and is
-//! swept by the next save. Two are kept, so that a damaged one has a predecessor.
+//! swept by the next save. Two are kept, so that a damaged one has a predecessor, and those that these two name as selected.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,6 +15,7 @@ use tch::{Device, Tensor};
 
 use super::recorder::EpochLoss;
 use crate::journal::writer::WriteError;
+use crate::saved;
 pub use crate::saved::committed;
 
 pub const VERSION: u32 = 1;
@@ -47,6 +48,19 @@ pub struct Meta {
     pub epoch_loss: EpochLoss,
     /// The objective's own numbers (Z and what it was estimated from).
     pub objective: BTreeMap<String, f64>,
+    /// The evaluation so far that images held out think best of. None where none are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<Selected>,
+}
+
+/// An evaluation that was chosen by images held out from training (`data.held_out`).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Selected {
+    pub step: u64,
+    /// Its k-NN accuracy on the images held out, in percent.
+    pub held_out: f64,
+    /// Its k-NN accuracy on the test images, in percent: of no say in the choice.
+    pub test: f64,
 }
 
 /// A checkpoint that was read and whose hash is right.
@@ -169,10 +183,13 @@ fn sweep(dir: &Path, step: u64) {
     }
 }
 
-/// Keeps the newest few. A commit goes before its tensors: half a removal leaves an orphan, never a false promise.
+/// Keeps the newest few and what those have selected. A commit goes before its tensors: half a removal leaves an orphan,
+/// never a false promise.
 fn retire(dir: &Path) {
     let steps = committed(dir);
-    for step in &steps[..steps.len().saturating_sub(KEPT)] {
+    let (old, new) = steps.split_at(steps.len().saturating_sub(KEPT));
+    let selected: Vec<u64> = new.iter().filter_map(|&step| saved::selected_by(dir, step)).collect();
+    for step in old.iter().filter(|step| !selected.contains(step)) {
         let _ = fs::remove_file(dir.join(format!("step-{step}.json")));
         let _ = fs::remove_file(dir.join(format!("step-{step}.safetensors")));
     }
@@ -238,6 +255,7 @@ mod tests {
             data_fingerprint: "data".into(),
             epoch_loss: EpochLoss::default(),
             objective: BTreeMap::from([("z".to_owned(), 0.1 + 0.2)]),
+            selected: None,
         }
     }
 
@@ -258,6 +276,26 @@ mod tests {
         assert_eq!(loaded.tensors["w"], Tensor::from_slice(&[30f32, 2.0, 3.0]));
         assert_eq!(loaded.meta.objective["z"].to_bits(), (0.1f64 + 0.2).to_bits());
         assert!(damaged.is_empty());
+    }
+
+    #[test]
+    fn what_either_of_the_two_has_selected_is_kept_beside_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let save_with = |step, selected| {
+            let selected = Some(Selected { step: selected, held_out: 40.0, test: 38.0 });
+            let tensor = [("w".to_owned(), Tensor::from_slice(&[1f32]))];
+            save(dir.path(), Meta { selected, ..meta(step) }, &tensor, || Ok(())).unwrap();
+            committed(dir.path())
+        };
+        save_with(10, 10);
+        save_with(20, 10);
+        assert_eq!(save_with(30, 10), [10, 20, 30]);
+        assert_eq!(save_with(40, 40), [10, 30, 40], "were 40 damaged, 30 would still have its own");
+        assert_eq!(save_with(50, 40), [40, 50]);
+        assert_eq!(save_with(60, 40), [40, 50, 60]);
+        let newest = load_newest(dir.path()).0.unwrap().meta;
+        assert_eq!((newest.step, newest.selected.unwrap().step), (60, 40));
+        assert_eq!(saved::selected_by(dir.path(), 60), Some(40));
     }
 
     #[test]

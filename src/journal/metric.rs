@@ -11,13 +11,15 @@ pub type Meaning = (&'static str, Better);
 const PERCENT: Meaning = ("%", Better::Higher);
 
 /// Metrics with a name of their own.
-const NAMED: [(&str, Meaning); 24] = [
+const NAMED: [(&str, Meaning); 26] = [
     ("loss", ("nats", Better::Lower)),
     ("loss/instance", ("nats", Better::Lower)),
     ("loss/proximal", ("nats", Better::Lower)),
     ("loss/roughness", ("nats", Better::Lower)),
     ("knn_top1", PERCENT),
     ("knn_top1_bank", PERCENT),
+    ("knn_top1_held_out", PERCENT),
+    ("knn_top1_selected", PERCENT),
     ("svm_top1", PERCENT),
     ("nmi", PERCENT),
     ("instance_top1", PERCENT),

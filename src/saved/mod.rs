@@ -196,6 +196,35 @@ pub fn committed(dir: &Path) -> Vec<u64> {
     steps
 }
 
+/// The step that a run's images held out from training think best of so far.
+///
+/// # Errors
+/// None are held out, or it has not been evaluated yet.
+pub fn selected(dir: &RunDir) -> Result<u64, SavedError> {
+    let checkpoints = dir.checkpoints();
+    let newest = committed(&checkpoints).last().copied();
+    newest.and_then(|step| selected_by(&checkpoints, step)).ok_or_else(|| SavedError::Missing {
+        dir: dir.path().display().to_string(),
+        of: " that images held out have selected".to_owned(),
+        allowed: "a run with data.held_out above 0 that has been evaluated".to_owned(),
+    })
+}
+
+/// The step that the checkpoint of `step` names as the best by the images held out from training. None where none were.
+pub fn selected_by(dir: &Path, step: u64) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Chosen {
+        selected: Option<Selected>,
+    }
+    #[derive(Deserialize)]
+    struct Selected {
+        step: u64,
+    }
+    let text = fs::read(dir.join(format!("step-{step}.json"))).ok()?;
+    let chosen: Chosen = serde_json::from_slice(&text).ok()?;
+    chosen.selected.map(|selected| selected.step)
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use safetensors::tensor::TensorView;

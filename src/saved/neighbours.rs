@@ -80,6 +80,7 @@ mod tests {
             side: 1,
             classes: vec!["a".into(), "b".into()],
             train: Split { images: vec![0; 12], labels, disk: None },
+            held_out: Split::default(),
             test: Split::default(),
             mean: [0.0; 3],
             std: [1.0; 3],

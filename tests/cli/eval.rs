@@ -79,6 +79,48 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
     assert!(errors.contains(said), "{errors}");
 }
 
+#[test]
+fn the_checkpoint_that_images_held_out_selected_is_there_to_be_looked_at() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    let settings = ["--set", "data.held_out=0.05", "--set", "eval.every=1"];
+    lab.ok(&[&["run", file.to_str().unwrap()][..], &settings].concat());
+    let run = lab.runs().remove(0);
+    assert_eq!(run.state, State::Finished, "{:?}", run.reason);
+    let rows = lab.ask(async |store| store.evaluations(&run.id).await);
+    let row = rows.iter().rfind(|row| row.metric == "knn_top1_selected").unwrap();
+    let of_step = row.settings["of_step"].as_u64().unwrap();
+    let found = json(&lab, &["eval", &run.id, "--what", "knn", "--step", "selected"]);
+    assert!(found.as_array().unwrap().iter().all(|finding| finding["step"] == of_step));
+    let by_five = |finding: &&Value| finding["metric"] == "knn_top1/k=5,tau=0.07";
+    let found = found.as_array().unwrap().iter().find(by_five).unwrap()["value"].as_f64().unwrap();
+    assert!((found - row.value.0).abs() < 1e-9, "{found}, {row:?}");
+    lab.ok(&["neighbors", &run.id, "--step", "selected"]);
+    let to = lab.path().join("out");
+    lab.ok(&["export", &run.id, "--step", "selected", "--to", to.to_str().unwrap()]);
+
+    let refused = |args: &[&str]| {
+        let output = lab.output(args);
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let plain = lab.experiment("plain", &[0.0]);
+    lab.ok(&["run", plain.to_str().unwrap(), "--set", "seed=9"]);
+    let plain = lab.runs().into_iter().find(|it| it.id != run.id).unwrap();
+    let said = refused(&["eval", &plain.id, "--step", "selected"]);
+    assert!(said.contains("found no checkpoint that images held out have selected"), "{said}");
+    assert!(said.contains("allowed: a run with data.held_out above 0"), "{said}");
+    let said = refused(&["eval", &run.id, "--step", "best"]);
+    assert!(said.contains("allowed: a step, or selected"), "{said}");
+    let tiny = ["run", file.to_str().unwrap(), "--set", "data.held_out=0.00001"];
+    let said = lab.output(&tiny);
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        said.contains("data.held_out: found 0.00001, which is no image of any class"),
+        "{said}"
+    );
+}
+
 /// Minutes of evaluating hold nobody up: only what is written is written under the run's lock. A run that a cluster started
 /// meanwhile, whose lock may not be seen from here, is left alone.
 #[test]

@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use color_eyre::eyre::Result;
 
 use self::subject::Subject;
+use super::step::StepArg;
 use super::verb::Runs;
 use super::{Context, Exit, print, unwritable};
 use crate::store::Store;
@@ -41,9 +42,8 @@ pub struct Args {
     /// Folder to write into.
     #[arg(long, value_name = "DIR", default_value = "exported")]
     to: PathBuf,
-    /// Step of the checkpoint; the newest without.
-    #[arg(long)]
-    step: Option<u64>,
+    #[command(flatten)]
+    step: StepArg,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use color_eyre::eyre::Result;
 
+use crate::cli::step::StepArg;
 use crate::cli::{Context, bad_input};
 use crate::config::{RunSpec, keys};
 use crate::data::{self, Dataset};
@@ -18,15 +19,14 @@ pub struct Subject<'a> {
     context: &'a Context,
     store: &'a Store,
     pub run: RunRow,
-    /// Of the checkpoint; the newest without.
-    step: Option<u64>,
+    step: StepArg,
     saved: OnceCell<Saved>,
     data: OnceCell<Result<Dataset, String>>,
     curves: OnceCell<Curves>,
 }
 
 impl<'a> Subject<'a> {
-    pub fn new(context: &'a Context, store: &'a Store, run: RunRow, step: Option<u64>) -> Self {
+    pub fn new(context: &'a Context, store: &'a Store, run: RunRow, step: StepArg) -> Self {
         let (saved, data, curves) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
         Self { context, store, run, step, saved, data, curves }
     }
@@ -45,7 +45,8 @@ impl<'a> Subject<'a> {
             return Ok(saved);
         }
         let dir = self.context.home.run(&self.run.id);
-        let saved = Saved::open(&dir, self.step).map_err(|why| bad_input(why.to_string()))?;
+        let step = self.step.of(&dir)?;
+        let saved = Saved::open(&dir, step).map_err(|why| bad_input(why.to_string()))?;
         Ok(self.saved.get_or_init(|| saved))
     }
 

@@ -84,6 +84,7 @@ pub fn effective(spec: &Value, name: &str) -> Option<Value> {
     let unwritten = || match name {
         "data.resident" | "model.stem" => Some(Value::from("auto")),
         "train.bn_splits" => Some(Value::from(1)),
+        "data.held_out" => Some(Value::from(0.0)),
         _ => None,
     };
     value(spec, name).cloned().or_else(unwritten)

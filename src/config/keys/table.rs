@@ -90,6 +90,14 @@ pub static KEYS: &[Key] = &[
         help: "which images a fraction takes; two fractions of one seed are nested",
     },
     Key {
+        name: "data.held_out",
+        kind: Kind::Float(between(0.0, 1.0)),
+        default: Default::Float(0.0),
+        unit: "",
+        applies: &[],
+        help: "share of each class's training images that is set aside, whatever data.fraction: not trained on, but evaluated, and the epoch that is best on them is kept and told apart",
+    },
+    Key {
         name: "data.classes",
         kind: Kind::Texts,
         default: Default::Absent,

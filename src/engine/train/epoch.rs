@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 use super::{Events, TrainError, Trainer, no_votes};
 use crate::config::spec::ObjectiveKind;
+use crate::engine::checkpoint::Selected;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
 use crate::engine::eval::encode::{encode_split, sample};
@@ -78,9 +80,11 @@ impl Trainer<'_> {
     }
 
     /// Weighted k-NN by the clean re-encoded bank and by the training bank (InstDisc §3.4), apart. Images without a
-    /// label are in no bank here: they cannot vote.
+    /// label are in no bank here: they cannot vote. Where training images are held out, the same of those by the clean bank,
+    /// and the test images' accuracy at the evaluation that these think best of so far: who reads that has not chosen by
+    /// the test images.
     fn vote(
-        &self,
+        &mut self,
         tested: &Tensor,
         known: &Tensor,
         m: &mut BTreeMap<String, Number>,
@@ -98,23 +102,47 @@ impl Trainer<'_> {
         let (clean, training) = (voters(known), voters(self.bank.tensor()));
         let bank_labels: Vec<u16> = rows.iter().map(|&r| data.train.labels[r as usize]).collect();
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
-        for (metric, bank, which) in
-            [("knn_top1", &clean, "clean"), ("knn_top1_bank", &training, "training")]
-        {
-            let (n_classes, labels) = (data.classes.len(), &data.test.labels);
-            let top1 = vote(tested, labels, bank, &bank_labels, n_classes, k, tau);
-            m.insert(metric.to_owned(), Number(top1));
-            let settings = serde_json::json!({
-                "k": k, "tau": tau, "bank": which, "feature": "embedding",
-                "n_bank": n_bank, "n_queries": data.test.len(),
-            });
+        let accuracy = |queries: &Tensor, labels: &[u16], bank: &Tensor| {
+            vote(queries, labels, bank, &bank_labels, data.classes.len(), k, tau)
+        };
+        let settings = |bank: &str, n_queries: usize| {
+            json!({
+                "k": k, "tau": tau, "bank": bank, "feature": "embedding",
+                "n_bank": n_bank, "n_queries": n_queries,
+            })
+        };
+        let mut tell = |metric: &str, value: f64, settings: Value| {
+            m.insert(metric.to_owned(), Number(value));
             events.write(Event::Eval(Eval {
                 step: self.step,
                 metric: metric.to_owned(),
-                value: Number(top1),
+                value: Number(value),
                 settings: serde_json::from_value(settings).unwrap_or_default(),
-            }))?;
+            }))
+        };
+        let (labels, n) = (&data.test.labels, data.test.len());
+        let top1 = accuracy(tested, labels, &clean);
+        tell("knn_top1", top1, settings("clean", n))?;
+        tell("knn_top1_bank", accuracy(tested, labels, &training), settings("training", n))?;
+        if data.held_out.is_empty() {
+            return Ok(());
         }
+        let held =
+            encode_split(&self.model, &self.params, &self.augment, &data.held_out, data.side)?;
+        let held_out = accuracy(&held.embedding, &data.held_out.labels, &clean);
+        let mut on_held = settings("clean", data.held_out.len());
+        on_held["queries"] = json!("training images held out");
+        tell("knn_top1_held_out", held_out, on_held)?;
+        let new = Selected { step: self.step, held_out, test: top1 };
+        let selected = *self.selected.get_or_insert(new);
+        // Of equals the first: later ones have had more looks.
+        let selected = if selected.held_out < held_out { new } else { selected };
+        let mut chosen = settings("clean", n);
+        chosen["chosen_on"] = json!("training images held out");
+        chosen["of_step"] = json!(selected.step);
+        chosen["held_out"] = json!(selected.held_out);
+        tell("knn_top1_selected", selected.test, chosen)?;
+        self.selected = Some(selected);
         Ok(())
     }
 

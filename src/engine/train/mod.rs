@@ -23,7 +23,7 @@ use tch::Device;
 use super::augment::Augment;
 use super::bank::MemoryBank;
 use super::batches::Batches;
-use super::checkpoint::{self, Loaded};
+use super::checkpoint::{self, Loaded, Selected};
 use super::models::{Arithmetic, Model};
 use super::objectives::{self, EpochStart, Instances, Objective};
 use super::optimizer::Sgd;
@@ -104,6 +104,8 @@ pub struct Trainer<'a> {
     /// Mean instance losses of the epochs of this attempt.
     means: Vec<f64>,
     warned_collapse: bool,
+    /// The evaluation so far that the images held out think best of.
+    selected: Option<Selected>,
 }
 
 impl<'a> Trainer<'a> {
@@ -142,6 +144,7 @@ impl<'a> Trainer<'a> {
             warned_chance: false,
             means: Vec::new(),
             warned_collapse: false,
+            selected: None,
             job,
         };
         match from {
@@ -171,6 +174,9 @@ impl<'a> Trainer<'a> {
         let mut metrics = [&trained[..], &["lr", "images_per_second"]].concat();
         if no_votes(self.job.data).is_none() {
             metrics.extend(["knn_top1", "knn_top1_bank"]);
+        }
+        if !self.job.data.held_out.is_empty() {
+            metrics.extend(["knn_top1_held_out", "knn_top1_selected"]);
         }
         metrics.extend(["spread", "rankme", "slot_cosine"]);
         if matches!(self.job.spec.objective.kind, ObjectiveKind::Nce { .. }) {
@@ -217,7 +223,8 @@ impl<'a> Trainer<'a> {
             self.end_epoch(epoch, self.step - first_step, seconds, events)?;
             let every = self.job.spec.train.checkpoint_every;
             let stop = (self.job.stop)() && self.epoch() < epochs;
-            if stop || self.epoch() == epochs || self.epoch().is_multiple_of(every) {
+            let selected = self.selected.is_some_and(|it| it.step == self.step);
+            if stop || selected || self.epoch() == epochs || self.epoch().is_multiple_of(every) {
                 self.save(events)?;
             }
             if stop {
@@ -317,6 +324,11 @@ fn fits(spec: &RunSpec, data: &Dataset) -> Result<(), TrainError> {
         let found = format!("supervised for images of {} without labels", data.name);
         let allowed = "another objective, or data.split = \"train\"".to_owned();
         return Err(TrainError::Unfit { key: "objective.kind", found, allowed });
+    }
+    if let (false, Some(why)) = (data.held_out.is_empty(), no_votes(data)) {
+        let found = format!("{} for {}: {why}", spec.data.held_out, data.name);
+        let allowed = "0, as nothing can be chosen by k-NN there".to_owned();
+        return Err(TrainError::Unfit { key: "data.held_out", found, allowed });
     }
     let (k, voters) = (spec.eval.knn_k, data.train.labelled().len());
     // Where nothing can vote, nothing is asked of the bank.

@@ -25,6 +25,7 @@ impl Trainer<'_> {
             data_fingerprint: self.job.data.fingerprint.clone(),
             epoch_loss: self.epoch_loss,
             objective: objective.scalars,
+            selected: self.selected,
         };
         let prefixed = |prefix: &str, named: Vec<(String, Tensor)>| {
             let prefix = prefix.to_owned();
@@ -61,6 +62,7 @@ impl Trainer<'_> {
         self.fill(&meta, &tensors).map_err(|why| TrainError::Restore { step: meta.step, why })?;
         self.sec_before = meta.sec;
         self.epoch_loss = meta.epoch_loss;
+        self.selected = meta.selected;
         Ok(())
     }
 

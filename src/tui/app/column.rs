@@ -185,6 +185,8 @@ fn brief(metric: &str) -> &str {
     match metric {
         "knn_top1" => "k-NN",
         "knn_top1_bank" => "k-NN bank",
+        "knn_top1_held_out" => "k-NN held",
+        "knn_top1_selected" => "k-NN sel.",
         "images_per_second" => "img/s",
         other => other,
     }

@@ -1,6 +1,7 @@
 //! A resumed run equals an unbroken one bit for bit, and every part of the state is needed for that.
 
 mod files;
+mod held_out;
 mod objectives;
 mod refusals;
 mod replay;
