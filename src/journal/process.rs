@@ -30,14 +30,14 @@ impl Identity {
     /// # Errors
     /// `NotFound` when there is none.
     pub fn of(pid: u32) -> io::Result<Self> {
-        let stat = Stat::read(pid)?;
+        let stat = stat(pid)?;
         Ok(Self { boot_id: boot_id()?, pid, start_ticks: stat.start_ticks })
     }
 
     /// Whether it still runs. A zombie does not: it only waits for its parent to look.
     pub fn is_alive(&self) -> bool {
         let same_boot = boot_id().is_ok_and(|boot| boot == self.boot_id);
-        let stat = Stat::read(self.pid);
+        let stat = stat(self.pid);
         same_boot && stat.is_ok_and(|stat| stat.start_ticks == self.start_ticks && !stat.is_dead())
     }
 }
@@ -47,33 +47,44 @@ pub fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }
 
-/// What we need of `/proc/<pid>/stat` (proc_pid_stat(5)).
-#[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    state: char,
-    start_ticks: u64,
+/// What Linux says of a process in `/proc/<pid>/stat` (proc_pid_stat(5)), as far as anybody here asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// Field 3: `R` runs, `S` sleeps, `Z` waits for its parent to look.
+    pub state: char,
+    /// Field 4, the parent's number.
+    pub parent: i32,
+    /// Fields 14 and 15: user and system time, in ticks.
+    pub used_ticks: u64,
+    /// Field 22: when it began, in ticks since the boot.
+    pub start_ticks: u64,
 }
 
 impl Stat {
-    fn read(pid: u32) -> io::Result<Self> {
-        let text = fs::read(format!("/proc/{pid}/stat"))?;
-        let text = String::from_utf8_lossy(&text);
-        Self::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, text.as_ref()))
+    /// The second field is the program's name in parentheses, and may itself hold spaces and parentheses: what is looked
+    /// for stands after the last one, from field 3 on.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fields: Vec<&str> = text.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        let field = |number: usize| fields.get(number - 3).copied();
+        let ticks = |number: usize| field(number)?.parse::<u64>().ok();
+        Some(Self {
+            state: field(3)?.chars().next()?,
+            parent: field(4)?.parse().ok()?,
+            used_ticks: ticks(14)?.checked_add(ticks(15)?)?,
+            start_ticks: ticks(22)?,
+        })
     }
 
-    /// The second field is the program's name in parentheses, and may itself hold spaces and parentheses: what we
-    /// look for stands after the last one, from field 3 on.
-    fn parse(text: &str) -> Option<Self> {
-        let (_, rest) = text.rsplit_once(')')?;
-        let mut fields = rest.split_ascii_whitespace();
-        let state = fields.next()?.chars().next()?;
-        let start_ticks = fields.nth(22 - 4)?.parse().ok()?;
-        Some(Self { state, start_ticks })
-    }
-
-    fn is_dead(&self) -> bool {
+    /// Whether it only waits to be forgotten.
+    pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
+}
+
+fn stat(pid: u32) -> io::Result<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat"))?;
+    let text = String::from_utf8_lossy(&text);
+    Stat::parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, text.as_ref()))
 }
 
 #[cfg(test)]
@@ -82,9 +93,13 @@ mod tests {
 
     #[test]
     fn a_name_full_of_parentheses_is_no_trouble() {
-        let line = "42 (a) R (b c)) S 1 42 42 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 98765 4096 1 18446744073709551615\n";
-        assert_eq!(Stat::parse(line), Some(Stat { state: 'S', start_ticks: 98765 }));
-        assert_eq!(Stat::parse("42 (cut) S 1 42"), None);
+        let line = "42 (a) R (b c)) S 1 42 42 0 -1 4194560 1 0 0 0 70 2 0 0 20 0 1 0 98765 4096 1 18446744073709551615\n";
+        let expected = Stat { state: 'S', parent: 1, used_ticks: 72, start_ticks: 98765 };
+        assert_eq!(Stat::parse(line), Some(expected));
+        for cut in ["42 (cut) S 1 42", "7 (x", ""] {
+            assert_eq!(Stat::parse(cut), None, "{cut}");
+        }
+        assert!(Stat { state: 'Z', ..expected }.is_dead() && !expected.is_dead());
     }
 
     #[test]

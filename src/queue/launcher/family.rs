@@ -18,6 +18,7 @@ use rustix::process::{
 
 use super::local::MARK;
 use super::may_pass;
+use crate::journal::process::Stat;
 
 /// A process of a run. The descriptor pins the process, so a signal through it can never hit a later one.
 pub(super) struct Member {
@@ -83,7 +84,7 @@ fn pinned(found: &Found) -> io::Result<Option<Member>> {
         Err(why @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => return Err(why.into()),
         Err(_) => return Ok(None),
     };
-    let same = stat(&place(found.pid))?.is_some_and(|(_, began)| began == found.began);
+    let same = stat(&place(found.pid))?.is_some_and(|stat| stat.start_ticks == found.began);
     Ok(same.then_some(Member { pid: found.pid, fd }))
 }
 
@@ -105,11 +106,11 @@ fn living(wanted: &[u8]) -> io::Result<Vec<Found>> {
 
 fn look(pid: Pid, wanted: &[u8]) -> io::Result<Option<Found>> {
     let place = place(pid);
-    let Some((parent, began)) = stat(&place)? else { return Ok(None) };
+    let Some(stat) = stat(&place)? else { return Ok(None) };
     // Unreadable: another user's.
     let environ = read(&place.join("environ"))?.unwrap_or_default();
     let marked = environ.split(|&byte| byte == 0).any(|variable| variable == wanted);
-    Ok(Some(Found { pid, began, parent: Pid::from_raw(parent), marked }))
+    Ok(Some(Found { pid, began: stat.start_ticks, parent: Pid::from_raw(stat.parent), marked }))
 }
 
 /// A file of a process, nothing where that has gone meanwhile or is another user's. One that nobody can read for want of
@@ -125,17 +126,11 @@ fn place(pid: Pid) -> PathBuf {
     Path::new("/proc").join(pid.as_raw_nonzero().to_string())
 }
 
-/// Fields 4 and 22 of `stat`, its parent and when it began, behind a name that may hold anything; nothing for a zombie.
-fn stat(process: &Path) -> io::Result<Option<(i32, u64)>> {
-    Ok(read(&process.join("stat"))?.and_then(|stat| parsed(&String::from_utf8_lossy(&stat))))
-}
-
-fn parsed(stat: &str) -> Option<(i32, u64)> {
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    let began = fields.nth(17)?.parse().ok()?;
-    (!matches!(state, "Z" | "X" | "x")).then_some((parent, began))
+/// Nothing for a zombie.
+fn stat(process: &Path) -> io::Result<Option<Stat>> {
+    let text = read(&process.join("stat"))?;
+    let stat = text.and_then(|text| Stat::parse(&String::from_utf8_lossy(&text)));
+    Ok(stat.filter(|stat| !stat.is_dead()))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::journal::process::Stat;
 use crate::tui::machine::Role;
 
 /// Ticks of a process's time in a second. `USER_HZ` is 100 on every Linux that we build for.
@@ -22,12 +23,10 @@ impl Ticks {
     }
 }
 
-/// From `/proc/<pid>/stat`. The command in parentheses may itself contain any character.
+/// From `/proc/<pid>/stat`.
 pub fn ticks(stat: &str) -> Option<Ticks> {
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_whitespace().collect();
-    // Field 3 comes first here: 14 and 15 are user and system time, 22 the start.
-    let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
-    Some(Ticks { started: number(22)?, used: number(14)? + number(15)? })
+    let stat = Stat::parse(stat)?;
+    Some(Ticks { started: stat.start_ticks, used: stat.used_ticks })
 }
 
 /// What a process is to the lab at `home`, by its command line.
@@ -63,11 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_with_parentheses_do_not_shift_the_fields() {
-        let stat = |name: &str, used: u64| {
-            format!("7 ({name}) S 1 7 7 0 -1 4194560 1 0 0 0 {used} 50 0 0 20 0 4 0 12345 1 1")
+    fn time_is_counted_between_two_looks_at_one_process() {
+        let stat = |used: u64| {
+            format!("7 (x) S 1 7 7 0 -1 4194560 1 0 0 0 {used} 50 0 0 20 0 4 0 12345 1 1")
         };
-        let (a, b) = (ticks(&stat("a) R (b", 100)).unwrap(), ticks(&stat("x", 300)).unwrap());
+        let (a, b) = (ticks(&stat(100)).unwrap(), ticks(&stat(300)).unwrap());
         assert_eq!(b.since(&a, 2.0), Some(1.0));
         assert_eq!(a.since(&b, 2.0), None, "time does not go back");
         let other = Ticks { started: 1, ..a };
