@@ -11,7 +11,7 @@
 //! # The rooms, in reading order
 //!
 //! [`config`] says what a run is; [`grid`] turns an experiment into runs; [`filter`] picks runs; [`lab`] knows where things lie on disk,
-//! [`settings`] what may stand in its `lab.toml`.
+//! [`settings`] what may stand in its `lab.toml`, [`files`] how a file is replaced whole.
 //! [`store`] is the run log and the only room with SQL; [`journal`] is how a run tells its story, and the only
 //! thing that the trainer and the workbench share; [`queue`] decides what runs next and what became of it, on this machine
 //! or on a cluster ([`queue::slurm`]).
@@ -38,6 +38,7 @@
 //! put the faults into the real processes and end with it.
 
 pub mod config;
+pub mod files;
 pub mod filter;
 pub mod grid;
 pub mod lab;

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::RunSpec;
 use super::spec::DatasetKind;
+use crate::files::hex;
 
 /// sha256, hex, over the spec as JSON with sorted keys and no white space.
 ///
@@ -17,7 +18,7 @@ pub fn fingerprint(spec: &RunSpec) -> String {
     let value = serde_json::to_value(&spec).expect("a spec has string keys and plain values");
     let mut text = String::new();
     canonical(&value, &mut text);
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 fn canonical(value: &Value, out: &mut String) {

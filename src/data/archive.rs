@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use md5::{Digest, Md5};
 
-use super::{DataError, stats};
+use super::DataError;
+use crate::files::hex;
 
 /// A file that `data fetch` gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub(super) fn md5_of(path: &Path) -> Result<(String, u64), DataError> {
     loop {
         let n = file.read(&mut buffer).map_err(DataError::read(path))?;
         if n == 0 {
-            return Ok((stats::hex(&hash.finalize()), length));
+            return Ok((hex(&hash.finalize()), length));
         }
         hash.update(&buffer[..n]);
         length += n as u64;

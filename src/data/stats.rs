@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::Split;
+use crate::files::hex;
 
 /// Mean and standard deviation of each channel over all pixels, in units of 255.
 ///
@@ -55,11 +56,6 @@ pub(super) fn fingerprint(classes: &[String], side: usize, splits: &[&Split]) ->
         }
     }
     hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

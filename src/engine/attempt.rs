@@ -20,6 +20,7 @@ use super::models::ModelError;
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
+use crate::files;
 use crate::journal::cause::Cause;
 use crate::journal::event::{End, EndState, Event, Start, Warn};
 use crate::journal::process::Identity;
@@ -351,7 +352,7 @@ fn warnings(data: &Dataset, damaged: Vec<String>, step: u64) -> Vec<Warn> {
 /// Digest of the weights that the run is about to begin with; `known` is what it was before.
 fn weights(spec: &RunSpec, known: Option<String>) -> Result<Option<String>, TrainError> {
     let Some(path) = &spec.model.weights else { return Ok(None) };
-    let found = checkpoint::digest(path)
+    let found = files::sha256(path)
         .map_err(|why| ModelError::Unreadable { path: path.clone(), why: why.to_string() })?;
     match known {
         Some(known) if known != found => Err(TrainError::Model(ModelError::Weights {

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tch::{Device, Tensor};
 
 use super::recorder::EpochLoss;
+use crate::files::{PARTIAL, beside, replace, sha256};
 use crate::journal::writer::WriteError;
 use crate::saved;
 pub use crate::saved::committed;
@@ -99,7 +99,7 @@ fn write(
 ) -> Result<Meta, CheckpointError> {
     meta.file = format!("step-{}.safetensors", meta.step);
     let path = dir.join(&meta.file);
-    let temp = temporary(&path);
+    let temp = beside(&path, PARTIAL);
     let contiguous: Vec<(&str, Tensor)> = tensors
         .iter()
         .map(|(name, t)| (name.as_str(), t.to_device(Device::Cpu).contiguous()))
@@ -111,8 +111,8 @@ fn write(
     fs::rename(&temp, &path).map_err(|e| failed("rename", &temp, e))?;
     before_commit()?;
     let commit = dir.join(format!("step-{}.json", meta.step));
-    write_and_rename(&commit, &serde_json::to_vec_pretty(&meta).expect("numbers and strings"))
-        .map_err(|e| failed("commit", &commit, e))?;
+    let text = serde_json::to_vec_pretty(&meta).expect("numbers and strings");
+    replace(&commit, PARTIAL, &text).map_err(|e| failed("commit", &commit, e))?;
     Ok(meta)
 }
 
@@ -177,7 +177,7 @@ fn sweep(dir: &Path, step: u64) {
         let of = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
         let is_orphan =
             of.and_then(|n| n.parse().ok()).is_some_and(|n: u64| !committed.contains(&n));
-        if name.ends_with(".partial") || (is_orphan && name != format!("step-{step}.safetensors")) {
+        if name.ends_with(PARTIAL) || (is_orphan && name != format!("step-{step}.safetensors")) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -195,45 +195,9 @@ fn retire(dir: &Path) {
     }
 }
 
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
-/// Writes a whole file beside `path`, syncs it and renames it there, then syncs the folder.
-pub fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temp = temporary(path);
-    let mut file = File::create(&temp)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temp, path)?;
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-}
-
 fn sync_and_hash(path: &Path) -> io::Result<String> {
     File::open(path)?.sync_all()?;
-    digest(path)
-}
-
-/// sha256 of a file, hex.
-pub fn digest(path: &Path) -> io::Result<String> {
-    let mut digest = Sha256::new();
-    io::copy(&mut File::open(path)?, &mut DigestWriter(&mut digest))?;
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-struct DigestWriter<'a>(&'a mut Sha256);
-
-impl Write for DigestWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    sha256(path)
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> CheckpointError {

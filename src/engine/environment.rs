@@ -6,10 +6,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
-use super::checkpoint::write_and_rename;
 use super::device::{self, Share};
 use super::models::Arithmetic;
 use crate::config::spec::{Precision, TrainSpec};
+use crate::files::{PARTIAL, replace};
 use crate::machine::gpus;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ impl Environment {
     }
 
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        write_and_rename(path, &serde_json::to_vec_pretty(self)?)
+        replace(path, PARTIAL, &serde_json::to_vec_pretty(self)?)
     }
 
     pub fn arithmetic(&self) -> Arithmetic {

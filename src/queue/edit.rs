@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::desk::{Desk, QueueError, file_error};
-use super::meta::{Meta, replace};
+use super::meta::Meta;
+use crate::files::{DRAFT, replace};
 use crate::store::{RunRow, Wish, Wished};
 
 /// Between two looks at the lock of those who edit.
@@ -109,7 +110,7 @@ impl Desk {
     ) -> Result<(), QueueError> {
         let dir = self.home.run(id);
         let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
-        let written = text.and_then(|text| replace(&dir.spec(), &text));
+        let written = text.and_then(|text| replace(&dir.spec(), DRAFT, &text));
         written.map_err(file_error(dir.spec()))
     }
 

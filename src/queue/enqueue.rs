@@ -12,9 +12,10 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::desk::{Answer, Desk, QueueError, file_error};
-use super::meta::{Membership, Meta, sync_parent};
+use super::meta::{Membership, Meta};
 use super::stop::LOOKS;
 use crate::config::{Experiment, Invalid, fingerprint};
+use crate::files::sync_parent;
 use crate::grid::{self, Planned};
 use crate::lab::RunDir;
 use crate::store::{Launch, NewRun, Outcome, RunId, State, Submission};

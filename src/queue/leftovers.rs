@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::locks::is_held;
 use super::slurm::trace::Trace;
+use crate::files::{DRAFT, PARTIAL};
 use crate::journal::process::Identity;
 use crate::lab::{Home, RunDir};
 
@@ -38,7 +39,7 @@ pub fn find(home: &Home) -> io::Result<Vec<PathBuf>> {
     let copies = entries(home.root())?;
     found.extend(copies.into_iter().filter(|path| {
         let name = name_of(path);
-        name.starts_with(&database) && name.ends_with(".partial")
+        name.starts_with(&database) && name.ends_with(PARTIAL)
     }));
     Ok(found)
 }
@@ -60,7 +61,7 @@ fn in_run(dir: &RunDir, edits_rest: bool) -> io::Result<Vec<PathBuf>> {
     let at_rest = !is_held(&dir.lock())? && !Trace(dir).is_open();
     for path in entries(dir.path())? {
         let name = name_of(&path);
-        if (at_rest && name.ends_with(".partial")) || (edits_rest && name.ends_with(".tmp")) {
+        if (at_rest && name.ends_with(PARTIAL)) || (edits_rest && name.ends_with(DRAFT)) {
             found.push(path);
         }
     }
@@ -70,7 +71,7 @@ fn in_run(dir: &RunDir, edits_rest: bool) -> io::Result<Vec<PathBuf>> {
             // Tensors are in place before the commit that names them; without it they are no checkpoint.
             let uncommitted =
                 name.ends_with(".safetensors") && !path.with_extension("json").exists();
-            if name.ends_with(".partial") || uncommitted {
+            if name.ends_with(PARTIAL) || uncommitted {
                 found.push(path);
             }
         }

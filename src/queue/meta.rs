@@ -3,12 +3,11 @@
 //! Written before the database, so that the file never lacks what the database has; always whole, because a new
 //! version replaces the old one by a rename.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{DRAFT, replace};
 use crate::journal::event::{LARGEST, MOST_ATTEMPTS};
 use crate::lab::RunDir;
 pub use crate::store::Membership;
@@ -67,7 +66,7 @@ impl Meta {
     }
 
     pub fn write(&self, dir: &RunDir) -> io::Result<()> {
-        replace(&dir.meta(), &serde_json::to_vec_pretty(self)?)
+        replace(&dir.meta(), DRAFT, &serde_json::to_vec_pretty(self)?)
     }
 
     /// Adds the run to an experiment, or brings its place there up to date.
@@ -77,23 +76,6 @@ impl Meta {
             None => self.experiments.push(membership),
         }
     }
-}
-
-/// Writes a new version beside the old one and renames it into place once it is on disk. A leftover of an earlier
-/// crash is overwritten.
-pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = path.as_os_str().to_owned();
-    new.push(".tmp");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    sync_parent(path)
-}
-
-/// Makes a rename in the folder of `path` durable.
-pub fn sync_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 #[cfg(test)]

@@ -6,9 +6,10 @@ use std::io;
 use std::path::PathBuf;
 
 use super::desk::{Answer, Desk, QueueError, file_error};
-use super::meta::{Meta, sync_parent};
+use super::meta::Meta;
 use super::rebuild::describe;
 use super::slurm::array::Array;
+use crate::files::sync_parent;
 use crate::lab::RunDir;
 use crate::store::{Change, RunId, RunRow, State, StoreError, Wish, Wished};
 

@@ -18,6 +18,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::files::hex;
 use crate::lab::RunDir;
 
 pub use detection::{Features, Kind};
@@ -110,7 +111,7 @@ impl Saved {
         }
         let path = dir.join(name);
         let bytes = fs::read(&path).map_err(|e| damaged(&path, e.to_string()))?;
-        let hash: String = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let hash = hex(&Sha256::digest(&bytes));
         if hash != said.hash {
             return Err(damaged(
                 &path,
@@ -247,7 +248,7 @@ pub(crate) mod tests {
             (*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes).unwrap())
         });
         let file = safetensors::serialize(views, None).unwrap();
-        let hash: String = Sha256::digest(&file).iter().map(|b| format!("{b:02x}")).collect();
+        let hash = hex(&Sha256::digest(&file));
         let name = format!("step-{step}.safetensors");
         fs::write(run.checkpoints().join(&name), file).unwrap();
         let commit = serde_json::json!({"file": name, "hash": hash}).to_string();

@@ -115,7 +115,7 @@ mod tests {
         use sha2::{Digest, Sha256};
         let array = Array { shape: vec![2, 3], numbers: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0] };
         let file = numpy_arrays([("w".to_owned(), &array)]);
-        let digest: String = Sha256::digest(&file).iter().map(|b| format!("{b:02x}")).collect();
+        let digest = crate::files::hex(&Sha256::digest(&file));
         assert_eq!(digest, "4174f546fd47708ad372af4d81df5e4500aefdb40c2e87066a8c240b561f8734");
     }
 }

@@ -11,6 +11,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::error::StoreError;
 use super::{Result, SCHEMA_VERSION};
+use crate::files::{PARTIAL, beside, sync_parent};
 
 /// Step `i` leads from schema `i + 1` to `i + 2`, and says so in its last line (`PRAGMA user_version`).
 const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
@@ -55,7 +56,7 @@ pub(super) fn backup_of(path: &Path, version: i64) -> PathBuf {
 /// already is of an upgrade that went no further, and is made again.
 async fn back_up(connection: &mut SqliteConnection, path: &Path, version: i64) -> Result<()> {
     let copy = backup_of(path, version);
-    let partial = beside(&copy, ".partial");
+    let partial = beside(&copy, PARTIAL);
     let io = |error| StoreError::from_io(&copy, "write", error);
     // VACUUM refuses a file that is there: a leftover of an upgrade that was cut short must not be in its way.
     match fs::remove_file(&partial) {
@@ -67,13 +68,7 @@ async fn back_up(connection: &mut SqliteConnection, path: &Path, version: i64) -
     let sync = || {
         File::open(&partial)?.sync_all()?;
         fs::rename(&partial, &copy)?;
-        copy.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        sync_parent(&copy)
     };
     sync().map_err(io)
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

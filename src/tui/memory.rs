@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::{DRAFT, replace};
 use crate::lab::Home;
-use crate::queue::meta::replace;
 
 /// Commands that are kept.
 const COMMANDS: usize = 100;
@@ -53,7 +53,7 @@ impl Memory {
     }
 
     pub fn save(&self, home: &Home) -> io::Result<()> {
-        replace(&path(home), &serde_json::to_vec_pretty(self)?)
+        replace(&path(home), DRAFT, &serde_json::to_vec_pretty(self)?)
     }
 }
 

@@ -6,7 +6,7 @@ mod subject;
 mod weights;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use color_eyre::eyre::Result;
@@ -15,6 +15,7 @@ use self::subject::Subject;
 use super::step::StepArg;
 use super::verb::Runs;
 use super::{Context, Exit, print, unwritable};
+use crate::files::{PARTIAL, replace};
 use crate::store::Store;
 
 /// A name, and what the file holds.
@@ -84,7 +85,7 @@ impl Args {
             fs::create_dir_all(&folder).map_err(unwritable("--to", &folder))?;
             for (name, bytes) in files {
                 let path = folder.join(name);
-                put(&path, &bytes).map_err(unwritable("--to", &path))?;
+                replace(&path, PARTIAL, &bytes).map_err(unwritable("--to", &path))?;
                 written.push_str(&format!("{}\n", path.display()));
             }
         }
@@ -105,12 +106,4 @@ async fn files_of(what: What, subject: &Subject<'_>) -> Result<Vec<File>> {
         What::Json => vec![curves::json(subject.curves().await?)],
         What::Tensorboard => vec![curves::event_file(&subject.run, subject.curves().await?)],
     })
-}
-
-/// Written beside its place and renamed, so that nobody reads half a file.
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut partial = path.as_os_str().to_owned();
-    partial.push(".partial");
-    fs::write(&partial, bytes)?;
-    fs::rename(&partial, path)
 }

@@ -91,7 +91,6 @@ mod tests {
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::data::stats;
     use crate::search;
 
     fn first(part: Part, n: u32) -> (Vec<u8>, Vec<u16>) {
@@ -105,7 +104,7 @@ mod tests {
     #[test]
     fn the_images_are_these_bytes_on_every_machine() {
         let (images, _) = first(Part::Test, 100);
-        let hash = stats::hex(&Sha256::digest(&images));
+        let hash = crate::files::hex(&Sha256::digest(&images));
         assert_eq!(hash, "3765fd9f27143ad8e0123f05b8d073272d3e54e474eb5fb221a4e33817a21529");
     }
 

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use serde::Deserialize as _;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{Problem, REPAIR};
 use crate::config::{RunSpec, fingerprint};
+use crate::files::sha256;
 use crate::lab::{Home, RunDir};
 use crate::queue::desk::{QueueError, file_error};
 use crate::queue::meta::Meta;
@@ -114,7 +114,7 @@ async fn checkpoints(
     for (step, claimed) in &kept {
         let name = format!("step-{step}.safetensors");
         let cure = "nothing to do: the run goes on from the one before it, and says so";
-        match hash_of(&dir.checkpoints().join(&name)) {
+        match sha256(&dir.checkpoints().join(&name)) {
             Ok(hash) if Some(&hash) == claimed.as_ref() => {
                 let on_record = recorded.iter().find(|row| row.step == *step);
                 if on_record.is_some_and(|row| row.hash != hash) {
@@ -150,20 +150,6 @@ fn committed(folder: &Path) -> io::Result<BTreeMap<u64, Option<String>>> {
         steps.insert(step, commit["hash"].as_str().map(str::to_owned));
     }
     Ok(steps)
-}
-
-/// sha256, hex.
-fn hash_of(path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => break,
-            n => digest.update(&buffer[..n]),
-        }
-    }
-    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Directories that no row tells of. One without a journal has done nothing yet and is made again by the next queueing

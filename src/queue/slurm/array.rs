@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use super::Settings;
 use super::client::{self, Trouble};
 use super::script::{self, Script};
+use crate::files::{DRAFT, hex, replace, sync_parent};
 use crate::lab::Home;
-use crate::queue::meta::{replace, sync_parent};
 
 /// Names of our jobs begin with it.
 pub const PREFIX: &str = "instdisc-";
@@ -70,7 +70,7 @@ impl Array {
         fs::create_dir_all(&folder)?;
         write_synced(&array.script(), script.text().as_bytes())?;
         // Last, and renamed: with it the folder counts.
-        replace(&folder.join("manifest"), text.as_bytes())?;
+        replace(&folder.join("manifest"), DRAFT, text.as_bytes())?;
         sync_parent(&folder)?;
         Ok(array)
     }
@@ -121,7 +121,7 @@ impl Array {
     /// # Errors
     /// When it cannot be written.
     pub fn note_job(&self, job: &str) -> io::Result<()> {
-        replace(&self.folder.join("job"), format!("{job}\n").as_bytes())
+        replace(&self.folder.join("job"), DRAFT, format!("{job}\n").as_bytes())
     }
 }
 
@@ -178,7 +178,7 @@ fn id(root: &Path, manifest: &str) -> String {
     hash.update(root.as_os_str().as_encoded_bytes());
     hash.update([0]);
     hash.update(manifest);
-    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..6])
 }
 
 fn line(element: &Element) -> String {

@@ -6,8 +6,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::files::{DRAFT, replace};
 use crate::lab::RunDir;
-use crate::queue::meta::replace;
 
 pub(super) const STARTED: &str = RunDir::CLAIM;
 pub(super) const ENDED: &str = "slurm.ended";
@@ -49,7 +49,7 @@ impl Trace<'_> {
         }
         // Those before it stay held: their jobs may still be in the queue.
         let held = std::fs::read_to_string(self.path(HELD)).unwrap_or_default();
-        replace(&self.path(HELD), format!("{held}{submission}\n").as_bytes())
+        replace(&self.path(HELD), DRAFT, format!("{held}{submission}\n").as_bytes())
     }
 
     /// Whether no element of `submission` is to train this run any more.
