@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use color_eyre::eyre::Result;
 use serde_json::Value;
 
-use super::table::{METRIC, named, of_runs};
+use super::table::{named, of_runs};
 use super::{Context, Exit, bad_input, print, say, unwritable};
 use crate::config::experiment::{Overrides, parse};
 use crate::journal::metric::split;
 use crate::report::ablation::{Ablation, Options};
 use crate::report::again::commands;
+use crate::report::declared::{METRIC, metrics_of, whole};
 use crate::report::figure::{Series, curves};
 use crate::report::page::Page;
 use crate::report::shown;
@@ -20,7 +21,7 @@ use crate::store::{CurvePoint, ExperimentRecord, RunRow, Store};
 
 /// Write an experiment onto one page: question, tables, curves, environment, how to make it again.
 ///
-/// There is a table for each metric that the experiment has a published value for, and one for k-NN.
+/// There is a table for each metric that the experiment's file names or has a published value for, and one for k-NN.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: instdisc-lab report proximal --to proximal.html")]
 pub struct Args {
@@ -72,29 +73,29 @@ impl Args {
         store: &Store,
         record: &ExperimentRecord,
     ) -> Result<Page> {
-        let mut metrics: BTreeSet<String> = record
-            .references
-            .iter()
-            .map(|reference| format!("{}.last", reference.metric))
-            .collect();
-        metrics.extend(self.metric.iter().cloned());
-        metrics.remove(METRIC);
+        let published = record.references.iter().map(|reference| whole(&reference.metric));
+        let published: BTreeSet<String> = published.collect();
+        let asked_for = self.metric.iter().map(|metric| whole(metric));
+        let mut metrics = metrics_of(record);
+        metrics.extend([METRIC.to_owned()].into_iter().chain(published).chain(asked_for));
+        let mut seen = BTreeSet::new();
+        metrics.retain(|metric| seen.insert(metric.clone()));
         let mut runs = store.runs().await?;
         let (mut tables, mut rows) = (Vec::new(), None);
-        for metric in [METRIC.to_owned()].into_iter().chain(metrics) {
-            let asked = self.metric.contains(&metric);
+        for metric in metrics {
+            let asked = self.metric.iter().find(|it| whole(it) == metric);
             let table = of_runs(store, record, &mut runs, &metric, &Options::default()).await;
             let table = match table {
                 Ok(table) => table,
-                Err(why) if asked => return Err(why),
+                Err(why) if asked.is_some() => return Err(why),
                 // A metric that nobody has measured yet is no reason to write no page.
                 Err(_) => continue,
             };
             if table.rows.iter().any(|row| row.mean.is_some()) {
                 tables.push((metric, table.render(Format::Md)));
-            } else if asked {
+            } else if let Some(asked) = asked {
                 say(format_args!(
-                    "No finished run of {} has {metric}: its table is left out.",
+                    "No finished run of {} has {asked}: its table is left out.",
                     record.name
                 ));
             }

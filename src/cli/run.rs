@@ -4,7 +4,7 @@ use color_eyre::eyre::Result;
 
 use super::asked::{Asked, Hands};
 use super::queue::summary;
-use super::table::{METRIC, tabulate, together};
+use super::table::{declared, named, together};
 use super::watch::{Watched, watch};
 use super::{Context, Exit, FormatArg, print, say};
 use crate::queue::{Desk, Manner, Plan};
@@ -71,8 +71,9 @@ impl Args {
 async fn print_tables(desk: &Desk, plans: &[Plan], format: Format) -> Result<()> {
     let mut tables = Vec::new();
     for Plan { experiment, .. } in plans {
-        match tabulate(&desk.store, &experiment.name, METRIC, &Options::default()).await {
-            Ok(table) => tables.push(table),
+        let record = named(&desk.store, &experiment.name).await?;
+        match declared(&desk.store, &record, &Options::default()).await {
+            Ok(of_one) => tables.push(of_one),
             // Runs that failed early have nothing to tabulate; what became of them was said already.
             Err(why) => say(format_args!("{} has no table: {why:#}", experiment.name)),
         }

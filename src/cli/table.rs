@@ -8,6 +8,7 @@ use crate::journal::event::{Better, Number};
 use crate::journal::metric::{self, split};
 use crate::report::ablation::{Ablation, AblationError, Options, ablation, reached};
 use crate::report::beside::Beside;
+use crate::report::declared::{METRIC, metrics_of};
 use crate::report::json_of;
 use crate::report::table::Format;
 use crate::store::{ExperimentRecord, RunRow, Store, Summary};
@@ -17,7 +18,8 @@ use crate::store::{ExperimentRecord, RunRow, Store, Summary};
 /// Its rows are what the experiment varied; a cell is mean ± sample standard deviation over the finished seeds, beside
 /// it the difference to the baseline and the published value. The source stands below: a recalled value says so, and a †
 /// marks one beside a row that was measured at another setting than the file's own, such as --size cpu. Of several
-/// metrics each has a column, without the differences.
+/// metrics each has a column, without the differences: those of --metric, else those that the experiment's file names under
+/// `metrics`, as far as they have been measured, else k-NN.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: instdisc-lab table proximal --metric loss/roughness.last --cols seed --format md
@@ -28,7 +30,7 @@ pub struct Args {
     experiment: String,
     /// A metric, with `.last` or `.best`, or `.reach=X` for the epoch at which it was first X or better; may come several
     /// times, for a column each.
-    #[arg(long, default_value = METRIC)]
+    #[arg(long)]
     metric: Vec<String>,
     /// Factors of the rows, between commas, also `seed`; else all that vary. Other factors are averaged over.
     #[arg(long, value_name = "KEYS", value_delimiter = ',')]
@@ -46,9 +48,6 @@ pub struct Args {
     format: FormatArg,
 }
 
-/// What tables show unless told otherwise.
-pub const METRIC: &str = "knn_top1.last";
-
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         if let (Some(cols), 2..) = (&self.cols, self.metric.len()) {
@@ -64,30 +63,54 @@ impl Args {
         };
         let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
         let record = named(&store, &self.experiment).await?;
-        // Read once: every column has the same rows.
-        let mut runs = store.runs().await?;
-        let mut tables = Vec::new();
-        for metric in &self.metric {
-            tables.push(of_runs(&store, &record, &mut runs, metric, &options).await?);
-        }
-        let format = self.format.format;
-        print(&match tables.as_slice() {
-            [table] => table.render(format),
-            several => Beside::new(several).render(format),
-        })?;
+        let tables = if self.metric.is_empty() {
+            declared(&store, &record, &options).await?
+        } else {
+            // Read once: every column has the same rows.
+            let mut runs = store.runs().await?;
+            let mut tables = Vec::new();
+            for metric in &self.metric {
+                tables.push(of_runs(&store, &record, &mut runs, metric, &options).await?);
+            }
+            tables
+        };
+        print(&of_one(&tables, self.format.format))?;
         Ok(Exit::Done)
     }
 }
 
-/// The table of an experiment that is in the run log.
-pub async fn tabulate(
+/// The tables of the metrics that the experiment's file names, of those that a run has; of k-NN where none has any. With a
+/// factor across there is room for one metric.
+pub async fn declared(
     store: &Store,
-    experiment: &str,
-    metric: &str,
+    record: &ExperimentRecord,
     options: &Options,
-) -> Result<Ablation> {
-    let record = named(store, experiment).await?;
-    of_runs(store, &record, &mut store.runs().await?, metric, options).await
+) -> Result<Vec<Ablation>> {
+    let mut runs = store.runs().await?;
+    let mut tables = Vec::new();
+    for metric in metrics_of(record) {
+        // One that is measured at the end is no slip before.
+        if let Ok(table) = of_runs(store, record, &mut runs, &metric, options).await
+            && table.rows.iter().any(|row| row.mean.is_some())
+        {
+            tables.push(table);
+        }
+        if options.cols.is_some() && !tables.is_empty() {
+            break;
+        }
+    }
+    if tables.is_empty() {
+        tables.push(of_runs(store, record, &mut runs, METRIC, options).await?);
+    }
+    Ok(tables)
+}
+
+/// The tables of one experiment: its metrics side by side.
+fn of_one(tables: &[Ablation], format: Format) -> String {
+    match tables {
+        [table] => table.render(format),
+        several => Beside::new(several).render(format),
+    }
 }
 
 /// The experiment of that name; else which there are.
@@ -106,7 +129,7 @@ pub async fn named(store: &Store, experiment: &str) -> Result<ExperimentRecord> 
     Err(bad_input(format!("no experiment is called {experiment}: allowed: {allowed}{hint}")))
 }
 
-/// As [`tabulate`], of runs that were read before; they are given what has to be worked out of their curves.
+/// A metric of the experiment's runs as a table; `runs` are given what has to be worked out of their curves.
 pub async fn of_runs(
     store: &Store,
     record: &ExperimentRecord,
@@ -143,11 +166,14 @@ async fn note_reach(store: &Store, run: &mut RunRow, name: &str, level: f64) -> 
     Ok(())
 }
 
-/// Several tables on one stdout: one JSON value, or one table after the other.
-pub fn together(tables: &[Ablation], format: Format) -> String {
-    match (tables, format) {
-        ([table], _) => table.render(format),
-        (_, Format::Json) => json_of(tables),
-        _ => tables.iter().map(|table| table.render(format)).collect::<Vec<_>>().join("\n"),
+/// The tables of several experiments on one stdout: one JSON value, or one table after the other.
+pub fn together(experiments: &[Vec<Ablation>], format: Format) -> String {
+    match (experiments, format) {
+        ([tables], _) => of_one(tables, format),
+        (_, Format::Json) => json_of(&experiments.concat()),
+        _ => {
+            let each = experiments.iter().map(|tables| of_one(tables, format));
+            each.collect::<Vec<_>>().join("\n")
+        }
     }
 }

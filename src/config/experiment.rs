@@ -24,6 +24,8 @@ pub struct Experiment {
     pub question: String,
     /// Why the experiment is as it is.
     pub why: String,
+    /// What its tables show, the main one first, each with or without `.last`, `.best` or `.reach=X`; none: k-NN.
+    pub metrics: Vec<String>,
     /// The size that was asked for.
     pub size: Option<String>,
     pub sizes: Vec<Size>,
@@ -129,6 +131,7 @@ pub(super) struct Written {
     pub name: String,
     pub question: String,
     pub why: String,
+    pub metrics: Vec<String>,
     pub preset: Option<Found>,
     pub base: Layer,
     pub grid: Axes,
@@ -156,6 +159,7 @@ impl Written {
                 }
                 "question" => written.question = sections::text(reader, "question", &place, item),
                 "why" => written.why = sections::text(reader, "why", &place, item),
+                "metrics" => written.metrics = sections::metrics(reader, &place, item),
                 "preset" => written.preset = Some(reader.found(item, &place)),
                 "base" => written.base = section(reader, &key, &place, item, Reader::layer),
                 "grid" => {
@@ -165,7 +169,7 @@ impl Written {
                 "size" => written.sizes = section(reader, &key, &place, item, sections::sizes),
                 "reference" => written.references = sections::references(reader, &place, item),
                 _ => {
-                    let allowed = "name, question, why, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]";
+                    let allowed = "name, question, why, metrics, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]";
                     reader.problems.push(place.problem(&key, "an unknown key", allowed));
                 }
             }
@@ -251,6 +255,7 @@ impl Plan {
             name: written.name,
             question: written.question,
             why: written.why,
+            metrics: written.metrics,
             size,
             sizes: sizes.collect(),
             base: self.base,

@@ -1,5 +1,7 @@
 //! The sections of an experiment file that are not plain settings: name, variants, sizes, references.
 
+use std::collections::BTreeSet;
+
 use serde_json::Map;
 use toml_edit::{Item, TableLike};
 
@@ -126,6 +128,33 @@ pub(super) fn sizes(reader: &mut Reader, table: &dyn TableLike) -> Vec<WrittenSi
     sizes
 }
 
+/// Reads `metrics`, each once.
+pub(super) fn metrics(reader: &mut Reader, place: &Place, item: &Item) -> Vec<String> {
+    let found = reader.found(item, place);
+    let names = serde_json::from_value::<Vec<String>>(found.value).unwrap_or_default();
+    let each_once = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    if names.is_empty() || !each_once {
+        let allowed = "a list of one or more metrics, each once";
+        reader.problems.push(place.problem("metrics", found.raw, allowed));
+        return Vec::new();
+    }
+    for name in &names {
+        if let Some(nearest) = slip(name) {
+            let allowed = format!("a metric that runs have, such as {nearest}");
+            reader.problems.push(place.problem("metrics", name.as_str(), allowed));
+        }
+    }
+    names
+}
+
+/// What a metric's name that is almost one of ours was meant to be. Another program's runs may have others.
+fn slip(name: &str) -> Option<&'static str> {
+    if metric::meaning(metric::split(name).0).is_some() {
+        return None;
+    }
+    if name.is_empty() { Some("knn_top1") } else { keys::nearest(name, METRICS) }
+}
+
 pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec<Reference> {
     tables(reader, "reference", place, item, |reader, place, table| {
         let n_problems = reader.problems.len();
@@ -141,13 +170,7 @@ pub(super) fn references(reader: &mut Reader, place: &Place, item: &Item) -> Vec
                 }
                 "metric" => {
                     metric = text(reader, &name, &place, item);
-                    let unknown = metric::meaning(metric::split(&metric).0).is_none();
-                    // Another program's runs may have others; what is almost a name of ours is a slip.
-                    let nearest = match metric.is_empty() {
-                        true => Some("knn_top1"),
-                        false => keys::nearest(&metric, METRICS),
-                    };
-                    if let (true, true, Some(nearest)) = (unknown, item.is_str(), nearest) {
+                    if let Some(nearest) = slip(&metric).filter(|_| item.is_str()) {
                         let allowed = format!("a metric that runs have, such as {nearest}");
                         let found = reader.found(item, &place);
                         reader.problems.push(found.place.problem(&name, found.raw, allowed));

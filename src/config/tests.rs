@@ -126,7 +126,7 @@ objective = 3
     let all = wrong(&text, &overrides(Some("gpu"), &["m=3", "nonsense"], &["seed=", "seed=x"]));
     insta::assert_snapshot!(all, @r#"
     x.toml:2: name: found "a b", allowed: 1 to 64 letters, digits, `-` and `_`, beginning with a letter or digit
-    x.toml:3: title: found an unknown key, allowed: name, question, why, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]
+    x.toml:3: title: found an unknown key, allowed: name, question, why, metrics, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]
     x.toml:5: objective.tua: found an unknown key, allowed: a key of a specification, such as objective.tau
     x.toml:6: objective.tau: found 0, allowed: a number above 0
     x.toml:7: train: found a value, allowed: a table of epochs, batch_size, bn_splits, lr, lr_drops, momentum, weight_decay, precision, threads, checkpoint_every
@@ -274,6 +274,27 @@ fn references_are_checked_like_settings() {
             )
         );
     }
+}
+
+#[test]
+fn the_metrics_of_a_table_are_named_once_each() {
+    let read = |list: &str| {
+        experiment::parse("x.toml", &format!("name = 'x'\nmetrics = {list}"), &Overrides::default())
+    };
+    let named = ["nmi", "loss.best", "knn_top1.reach=60", "accuracy_of_another_program"];
+    assert_eq!(read(&format!("{named:?}")).unwrap().metrics, named);
+    for list in ["[]", "'nmi'", "[1]", "['nmi', 'nmi']"] {
+        let said = read(list).unwrap_err().to_string();
+        let allowed = format!(
+            "x.toml:2: metrics: found {list}, allowed: a list of one or more metrics, each once"
+        );
+        assert_eq!(said, allowed);
+    }
+    let said = read("['nmi', 'knn_topp1']").unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "x.toml:2: metrics: found knn_topp1, allowed: a metric that runs have, such as knn_top1"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 pub mod ablation;
 pub mod again;
 pub mod beside;
+pub mod declared;
 pub mod figure;
 mod indented;
 mod notes;

@@ -120,6 +120,18 @@ fn table(lab: &Lab, ids: &[String]) {
     "#);
     let json = json(lab, &[&["table", "sweep", "--format", "json"][..], &both].concat());
     assert_eq!((&json[0], &json[1]["metric"]), (&table, &"loss.best".into()));
+
+    // What the file wants to see, as far as it was measured.
+    let path = lab.path().join("sweep.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let declared = "metrics = [\"nmi\", \"loss\", \"loss.best\"]\n";
+    fs::write(&path, format!("{declared}{text}")).unwrap();
+    lab.ok(&["queue", path.to_str().unwrap(), "--no-start"]);
+    assert_eq!(lab.ok(&["table", "sweep"]), beside);
+    assert_eq!(lab.ok(&["table", "sweep", "--cols", "lambda"]), across);
+    let report = lab.ok(&["report", "sweep"]);
+    let at = |text: &str| report.find(text).unwrap_or_else(|| panic!("no {text} in\n{report}"));
+    assert!(at("loss.last") < at("loss.best"), "{report}");
 }
 
 fn one_run(lab: &Lab, id: &str) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::journal::metric::split;
 use crate::report::ablation::{Ablation, Options, ablation};
+use crate::report::declared::{METRIC, metrics_of};
 use crate::report::table::Format;
 use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
@@ -16,7 +18,8 @@ use super::{App, Tab};
 pub struct Ablations {
     /// By name; the newest until one is chosen.
     pub experiment: Option<String>,
-    pub metric: String,
+    /// Until one is chosen, the first that the experiment's file wants to see.
+    pub metric: Option<String>,
     /// The best value instead of the last.
     pub best: bool,
     /// Place of the factor that goes across, from 1; 0 = none.
@@ -33,7 +36,7 @@ impl Default for Ablations {
     fn default() -> Self {
         Self {
             experiment: None,
-            metric: "knn_top1".to_owned(),
+            metric: None,
             best: false,
             across: 0,
             interim: false,
@@ -53,6 +56,18 @@ impl App {
         known.or_else(|| self.records.iter().rfind(compares)).or_else(|| self.records.last())
     }
 
+    /// The metric that the table shows.
+    pub fn tabled_metric(&self) -> String {
+        let wanted = || {
+            let measured = self.metrics_of_experiment();
+            let declared = self.experiment().map(metrics_of).unwrap_or_default();
+            let names = declared.iter().map(|metric| split(metric).0);
+            names.into_iter().find(|name| measured.iter().any(|it| it == name)).map(str::to_owned)
+        };
+        let chosen = self.ablations.metric.clone().or_else(wanted);
+        chosen.unwrap_or_else(|| split(METRIC).0.to_owned())
+    }
+
     /// The table as it stands; in words, why there is none. Worked out once between two events.
     pub fn ablation(&self) -> Result<&Ablation, &str> {
         self.tabled.get_or_init(|| self.tabulate()).as_ref().map_err(String::as_str)
@@ -61,7 +76,8 @@ impl App {
     fn tabulate(&self) -> Result<Ablation, String> {
         let experiment = self.experiment().ok_or("no experiment has been queued yet")?;
         let state = &self.ablations;
-        let metric = format!("{}.{}", state.metric, if state.best { "best" } else { "last" });
+        let suffix = if state.best { "best" } else { "last" };
+        let metric = format!("{}.{suffix}", self.tabled_metric());
         let across = state.across.checked_sub(1);
         let is_member = |id: &RunId| experiment.members.iter().any(|member| member.run == *id);
         let baseline = self.memory.baseline.clone().filter(is_member);
@@ -165,8 +181,8 @@ impl App {
     fn open_in_charts(&mut self, runs: Vec<RunId>) {
         self.opened = Some(runs);
         self.tab = Tab::Charts;
-        let place =
-            |app: &App| app.chart_metrics().iter().position(|name| *name == app.ablations.metric);
+        let metric = self.tabled_metric();
+        let place = |app: &App| app.chart_metrics().iter().position(|name| *name == metric);
         if place(self).is_none() {
             self.charts.filter.clear();
         }
@@ -190,21 +206,21 @@ impl App {
         let experiment = Some(self.records[next].name.clone());
         let (best, interim) = (self.ablations.best, self.ablations.interim);
         let metric = self.ablations.metric.clone();
-        self.ablations = Ablations { experiment, best, interim, metric, ..Ablations::default() };
+        self.ablations = Ablations { experiment, best, interim, ..Ablations::default() };
+        // One that was chosen stays as far as the experiment has it.
         let metrics = self.metrics_of_experiment();
-        if !metrics.is_empty() && !metrics.contains(&self.ablations.metric) {
-            self.ablations.metric = Ablations::default().metric;
-        }
+        self.ablations.metric = metric.filter(|metric| metrics.contains(metric));
     }
 
     fn turn_metric(&mut self, by: isize) {
         let metrics = self.metrics_of_experiment();
-        if metrics.is_empty() || metrics == [self.ablations.metric.as_str()] {
+        let now = self.tabled_metric();
+        if metrics.is_empty() || metrics == [now.as_str()] {
             return self.say(false, "nothing else has been measured");
         }
-        let at = metrics.iter().position(|metric| *metric == self.ablations.metric);
+        let at = metrics.iter().position(|metric| *metric == now);
         let next = at.map_or(0, |at| (at as isize + by).rem_euclid(metrics.len() as isize));
-        self.ablations.metric.clone_from(&metrics[next as usize]);
+        self.ablations.metric = Some(metrics[next as usize].clone());
     }
 
     /// The first run of the row stands for it as the baseline.

@@ -94,6 +94,24 @@ fn a_factor_goes_across_and_the_cursor_goes_through_the_cells() {
 }
 
 #[test]
+fn the_metric_that_the_file_names_first_is_shown_until_another_is_chosen() {
+    let mut lab = tabled(140, 40);
+    let mut record = lab.app.records[0].clone();
+    record.text = "name = 'demo'\nmetrics = ['nmi', 'loss.best', 'knn_top1']".to_owned();
+    let mut plain = record.clone();
+    (plain.name, plain.text) = ("plain".to_owned(), String::new());
+    lab.event(Event::Data(Data::Records(vec![plain, record])));
+    assert_eq!(lab.app.tabled_metric(), "loss", "nmi is not measured yet");
+    assert!(lab.screen().contains("loss.last (nats)"), "{}", lab.screen());
+    lab.keys("m");
+    assert_eq!(lab.app.tabled_metric(), "knn_top1");
+    lab.app.ablations.metric = None;
+    lab.app.ablations.experiment = Some("plain".into());
+    lab.app.tabled.take();
+    assert_eq!(lab.app.tabled_metric(), "knn_top1");
+}
+
+#[test]
 fn a_row_is_looked_at_without_being_marked() {
     let mut lab = tabled(120, 40);
     lab.keys("1 space / t a u > 0 . 1 enter 3 j j m m");
@@ -102,7 +120,7 @@ fn a_row_is_looked_at_without_being_marked() {
         lab.app.shown().iter().map(|run| run.row.id.clone()).collect()
     };
     assert_eq!(shown(&lab), ["demo-00000004", "demo-00000005"]);
-    assert_eq!(lab.app.focused_metric().as_ref(), Some(&lab.app.ablations.metric));
+    assert_eq!(lab.app.focused_metric(), Some(lab.app.tabled_metric()));
     assert!(lab.screen().contains("2 of a row · esc to the table"), "{}", lab.screen());
     lab.keys("esc");
     assert_eq!(lab.app.tab, Tab::Ablations);
@@ -123,7 +141,7 @@ fn the_head_keeps_its_numbers_and_the_foot_is_about_this_screen() {
     let screen = lab.screen();
     assert!(!screen.contains("tau>0.1") && !screen.contains("4 of 8 runs"), "{screen}");
     assert!(lab.keys("i").screen().contains("unfinished runs count too · 8 of 8 runs"));
-    lab.app.ablations.metric = "knn_top1_of_a_long_name".into();
+    lab.app.ablations.metric = Some("knn_top1_of_a_long_name".into());
     for width in [80, 70, 60] {
         lab.event(Event::Resize(width, 24));
         let screen = lab.screen();
