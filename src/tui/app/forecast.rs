@@ -9,9 +9,10 @@ use crate::config::keys;
 use crate::store::model::{RunId, RunRow, State};
 
 /// What decides how long a step takes, and how many there are in an epoch.
-const COST: [&str; 9] = [
+const COST: [&str; 10] = [
     "data.dataset",
     "data.fraction",
+    "data.held_out",
     "model.backbone",
     "model.width",
     "model.dim",
