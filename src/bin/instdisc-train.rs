@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use instdisc_lab::config::elsewhere::Elsewhere;
 use instdisc_lab::config::evaluation::Evaluation;
 use instdisc_lab::config::spec::DatasetKind;
 use instdisc_lab::engine::attempt::{self, Attempt, Node};
@@ -92,7 +93,7 @@ fn main() -> ExitCode {
                 dir: RunDir::new(run_dir),
                 evaluations: args.evaluate,
                 step: args.step,
-                on: args.on.map(|dataset| (dataset, args.root)),
+                on: args.on.map(|dataset| Elsewhere { dataset, root: args.root }),
                 device: args.device,
                 clock: system_clock(),
             });

@@ -106,11 +106,15 @@ impl Asked {
 fn lacking(context: &Context, plans: &[Plan]) -> BTreeSet<String> {
     let mut seen = Vec::new();
     let mut lacks = BTreeSet::new();
-    for spec in plans.iter().flat_map(|plan| &plan.runs).map(|run| &run.spec.data) {
-        let place = (spec.dataset, &spec.root);
-        if !seen.contains(&place) {
-            seen.push(place);
-            lacks.extend(published::lacking(spec, &context.home));
+    for spec in plans.iter().flat_map(|plan| &plan.runs).map(|run| &run.spec) {
+        let own = std::iter::once((spec.data.clone(), "data.root"));
+        let others = spec.eval.on.iter().filter(|on| !on.is_own(&spec.data));
+        for (data, key) in own.chain(others.map(|on| (on.spec(), "eval.on = NAME=DIR"))) {
+            let place = (data.dataset, data.root.clone());
+            if !seen.contains(&place) {
+                seen.push(place);
+                lacks.extend(published::lacking(&data, key, &context.home));
+            }
         }
     }
     lacks

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use toml_edit::{Document, Item, TableLike};
 
 use super::layer::{Axes, Found, Layer, Place, Reader};
-use super::{Invalid, Reference, idle, overlay, preset, sections, syntax};
+use super::{Invalid, Reference, elsewhere, idle, overlay, preset, sections, syntax};
 
 /// What the command line lays over a file. Later layers win: file, then `size`, then `set` and `grid`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,10 @@ pub fn parse(file: &str, text: &str, overrides: &Overrides) -> Result<Experiment
     }
     plan.lay(&set, &axes);
     idle::check(&plan, &set, &axes, &[], &mut problems);
+    let mut layers = vec![&written.base];
+    layers.extend(size.map(|size| &size.base));
+    layers.push(&set);
+    elsewhere::check(&plan, &plan.written("eval.on", &layers), &mut problems);
     let n_runs = plan.axes.iter().map(|(_, _, values)| values.len());
     let n_runs = n_runs.fold(1 + plan.variants.len(), usize::saturating_mul);
     if MOST_RUNS < n_runs {
@@ -225,6 +229,28 @@ impl Plan {
                 None => self.axes.push(new.clone()),
             }
         }
+    }
+
+    /// Every value that is set of `key` in some run; none stands for runs in which nothing sets it.
+    pub fn values(&self, key: &str) -> Vec<Option<Value>> {
+        let axis = self.axes.iter().find(|(axis, ..)| axis == key);
+        let values: Vec<Option<Value>> = match axis {
+            Some((_, _, values)) => values.iter().map(|found| Some(found.value.clone())).collect(),
+            None => vec![self.base.get(key).cloned()],
+        };
+        let of = |layer: &Layer| layer.iter().find(|(known, _)| known == key).cloned();
+        let variants = self.variants.iter().filter_map(|(_, layer)| of(layer));
+        values.into_iter().chain(variants.map(|(_, found)| Some(found.value))).collect()
+    }
+
+    /// Where the values of `key` that count were written; of `layers` the last that has it does.
+    fn written<'a>(&'a self, key: &str, layers: &[&'a Layer]) -> Vec<&'a Found> {
+        let of = |layer: &'a Layer| layer.iter().find(|(known, _)| known == key).map(|(_, at)| at);
+        let fixed = layers.iter().rev().find_map(|layer| of(layer));
+        let axis = self.axes.iter().find(|(axis, ..)| axis == key);
+        let varied = axis.into_iter().flat_map(|(_, _, values)| values);
+        let fixed = fixed.filter(|_| axis.is_none()).into_iter();
+        fixed.chain(varied).chain(self.variants.iter().filter_map(|(_, layer)| of(layer))).collect()
     }
 
     fn finish(

@@ -4,17 +4,20 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::RunSpec;
+use super::elsewhere::Elsewhere;
 use super::spec::DatasetKind;
 use crate::files::hex;
 
 /// sha256, hex, over the spec as JSON with sorted keys and no white space.
 ///
-/// `data.root` counts only for `folder`: elsewhere it says where the files lie, not what they are.
+/// `data.root` counts only for `folder`: elsewhere it says where the files lie, not what they are. So do the places of
+/// `eval.on`.
 pub fn fingerprint(spec: &RunSpec) -> String {
     let mut spec = spec.clone();
     if spec.data.dataset != DatasetKind::Folder {
         spec.data.root = None;
     }
+    spec.eval.on = spec.eval.on.iter().map(Elsewhere::identity).collect();
     let value = serde_json::to_value(&spec).expect("a spec has string keys and plain values");
     let mut text = String::new();
     canonical(&value, &mut text);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use toml_edit::{Item, TableLike};
 
 use super::Problem;
+use super::elsewhere;
 use super::keys::{self, KEYS};
 use super::ranges::Kind;
 
@@ -162,6 +163,14 @@ pub(super) fn check(key: &str, found: Found) -> Result<Found, Problem> {
         Some(value) if known.kind == Kind::Path => {
             Ok(Found { value: beside(&value, &found.place), ..found })
         }
+        Some(value) if known.kind == Kind::Sets => {
+            let mut sets = elsewhere::listed(&value).unwrap_or_default();
+            if let Some(folder) = folder(&found.place) {
+                sets.iter_mut().for_each(|set| set.from_folder(folder));
+            }
+            let value = sets.into_iter().map(String::from).collect();
+            Ok(Found { value, ..found })
+        }
         Some(value) => Ok(Found { value, ..found }),
         None => Err(found.place.problem(key, found.raw, known.kind.words())),
     }
@@ -183,11 +192,15 @@ fn unknown(key: &str, place: &Place) -> Problem {
 
 /// A relative path in a file is meant from that file's folder.
 fn beside(path: &Value, place: &Place) -> Value {
-    let folder = Path::new(&place.file).parent().filter(|_| place.line.is_some());
-    match (folder, path.as_str()) {
+    match (folder(place), path.as_str()) {
         (Some(folder), Some(path)) => folder.join(path).to_string_lossy().into(),
         _ => path.clone(),
     }
+}
+
+/// That of the file, where it is one.
+fn folder(place: &Place) -> Option<&Path> {
+    Path::new(&place.file).parent().filter(|_| place.line.is_some())
 }
 
 /// One short line of a value, for a message.

@@ -4,6 +4,7 @@
 //! callers hand in text and a name for it. [`keys::KEYS`] is the one table; [`experiment::parse`] reads a file and what
 //! the command line lays over it; [`resolve`] turns settings into a spec.
 
+pub mod elsewhere;
 pub mod evaluation;
 pub mod experiment;
 mod fingerprint;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::elsewhere;
+
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -18,6 +20,8 @@ pub enum Kind {
     Floats(Range),
     /// Names; at least one.
     Texts,
+    /// Data sets, each with a place or without; a specification holds them in one order, each once.
+    Sets,
     Path,
 }
 
@@ -100,6 +104,7 @@ impl Kind {
                 let named = |x: &Value| x.as_str().is_some_and(|name| !name.is_empty());
                 (!items.is_empty() && items.iter().all(named)).then(|| value.clone())
             }
+            Kind::Sets => serde_json::to_value(elsewhere::listed(value)?).ok(),
             Kind::Path => value.as_str().filter(|path| !path.is_empty()).map(Value::from),
         }
     }
@@ -115,6 +120,7 @@ impl Kind {
             Kind::Choices(names) => format!("a list of {}", names.join(", ")),
             Kind::Floats(range) => format!("a list, each item {}", range.words()),
             Kind::Texts => "a list of one or more names".to_owned(),
+            Kind::Sets => elsewhere::words(),
             Kind::Path => "a path".to_owned(),
         }
     }
@@ -133,6 +139,7 @@ impl Kind {
             Kind::Choices(_) => "choices",
             Kind::Floats(_) => "floats",
             Kind::Texts => "names",
+            Kind::Sets => "data sets",
             Kind::Path => "path",
         }
     }

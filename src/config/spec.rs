@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::elsewhere::Elsewhere;
 use super::evaluation::Evaluation;
 
 /// One run, resolved: `spec.json` in its directory.
@@ -421,4 +422,7 @@ pub struct EvalSpec {
     /// Evaluations that the run itself makes when it has trained to the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub finally: Vec<Evaluation>,
+    /// Other data sets that it makes them on too. Where their files lie is no part of the fingerprint, as with `data.root`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub on: Vec<Elsewhere>,
 }

@@ -107,6 +107,16 @@ fn fingerprints_are_frozen() {
         fingerprint(&resolve(settings.as_object().unwrap()).unwrap())
     };
     assert_ne!(folder("/a"), folder("/b"));
+    // Other sets to be evaluated on make another run, where they lie does not.
+    let on = |on: serde_json::Value| {
+        let settings = json!({"eval.finally": ["linear"], "eval.on": on});
+        fingerprint(&resolve(settings.as_object().unwrap()).unwrap())
+    };
+    let without = json!({"eval.finally": ["linear"]});
+    assert_eq!(on(json!([])), fingerprint(&resolve(without.as_object().unwrap()).unwrap()));
+    assert_eq!(on(json!(["cifar100=/a"])), on(json!(["cifar100"])));
+    assert_ne!(on(json!(["cifar100"])), on(json!(["shapes"])));
+    assert_ne!(on(json!(["folder=/a"])), on(json!(["folder=/b"])));
 }
 
 #[test]

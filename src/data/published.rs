@@ -132,8 +132,9 @@ pub fn unpacking(kind: DatasetKind) -> String {
     }
 }
 
-/// What keeps `spec` from being loaded, as far as names tell, with the cure; nothing where its files are there.
-pub fn lacking(spec: &DataSpec, home: &Home) -> Option<String> {
+/// What keeps `spec` from being loaded, as far as names tell, with the cure; nothing where its files are there. `key` says
+/// where they lie.
+pub fn lacking(spec: &DataSpec, key: &str, home: &Home) -> Option<String> {
     let (name, root) = (super::name(spec.dataset), super::root(spec, home));
     let place = root.display();
     match state(spec.dataset, &root) {
@@ -143,13 +144,13 @@ pub fn lacking(spec: &DataSpec, home: &Home) -> Option<String> {
             Some(format!("{name} is still packed in {path}: {cure}"))
         }
         State::Missing if spec.dataset == DatasetKind::Folder => {
-            Some(format!("data.root: found no train/ in {place}, which a folder of images has"))
+            Some(format!("{key}: found no train/ in {place}, which a folder of images has"))
         }
         State::Missing if remotes(spec.dataset).is_empty() => {
-            Some(format!("{name} is not in {place}: set data.root"))
+            Some(format!("{name} is not in {place}: set {key}"))
         }
         State::Missing => Some(format!(
-            "{name} is not in {place}: `instdisc-lab data fetch {name}` gets it, or set data.root"
+            "{name} is not in {place}: `instdisc-lab data fetch {name}` gets it, or set {key}"
         )),
     }
 }

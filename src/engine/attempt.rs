@@ -14,10 +14,13 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::checkpoint::{self, Loaded};
 use super::device::{self, DeviceError, Share};
+use super::elsewhere;
 use super::environment::Environment;
 use super::examine::{self, ExamineError, Examinee};
 use super::models::ModelError;
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
+use crate::config::elsewhere::Elsewhere;
+use crate::config::evaluation::Evaluation;
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
 use crate::files;
@@ -93,9 +96,9 @@ impl AttemptError {
         let words = self.to_string();
         let cause = Cause::behind(&words).or(match self {
             AttemptError::Train(TrainError::NotFinite { .. }) => Some(Cause::NotFinite),
-            AttemptError::Data(_) | AttemptError::Train(TrainError::DataChanged { .. }) => {
-                Some(Cause::Data)
-            }
+            AttemptError::Data(_)
+            | AttemptError::Examine(ExamineError::Elsewhere { .. })
+            | AttemptError::Train(TrainError::DataChanged { .. }) => Some(Cause::Data),
             _ => None,
         });
         cause.map_or(words.clone(), |cause| cause.reason(words))
@@ -224,8 +227,19 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         environment.write(&dir.env()).map_err(|source| directory(dir.env(), source))?;
     }
 
-    if !spec.eval.finally.is_empty() {
-        examine::check(&spec.eval.finally, &data, "eval.finally")?;
+    let finally = &spec.eval.finally;
+    if !finally.is_empty() {
+        examine::check(finally, &data, "eval.finally")?;
+    }
+    // Before days of training, and without keeping them meanwhile.
+    let others: Vec<&Elsewhere> =
+        spec.eval.on.iter().filter(|on| !finally.is_empty() && !on.is_own(&spec.data)).collect();
+    let load = |on: &Elsewhere| elsewhere::load(on, (&spec, data.side), &home_of(dir), "eval.on");
+    let mut left_out = Vec::new();
+    for &on in &others {
+        let other = load(on)?;
+        let (_, cannot) = elsewhere::allowed(finally, &other, "eval.on")?;
+        left_out.extend(cannot.into_iter().map(|it| (it, other.name.clone())));
     }
 
     let (from, damaged) = newest_checkpoint(attempt);
@@ -269,24 +283,32 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
         host: attempt.node.as_ref().map(|node| node.name.clone()),
         job: attempt.node.as_ref().map(|node| node.job.clone()),
     }))?;
-    for warning in warnings(&data, damaged, resumed_step) {
+    for warning in warnings(&data, damaged, left_out, resumed_step) {
         journal.write(Event::Warn(warning))?;
     }
     let outcome = trainer.run(&mut journal)?;
     let Outcome::Finished { step } = outcome else { return Ok(outcome) };
-    if spec.eval.finally.is_empty() {
+    if finally.is_empty() {
         return Ok(outcome);
     }
     drop(trainer);
     let loaded = checkpoint::load(&checkpoints, step).map_err(ExamineError::Damaged)?;
     let (trained_on, arithmetic) = (&data, environment.arithmetic());
-    let examinee =
+    let own =
         Examinee { spec: &spec, trained_on, other: None, device, arithmetic, loaded: &loaded };
-    match examinee.examine(&spec.eval.finally, &|_| !(attempt.stop)())? {
-        Some(findings) => examinee.tell(journal, &findings)?,
-        // The last checkpoint is there: the next start has only this left to do.
-        None => return Ok(Outcome::Stopped { step }),
+    let go_on = |_: &str| !(attempt.stop)();
+    // The last checkpoint is there: the next start has only this left to do.
+    let stopped = Ok(Outcome::Stopped { step });
+    let Some(mut findings) = own.examine(finally, &go_on)? else { return stopped };
+    for on in others {
+        let other = load(on)?;
+        let (can, _) = elsewhere::allowed(finally, &other, "eval.on")?;
+        let Some(more) = Examinee { other: Some(&other), ..own }.examine(&can, &go_on)? else {
+            return stopped;
+        };
+        findings.extend(more);
     }
+    own.tell(journal, &findings)?;
     Ok(outcome)
 }
 
@@ -340,13 +362,25 @@ fn newest_checkpoint(attempt: &Attempt) -> (Option<Loaded>, Vec<String>) {
     (from, damaged)
 }
 
-fn warnings(data: &Dataset, damaged: Vec<String>, step: u64) -> Vec<Warn> {
+fn warnings(
+    data: &Dataset,
+    damaged: Vec<String>,
+    left_out: Vec<(Evaluation, String)>,
+    step: u64,
+) -> Vec<Warn> {
     let warn = |code: &str, message| Warn { step, code: code.to_owned(), message };
     let damaged = damaged
         .into_iter()
         .map(|why| warn("damaged_checkpoint", format!("{why}; went on from step {step} instead")));
     let skipped = data.skipped.iter().map(|why| warn("skipped_image", why.clone()));
-    damaged.chain(skipped).collect()
+    let left_out = left_out.into_iter().map(|(evaluation, set)| {
+        let name = evaluation.name();
+        warn(
+            "left_out",
+            format!("eval.on: {set} has no labels that {name} could go by: it is left out there"),
+        )
+    });
+    damaged.chain(skipped).chain(left_out).collect()
 }
 
 /// Digest of the weights that the run is about to begin with; `known` is what it was before.

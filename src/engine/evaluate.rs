@@ -2,16 +2,16 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
 
 use super::attempt::{AttemptError, home_of, lock, read_spec};
 use super::checkpoint::{self, Loaded};
 use super::device::{self, Share};
+use super::elsewhere;
 use super::environment::Environment;
 use super::examine::{ExamineError, Examinee, check};
+use crate::config::elsewhere::Elsewhere;
 use crate::config::evaluation::Evaluation;
-use crate::config::spec::{DataSpec, DatasetKind};
-use crate::data::{self, DataError, Dataset};
+use crate::data::{self, DataError};
 use crate::journal::writer::{Clock, WriteError, Writer};
 use crate::lab::RunDir;
 
@@ -21,8 +21,8 @@ pub struct Request {
     pub evaluations: Vec<Evaluation>,
     /// Step of the checkpoint; the newest without.
     pub step: Option<u64>,
-    /// Another data set than the run's own, whole, and where it lies.
-    pub on: Option<(DatasetKind, Option<PathBuf>)>,
+    /// Another data set than the run's own.
+    pub on: Option<Elsewhere>,
     /// `cpu` or `cuda:<i>`.
     pub device: String,
     pub clock: Clock,
@@ -50,10 +50,6 @@ pub enum EvaluateError {
         "the data set is not the one this run was trained on: found {found}, allowed: {expected}"
     )]
     DataChanged { found: String, expected: String },
-    #[error(
-        "--on {name}: found images of {found}×{found} pixels, allowed: {allowed}×{allowed}, as the run was trained on"
-    )]
-    Side { name: String, found: usize, allowed: usize },
 }
 
 impl EvaluateError {
@@ -92,15 +88,9 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
         let expected = loaded.meta.data_fingerprint;
         return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
     }
-    let other = request
-        .on
-        .as_ref()
-        .map(|on| elsewhere(&spec.data, own.side, on, &request.dir))
-        .transpose()?;
-    if let Some(other) = other.as_ref().filter(|other| other.side != own.side) {
-        let name = other.name.clone();
-        return Err(EvaluateError::Side { name, found: other.side, allowed: own.side });
-    }
+    let home = home_of(&request.dir);
+    let load = |on: &Elsewhere| elsewhere::load(on, (&spec, own.side), &home, "--on");
+    let other = request.on.as_ref().map(load).transpose()?;
     check(&request.evaluations, other.as_ref().unwrap_or(&own), "--what")?;
     let examinee = Examinee {
         spec: &spec,
@@ -178,21 +168,4 @@ fn none(request: &Request, step: Option<u64>) -> EvaluateError {
             steps.join(", ")
         },
     }
-}
-
-/// Another data set, all of it, its images brought to the `side` that the run was trained on where the format leaves a
-/// choice.
-fn elsewhere(
-    own: &DataSpec,
-    side: usize,
-    (dataset, root): &(DatasetKind, Option<PathBuf>),
-    dir: &RunDir,
-) -> Result<Dataset, DataError> {
-    let spec = DataSpec {
-        root: root.clone(),
-        side: Some(side as u32),
-        bad_images: own.bad_images,
-        ..DataSpec::whole(*dataset)
-    };
-    data::load(&spec, &home_of(dir))
 }

@@ -36,6 +36,13 @@ pub enum ExamineError {
     Data(#[from] DataError),
     #[error("{0}")]
     Damaged(String),
+    /// `why` and no source: whoever prints the chain would say it twice.
+    #[error("{key}: {why}")]
+    Elsewhere { key: &'static str, why: DataError },
+    #[error(
+        "{key} {name}: found images of {found}×{found} pixels, allowed: {allowed}×{allowed}, as the run was trained on"
+    )]
+    Side { key: &'static str, name: String, found: usize, allowed: usize },
     #[error("{name}: found {n} classes, allowed: two or more with images in both splits")]
     Classes { name: String, n: usize },
     #[error("{key}: found {found} for {name}, whose {why}, allowed: {allowed}")]

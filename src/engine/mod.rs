@@ -5,6 +5,7 @@
 //! resolved spec, yields events, and leaves checkpoints.
 
 pub mod attempt;
+pub mod elsewhere;
 pub mod evaluate;
 pub mod examine;
 pub mod train;

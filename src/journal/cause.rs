@@ -70,7 +70,7 @@ impl Cause {
             }
             Cause::Data => {
                 "put the data back as it was (`data fetch`, `data verify`), then `retry`; where it lies elsewhere, `queue` \
-                 the file again with --set data.root=…"
+                 the file again with --set data.root=… or eval.on='[\"NAME=…\"]'"
             }
             Cause::Signal => {
                 "`retry`: it goes on from its last checkpoint; find out who kills it if it happens again"

@@ -83,14 +83,15 @@ pub enum Root {
 }
 
 impl Plan {
-    /// `cwd` is what a relative `data.root` is taken from: the run will start in another folder.
+    /// `cwd` is what relative places of data sets are taken from: the run will start in another folder.
     pub fn new(experiment: Experiment, cwd: &Path) -> Result<Self, Invalid> {
         let mut runs = grid::expand(&experiment)?;
         for run in &mut runs {
             if let Some(root) = run.spec.data.root.as_mut().filter(|root| root.is_relative()) {
                 *root = cwd.join(&root);
-                run.fingerprint = fingerprint(&run.spec);
             }
+            run.spec.eval.on.iter_mut().for_each(|on| on.from_folder(cwd));
+            run.fingerprint = fingerprint(&run.spec);
         }
         Ok(Self { experiment, runs, left_out: BTreeSet::new() })
     }

@@ -6,6 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::ablation::setting;
+use crate::config::elsewhere;
 use crate::config::experiment::{self, Overrides};
 use crate::config::keys::{self, KEYS};
 use crate::config::ranges::Default;
@@ -13,7 +14,7 @@ use crate::config::{Experiment, default};
 use crate::store::RunRow;
 
 /// Keys whose value changes no number that a table shows.
-const IDLE: [&str; 7] = [
+const IDLE: [&str; 8] = [
     "seed",
     "data.root",
     "data.resident",
@@ -21,6 +22,7 @@ const IDLE: [&str; 7] = [
     "train.checkpoint_every",
     "eval.every",
     "eval.finally",
+    "eval.on",
 ];
 
 /// Every value that an experiment's file asks for by itself, key by key. What it varies is left out: that stands in each row,
@@ -65,6 +67,9 @@ impl Asked {
 
 fn values(experiment: &Experiment, key: &keys::Key) -> Vec<Value> {
     match (experiment.base.get(key.name), key.default) {
+        (Some(value), _) if key.name == "eval.on" => {
+            elsewhere::identities(value).into_iter().collect()
+        }
         (Some(value), _) => vec![value.clone()],
         (None, Default::Under(each)) => each.iter().map(|&(_, x)| x.into()).collect(),
         (None, _) => default(key, &experiment.base).into_iter().collect(),

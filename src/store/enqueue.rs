@@ -47,9 +47,12 @@ pub struct NewRun {
 }
 
 impl NewRun {
-    /// Whether it says where its files lie, which no fingerprint of a published set does.
+    /// Whether it says where files lie, its own or those of `eval.on`, which no fingerprint of a published set does.
     pub fn says_where(&self) -> bool {
-        self.spec.pointer("/data/root").is_some_and(|root| !root.is_null())
+        let own = self.spec.pointer("/data/root").is_some_and(|root| !root.is_null());
+        let others = self.spec.pointer("/eval/on").and_then(Value::as_array);
+        let placed = |on: &Value| on.as_str().is_some_and(|on| on.contains('='));
+        own || others.is_some_and(|others| others.iter().any(placed))
     }
 }
 

@@ -210,6 +210,93 @@ fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
         let output = lab.output(&[&["eval", &id], args].concat());
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{errors}");
+/// Twelve images of two classes to train on and four to test on, of 32×32 pixels.
+fn write_folder(root: &Path) {
+    for (split, n) in [("train", 6), ("test", 2)] {
+        for (class, hue) in [("ant", 0u8), ("bee", 90)] {
+            let folder = root.join(split).join(class);
+            fs::create_dir_all(&folder).unwrap();
+            for i in 0..n {
+                let pixel = |x, y| image::Rgb([hue + 9 * i, (x * 7) as u8, (y * 5) as u8]);
+                let path = folder.join(format!("{i}.png"));
+                image::RgbImage::from_fn(32, 32, pixel).save(path).unwrap();
+            }
+        }
+    }
+}
+
+/// As a transfer experiment has it: measured on its own images and on others, without anybody asking afterwards.
+#[test]
+fn a_run_measures_itself_on_other_data_sets_too() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("across", &[0.0]);
+    let run = |on: &str| {
+        let finally = "eval.finally=[\"linear\", \"retrieval\"]";
+        let on = format!("eval.on=[\"folder={on}\"]");
+        lab.ok(&["run", file.to_str().unwrap(), "--set", finally, "--set", &on]);
+        let run = lab.runs().remove(0);
+        assert_eq!(run.state, State::Finished, "{:?}", run.reason);
+        run
+    };
+    write_folder(&lab.path().join("insects"));
+    // A relative place is meant from where the command was given.
+    let first = run("insects");
+    let args =
+        ["eval", &first.id, "--what", "linear,retrieval", "--on", "folder", "--root", "insects"];
+    let found = json(&lab, &args);
+    for name in ["linear_top1/pooled@folder", "recall_at_1@folder", "nmi@folder"] {
+        let again = found.as_array().unwrap().iter().find(|finding| finding["metric"] == name);
+        assert_eq!(again.unwrap()["value"], first.metrics[name].last.0, "{name}");
+    }
+    for own in ["linear_top1/pooled", "recall_at_1"] {
+        assert!(first.metrics.contains_key(own), "{own}");
+    }
+    assert_eq!(first.metrics["linear_top1/pooled@folder"].unit, "%");
+    let table = json(&lab, &["table", "across", "--metric", "linear_top1/pooled@folder"]);
+    assert_eq!(table["rows"][0]["mean"], first.metrics["linear_top1/pooled@folder"].last.0);
+}
+
+/// Not after the days that a training takes.
+#[test]
+fn another_data_set_that_is_not_there_ends_a_run_before_it_trains() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("across", &[0.0]);
+    let asked = ["--set", "eval.finally=[\"linear\"]", "--set"];
+    let run = |on: &str| {
+        let args = [&["run", file.to_str().unwrap()], &asked[..], &[on]].concat();
+        let output = lab.output(&args);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    };
+    let (code, said) = run("eval.on=[\"cifar100=nowhere\"]");
+    let lack = "Not here yet: cifar100 is not in ";
+    assert!(said.contains(lack) && said.contains("or set eval.on = NAME=DIR"), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+    let failed = lab.runs().remove(0);
+    let reason = failed.reason.clone().unwrap();
+    assert!(reason.starts_with("data: eval.on: ") && reason.contains("nowhere"), "{reason}");
+    assert!(!lab.dir_of(&failed.id).checkpoints().exists(), "it has not trained");
+
+    for (on, why) in [
+        (
+            "[\"cifar\"]",
+            "eval.on: found [\"cifar\"], allowed: a list of data sets, each once, as NAME or NAME=DIR, of shapes",
+        ),
+        (
+            "[\"shapes\"]",
+            "eval.on: found shapes, allowed: another data set than the run's own, data.dataset",
+        ),
+        (
+            "[\"mnist\"]",
+            "eval.on: found mnist, whose images have 28×28 pixels, allowed: sets of 32×32 pixels",
+        ),
+    ] {
+        let (code, said) = run(&format!("eval.on={on}"));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    }
+}
+
         assert!(errors.contains(said), "{errors}");
     }
     assert_eq!(lab.run(&id).state, State::Queued);

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::elsewhere;
 use super::ranges::{Default, Kind};
 
 pub use table::KEYS;
@@ -39,6 +40,8 @@ pub enum Accepts {
     NoneOf(&'static [&'static str]),
     Above(f64),
     Below(f64),
+    /// A list with something in it.
+    Something,
 }
 
 impl Condition {
@@ -48,13 +51,14 @@ impl Condition {
             Accepts::NoneOf(names) => value.as_str().is_none_or(|value| !names.contains(&value)),
             Accepts::Above(low) => value.as_f64().is_some_and(|x| low < x),
             Accepts::Below(high) => value.as_f64().is_some_and(|x| x < high),
+            Accepts::Something => value.as_array().is_some_and(|items| !items.is_empty()),
         }
     }
 
-    /// Whether setting the key elsewhere is a mistake. Under another objective or data set it is; a number that a
-    /// second number switches off (λ's first epoch at λ = 0) is only idle.
+    /// Whether setting the key elsewhere is a mistake. Under another objective or data set it is, or where nothing is to be
+    /// evaluated; a number that a second number switches off (λ's first epoch at λ = 0) is only idle.
     pub fn is_strict(&self) -> bool {
-        matches!(self.key, "objective.kind" | "data.dataset")
+        matches!(self.key, "objective.kind" | "data.dataset" | "eval.finally")
     }
 }
 
@@ -65,6 +69,7 @@ impl fmt::Display for Condition {
             Accepts::NoneOf(names) => write!(f, "{} ≠ {}", self.key, names.join(" or ")),
             Accepts::Above(low) => write!(f, "{} > {low}", self.key),
             Accepts::Below(high) => write!(f, "{} < {high}", self.key),
+            Accepts::Something => write!(f, "{} names something", self.key),
         }
     }
 }
@@ -79,8 +84,12 @@ pub fn value<'a>(spec: &'a Value, name: &str) -> Option<&'a Value> {
     name.split('.').try_fold(spec, |value, part| value.get(part))
 }
 
-/// As [`value`], with what is not written where it is the default: keys that specifications did not always have.
+/// As [`value`], with what is not written where it is the default: keys that specifications did not always have. Of the
+/// sets of `eval.on` their names alone: where published ones lie tells no runs apart.
 pub fn effective(spec: &Value, name: &str) -> Option<Value> {
+    if name == "eval.on" {
+        return elsewhere::identities(value(spec, name)?);
+    }
     let unwritten = || match name {
         "data.resident" | "model.stem" => Some(Value::from("auto")),
         "train.bn_splits" => Some(Value::from(1)),

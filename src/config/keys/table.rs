@@ -52,6 +52,7 @@ const SIZED: Condition = Condition {
 const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["stl10"]) };
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::NoneOf(&["shapes"]) };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
+const EVALUATED: Condition = Condition { key: "eval.finally", accepts: Accepts::Something };
 
 /// Every key, section by section. The defaults are the paper's CIFAR-10 recipe (Wu et al. 2018, section 4.1). What the paper
 /// leaves open is the authors' released code's: weight decay and augmentation, but for the flip, which their CIFAR
@@ -504,6 +505,14 @@ pub static KEYS: &[Key] = &[
         unit: "",
         applies: &[],
         help: "what the run evaluates when it has trained to the end, as `eval --what` does",
+    },
+    Key {
+        name: "eval.on",
+        kind: Kind::Sets,
+        default: Default::Absent,
+        unit: "",
+        applies: &[EVALUATED],
+        help: "other data sets that eval.finally is measured on too, whole, each NAME or NAME=DIR: transfer without fine-tuning",
     },
     Key {
         name: "seed",
