@@ -15,6 +15,7 @@ use crate::config::keys::{self, key};
 use crate::config::ranges::Kind;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
+use crate::report::evaluations::stopped_short;
 use crate::report::table::{Format, Table};
 use crate::store::{EvaluationRow, RunId, State, Store, catch_up};
 
@@ -80,6 +81,9 @@ impl Args {
             catch_up(&store, id, &context.home.run(id)).await?;
             let new = |row: &EvaluationRow| !before.contains(row);
             for row in store.evaluations(id).await?.into_iter().filter(new) {
+                if let Some(short) = stopped_short(&row) {
+                    say(format_args!("{id}: {short}"));
+                }
                 let value = format!("{:.4}", row.value.0);
                 table.push([id.to_string(), row.step.to_string(), row.metric.clone(), value]);
                 found.push(finding(id, &row));

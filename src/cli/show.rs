@@ -9,6 +9,7 @@ use super::{Context, Exit, FormatArg, print};
 use crate::config::keys::{self, KEYS};
 use crate::journal::cause::Cause;
 use crate::journal::event::Number;
+use crate::report::evaluations::{by_age, newest, stopped_short};
 use crate::report::table::{Format, Table};
 use crate::report::{digits, runs, shown};
 use crate::store::{EvaluationRow, RunId, RunRow, State, Store};
@@ -38,8 +39,9 @@ impl Args {
             Format::Json => format!("{:#}\n", all(context, &store, &id, &run).await?),
             Format::Table => {
                 let mut text = table(context, &store, &run).await?.render(Format::Table);
-                if let Some((heading, classes)) = classes(&store.evaluations(&id).await?) {
-                    text.push_str(&format!("\n{heading}:\n{}", classes.render(Format::Table)));
+                let found = store.evaluations(&id).await?;
+                for (heading, table) in classes(&found).into_iter().chain(by_age(&found)) {
+                    text.push_str(&format!("\n{heading}:\n{}", table.render(Format::Table)));
                 }
                 if run.state == State::Failed || run.state == State::Lost {
                     text.push_str(&last_words(context, &id));
@@ -128,6 +130,9 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
     }
     if let Some(last) = store.checkpoints(&run.id).await?.last() {
         line("checkpoint", format!("step {} ({})", last.step, last.file));
+    }
+    for short in newest(&store.evaluations(&run.id).await?).filter_map(stopped_short) {
+        line("warning", short);
     }
     for warning in store.warnings(&run.id).await? {
         line("warning", format!("step {}: {}", warning.step, warning.message));

@@ -52,31 +52,35 @@ impl Encoder {
         encode_split(&self.model, &self.params, &self.augment, split, side)
     }
 
-    /// Feature maps of `split`'s images under their names, from the first: (N, F) fp32 each, average-pooled to the
-    /// largest square that leaves at most 2,048 numbers (as Zhang et al. 2016 bring layers to one size).
+    /// Feature maps of `layer` (one of [`LAYERS`](super::models::LAYERS)), of `rows` of `split`, at least one: (N, F) fp32,
+    /// average-pooled to the largest square that leaves at most 2,048 numbers (as Zhang et al. 2016 bring layers to one
+    /// size). All layers of 60,000 images would be 2.4 GB, so each is asked for by itself.
     ///
     /// # Errors
     /// A file that is no image.
-    pub fn maps(
+    pub fn map(
         &self,
+        layer: &str,
         split: &Split,
+        rows: &[u32],
         side: usize,
-    ) -> Result<Vec<(&'static str, Tensor)>, DataError> {
-        let rows: Vec<u32> = (0..split.len() as u32).collect();
-        let mut found: Vec<(&'static str, Vec<Tensor>)> = Vec::new();
-        for rows in rows.chunks(AT_ONCE) {
-            let mut bytes = vec![0; rows.len() * 3 * side * side];
-            split.read(rows, &mut bytes)?;
+    ) -> Result<Tensor, DataError> {
+        let mut maps = Tensor::new();
+        for (rows_at, rows_now) in (0..).step_by(AT_ONCE).zip(rows.chunks(AT_ONCE)) {
+            let mut bytes = vec![0; rows_now.len() * 3 * side * side];
+            split.read(rows_now, &mut bytes)?;
             let images = self.augment.clean(&on_device(&bytes, side, self.device));
-            let maps = tch::no_grad(|| self.model.stages(&self.params, &images, Mode::Eval));
-            for (place, (name, map)) in maps.into_iter().enumerate() {
-                if found.len() <= place {
-                    found.push((name, Vec::new()));
-                }
-                found[place].1.push(flat(&map));
+            let stage = || flat(&self.model.stage(&self.params, &images, Mode::Eval, layer));
+            let part = tch::no_grad(stage); // (B, F)
+            if rows_at == 0 {
+                maps = Tensor::empty(
+                    [rows.len() as i64, part.size()[1]],
+                    (part.kind(), part.device()),
+                );
             }
+            maps.narrow(0, rows_at, part.size()[0]).copy_(&part);
         }
-        Ok(found.into_iter().map(|(name, parts)| (name, Tensor::cat(&parts, 0))).collect())
+        Ok(maps)
     }
 
     /// Embeddings of two augmentations of `n` of the images, (n, D) each, by the running statistics; all where there are
@@ -136,7 +140,7 @@ pub(super) fn network<T>(
 }
 
 /// (B, C, H, W) → (B, C·s·s), s ≤ H.
-fn flat(map: &Tensor) -> Tensor {
+pub(super) fn flat(map: &Tensor) -> Tensor {
     let (channels, height) = (map.size()[1], map.size()[2]);
     let side = ((MAP_FEATURES / channels) as f64).sqrt().floor().clamp(1.0, height as f64) as i64;
     map.adaptive_avg_pool2d([side, side]).flatten(1, -1)

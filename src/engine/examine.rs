@@ -4,14 +4,16 @@
 
 use tch::{Device, Tensor};
 
+use super::ages::ages;
 use super::batches::Batches;
 use super::checkpoint::Loaded;
 use super::encoder::Encoder;
-use super::eval::suite::{Finding, Labelled, Subject};
+use super::eval::suite::{Finding, Labelled, Slots, Subject};
 use super::finetune::{FinetuneError, SHARES, finetune};
-use super::models::{Arithmetic, Encoded};
+use super::models::{Arithmetic, Encoded, LAYERS};
 use crate::config::RunSpec;
 use crate::config::evaluation::Evaluation;
+use crate::config::spec::ObjectiveKind;
 use crate::data::{DataError, Dataset};
 use crate::journal::event::{Declare, Eval, Event, Number, Point};
 use crate::journal::writer::{WriteError, Writer};
@@ -34,8 +36,6 @@ pub struct Examinee<'a> {
 pub enum ExamineError {
     #[error(transparent)]
     Data(#[from] DataError),
-    #[error("{0}")]
-    Damaged(String),
     /// `why` and no source: whoever prints the chain would say it twice.
     #[error("{key}: {why}")]
     Elsewhere { key: &'static str, why: DataError },
@@ -43,6 +43,8 @@ pub enum ExamineError {
         "{key} {name}: found images of {found}×{found} pixels, allowed: {allowed}×{allowed}, as the run was trained on"
     )]
     Side { key: &'static str, name: String, found: usize, allowed: usize },
+    #[error("{0}")]
+    Damaged(String),
     #[error("{name}: found {n} classes, allowed: two or more with images in both splits")]
     Classes { name: String, n: usize },
     #[error("{key}: found {found} for {name}, whose {why}, allowed: {allowed}")]
@@ -117,18 +119,6 @@ impl Examinee<'_> {
             true => Some(encoder.two_views(&data.train, data.side, VIEWED)?),
             false => None,
         };
-        let mut maps = Vec::new();
-        if evaluations.contains(&Evaluation::Layers) {
-            if !go_on("encoding feature maps") {
-                return Ok(None);
-            }
-            let train = encoder.maps(&data.train, data.side)?;
-            let test = encoder.maps(&data.test, data.side)?;
-            let pairs = train.into_iter().zip(test);
-            maps.extend(
-                pairs.map(|((name, train), (_, test))| (name, train.index_select(0, &rows), test)),
-            );
-        }
         let mut tuned = Vec::new();
         if evaluations.contains(&Evaluation::Finetune) {
             for share in SHARES {
@@ -143,13 +133,12 @@ impl Examinee<'_> {
             train: Labelled { features: train, labels },
             test: Labelled { features: &test, labels: &data.test.labels },
             classes: &data.classes,
-            maps: &maps,
             views: views.as_ref(),
             bank,
             tuned: &tuned,
             suffix: self.other.map(|data| format!("@{}", data.name)).unwrap_or_default(),
         };
-        let bank = self.other.is_none().then(|| loaded.tensors["bank"].to_device(device));
+        let bank = self.other.is_none().then(|| self.slots());
         let whole = subject(&train, &data.train.labels, bank);
         let voting = subject(&labelled, &labels, None);
         let mut findings = Vec::new();
@@ -157,10 +146,33 @@ impl Examinee<'_> {
             if !go_on(evaluation.name()) {
                 return Ok(None);
             }
+            if evaluation == Evaluation::Layers {
+                let all: Vec<u32> = (0..data.test.len() as u32).collect();
+                for layer in LAYERS {
+                    if !go_on(&format!("layers: {layer}")) {
+                        return Ok(None);
+                    }
+                    let train = encoder.map(layer, &data.train, &voters, data.side)?;
+                    let test = encoder.map(layer, &data.test, &all, data.side)?;
+                    findings.extend(voting.feature_map(layer, train, test));
+                }
+            }
             let subject = if needs_labels(evaluation) { &voting } else { &whole };
             findings.extend(subject.put(evaluation));
         }
         Ok(Some(findings))
+    }
+
+    /// The memory bank of the checkpoint, with the age of its rows.
+    fn slots(&self) -> Slots {
+        let Examinee { spec, trained_on, loaded, .. } = self;
+        let (n, step) = (trained_on.train.len(), loaded.meta.step);
+        let trains = !matches!(spec.objective.kind, ObjectiveKind::Random {});
+        Slots {
+            rows: loaded.tensors["bank"].to_device(self.device),
+            ages: trains.then(|| ages(spec.seed, n, spec.train.batch_size, step)),
+            step,
+        }
     }
 
     fn damaged(&self, why: &str) -> ExamineError {

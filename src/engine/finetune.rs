@@ -8,6 +8,7 @@ use super::checkpoint::Loaded;
 use super::device::upload;
 use super::encoder::network;
 use super::eval::encode::{encode_split, on_device};
+use super::eval::linear;
 use super::models::{Arithmetic, Mode};
 use super::optimizer::Sgd;
 use super::schedule::learning_rate;
@@ -37,6 +38,8 @@ pub struct Tuned {
     pub n_labels: usize,
     /// Percent of `data.test` that the classifier names rightly after the last epoch.
     pub top1: f64,
+    /// Percent whose class is among the five that it holds most likely; none where there are no more than five.
+    pub top5: Option<f64>,
 }
 
 /// Fine-tunes the network of a run, by its specification and the images that it was trained on, on `share` of the
@@ -88,11 +91,12 @@ pub fn finetune(
     }
 
     let pooled = encode_split(&model, &params, &augment, &data.test, data.side)?.pooled;
-    let found = tch::no_grad(|| classify(&pooled)).argmax(1, false);
+    let scores = tch::no_grad(|| classify(&pooled)); // (Q, classes)
     let labels: Vec<i64> = data.test.labels.iter().map(|&label| label.into()).collect();
-    let right = found.eq_tensor(&upload(&labels, device)).sum(Kind::Int64);
-    let top1 = 100.0 * right.int64_value(&[]) as f64 / labels.len() as f64;
-    Ok(Tuned { share, n_labels, top1 })
+    let labels = upload(&labels, device); // (Q)
+    let right = scores.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64);
+    let top1 = 100.0 * right.int64_value(&[]) as f64 / data.test.len() as f64;
+    Ok(Tuned { share, n_labels, top1, top5: linear::top5(&scores, &labels) })
 }
 
 /// Rows of `share` of each class, at least one of it; unlabelled images belong to none.

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod examine;
 pub mod train;
 
+pub mod ages;
 pub mod augment;
 pub mod bank;
 pub mod batches;

@@ -11,7 +11,7 @@ pub type Meaning = (&'static str, Better);
 const PERCENT: Meaning = ("%", Better::Higher);
 
 /// Metrics with a name of their own.
-const NAMED: [(&str, Meaning); 26] = [
+const NAMED: [(&str, Meaning); 27] = [
     ("loss", ("nats", Better::Lower)),
     ("loss/instance", ("nats", Better::Lower)),
     ("loss/proximal", ("nats", Better::Lower)),
@@ -29,6 +29,7 @@ const NAMED: [(&str, Meaning); 26] = [
     ("rankme", ("directions", Better::Neither)),
     ("rankme/pooled", ("directions", Better::Neither)),
     ("slot_cosine", ("cosine", Better::Neither)),
+    ("slot_age", ("steps", Better::Neither)),
     ("cosine/positive", ("cosine", Better::Neither)),
     ("cosine/negative", ("cosine", Better::Neither)),
     ("lr", ("1", Better::Neither)),
@@ -41,11 +42,13 @@ const NAMED: [(&str, Meaning); 26] = [
 ];
 
 /// Beginnings of names that go on with a layer, a class, a number of neighbours or a share of the labels.
-const FAMILIES: [(&str, Meaning); 5] = [
+const FAMILIES: [(&str, Meaning); 7] = [
     ("knn_top1/", PERCENT),
     ("svm_top1/", PERCENT),
     ("linear_top1/", PERCENT),
+    ("linear_top5/", PERCENT),
     ("finetune_top1/", PERCENT),
+    ("finetune_top5/", PERCENT),
     ("recall_at_", PERCENT),
 ];
 
@@ -100,6 +103,8 @@ mod tests {
         }
         assert_eq!(meaning("linear_top1/conv3@stl10"), Some(PERCENT));
         assert_eq!(meaning("finetune_top1/labels=0.2"), Some(PERCENT));
+        assert_eq!(meaning("finetune_top5/labels=0.01@cifar100"), Some(PERCENT));
+        assert_eq!(meaning("slot_age"), Some(("steps", Better::Neither)));
         assert_eq!(meaning("knn_top1.reach=60"), Some(("epochs", Better::Lower)));
         assert_eq!(
             reach("finetune_top1/labels=0.2.reach=6.5"),

@@ -4,6 +4,7 @@ pub mod ablation;
 pub mod again;
 pub mod beside;
 pub mod declared;
+pub mod evaluations;
 pub mod figure;
 mod indented;
 mod notes;

@@ -33,11 +33,20 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
         "svm_top1",
         "linear_top1/embedding",
         "linear_top1/pooled",
+        "linear_top5/pooled",
         "linear_top1/conv3",
         "nmi",
     ] {
         assert!((0.0..=100.0).contains(&value(name)), "{name}");
     }
+    assert!(value("linear_top1/pooled") <= value("linear_top5/pooled"));
+    for finding in found.as_array().unwrap() {
+        let name = finding["metric"].as_str().unwrap();
+        let has_solver = name.starts_with("svm_") || name.starts_with("linear_");
+        assert_eq!(finding["settings"]["solver"]["converged"].is_boolean(), has_solver, "{name}");
+    }
+    // 100 images in batches of 16: the last epoch wrote 16 rows six to one steps ago each, 4 in its last step.
+    assert_eq!(value("slot_age"), (16.0 * 21.0) / 100.0);
     // The spec asks for 5 neighbours at τ = 0.07, which training evaluated already, on the same images.
     let trained = run.metrics["knn_top1"].last.0;
     assert!((value("knn_top1/k=5,tau=0.07") - trained).abs() < 1e-9);
@@ -46,6 +55,9 @@ fn what_an_evaluation_finds_becomes_part_of_the_run() {
 
     let shown = lab.ok(&["show", &run.id]);
     let (_, classes) = shown.split_once("\nknn_top1/selected of each class, step ").unwrap();
+    let (classes, ages) =
+        classes.split_once("\n\ncosine of features and bank rows by age, step 14:\n").unwrap();
+    assert_eq!(ages.lines().count(), 1 + 4, "{ages}");
     let lines: Vec<&str> = classes.lines().skip(1).collect();
     assert_eq!(lines.len(), 11, "{shown}");
     let cells = |line: &str| -> Vec<String> {
@@ -184,7 +196,8 @@ fn a_run_evaluates_itself_when_it_has_trained_to_the_end() {
     let run = lab.runs().remove(0);
     assert_eq!(run.state, State::Finished, "{:?}", run.reason);
     let found = json(&lab, &["eval", &run.id, "--what", "svm,retrieval,finetune"]);
-    for name in ["svm_top1", "recall_at_1", "finetune_top1/labels=0.2"] {
+    for name in ["svm_top1", "recall_at_1", "finetune_top1/labels=0.2", "finetune_top5/labels=0.01"]
+    {
         let again = found.as_array().unwrap().iter().find(|finding| finding["metric"] == name);
         let points = lab.ask(async |store| store.curve(&run.id, name, None).await);
         let before = run.metrics[name].last.0;
@@ -194,22 +207,6 @@ fn a_run_evaluates_itself_when_it_has_trained_to_the_end() {
     }
 }
 
-#[test]
-fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
-    let lab = Lab::new().with_real_trainer();
-    let file = lab.experiment("real", &[0.0]);
-    let id = lab.queue(&file, &["--no-start"]).remove(0);
-    for (args, said) in [
-        (
-            &["--what", "svn"][..],
-            "--what: found svn, allowed: knn, svm, linear, layers, retrieval, diagnostics, finetune",
-        ),
-        (&["--on", "cifar"][..], "--on: found cifar, allowed: shapes, cifar10"),
-        (&["--what", "knn"][..], "found no checkpoint, allowed: a run that has trained"),
-    ] {
-        let output = lab.output(&[&["eval", &id], args].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{errors}");
 /// Twelve images of two classes to train on and four to test on, of 32×32 pixels.
 fn write_folder(root: &Path) {
     for (split, n) in [("train", 6), ("test", 2)] {
@@ -297,6 +294,22 @@ fn another_data_set_that_is_not_there_ends_a_run_before_it_trains() {
     }
 }
 
+#[test]
+fn what_cannot_be_evaluated_is_named_and_exits_with_2() {
+    let lab = Lab::new().with_real_trainer();
+    let file = lab.experiment("real", &[0.0]);
+    let id = lab.queue(&file, &["--no-start"]).remove(0);
+    for (args, said) in [
+        (
+            &["--what", "svn"][..],
+            "--what: found svn, allowed: knn, svm, linear, layers, retrieval, diagnostics, finetune",
+        ),
+        (&["--on", "cifar"][..], "--on: found cifar, allowed: shapes, cifar10"),
+        (&["--what", "knn"][..], "found no checkpoint, allowed: a run that has trained"),
+    ] {
+        let output = lab.output(&[&["eval", &id], args].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
         assert!(errors.contains(said), "{errors}");
     }
     assert_eq!(lab.run(&id).state, State::Queued);

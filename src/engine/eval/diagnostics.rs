@@ -58,8 +58,12 @@ pub fn spread(rows: &Tensor) -> f64 {
 
 /// Mean cosine of unit rows (N, D) with their rows in the memory bank (N, D): how stale the bank is.
 pub fn slot_cosine(rows: &Tensor, bank: &Tensor) -> f64 {
-    let cosines = (rows * bank).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
-    cosines.mean(Kind::Double).double_value(&[])
+    slot_cosines(rows, bank).mean(Kind::Double).double_value(&[])
+}
+
+/// The cosine of each of unit rows (N, D) with its row in the memory bank (N, D): (N) fp64.
+pub fn slot_cosines(rows: &Tensor, bank: &Tensor) -> Tensor {
+    (rows * bank).sum_dim_intlist([1i64].as_slice(), false, Kind::Double)
 }
 
 /// Cosines between −1 and 1.

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use tch::Tensor;
 
-use super::linear::{Linear, standardise};
+use super::linear::{Linear, Solved, standardise, top5};
 use super::ranked::Ranked;
 use super::{diagnostics, logistic, retrieval, svm};
 use crate::config::evaluation::Evaluation;
+use crate::engine::ages;
 use crate::engine::cluster::{best_of, nmi};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::finetune::{self, Tuned};
@@ -49,16 +50,36 @@ pub struct Subject<'a> {
     pub train: Labelled<'a>,
     pub test: Labelled<'a>,
     pub classes: &'a [String],
-    /// Feature maps under their names, flat: those of `train` and of `test`, (N, F) each. Empty where nobody asks.
-    pub maps: &'a [(&'static str, Tensor, Tensor)],
     /// Embeddings of two augmentations of some training images, (n, D) each. None where nobody asks.
     pub views: Option<&'a [Tensor; 2]>,
-    /// The training bank, (n, D), where `train` is what it was trained on.
-    pub bank: Option<Tensor>,
+    /// The training bank, where `train` is what it was trained on.
+    pub bank: Option<Slots>,
     /// What fine-tuning reached on shares of the labels. Empty where nobody asks.
     pub tuned: &'a [Tuned],
     /// Appended to every name: `@cifar10` for another data set than the run's own.
     pub suffix: String,
+}
+
+/// The memory bank as it was left by training.
+pub struct Slots {
+    /// (n, D), unit rows.
+    pub rows: Tensor,
+    /// Steps since each was written, (n). None where no step ever wrote one: the untrained net's are encoded.
+    pub ages: Option<Vec<u64>>,
+    /// Steps that were made.
+    pub step: u64,
+}
+
+/// A kind of classifier, and what is tried of it.
+struct Probe {
+    about: Value,
+    /// Its hyper-parameter.
+    key: &'static str,
+    tries: &'static [f64],
+    /// Rows, labels, number of classes, hyper-parameter.
+    fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
+    /// Whether top-5 accuracy is usual for it.
+    has_top5: bool,
 }
 
 /// One number, and everything that defines it.
@@ -71,12 +92,13 @@ pub struct Finding {
 }
 
 impl Subject<'_> {
+    /// What an evaluation finds; of feature maps [`Subject::feature_map`] does, one layer at a time.
     pub fn put(&self, evaluation: Evaluation) -> Vec<Finding> {
         match evaluation {
             Evaluation::Knn => self.knn(),
             Evaluation::Svm => self.svm(),
             Evaluation::Linear => self.linear(),
-            Evaluation::Layers => self.feature_maps(),
+            Evaluation::Layers => Vec::new(),
             Evaluation::Retrieval => self.retrieval(),
             Evaluation::Diagnostics => self.diagnostics(),
             Evaluation::Finetune => self.finetuned(),
@@ -155,25 +177,44 @@ impl Subject<'_> {
 
     /// The paper's table does not say which features its SVM saw; the embedding is the likelier reading.
     fn svm(&self) -> Vec<Finding> {
-        let settings = json!({"classifier": "linear SVM, squared hinge, one against the rest"});
+        let probe = Probe {
+            about: json!({"classifier": "linear SVM, squared hinge, one against the rest"}),
+            key: "c",
+            tries: &SVM_C,
+            fit: svm::fit,
+            has_top5: false,
+        };
         let names = ["svm_top1", "svm_top1/pooled"];
-        self.classify(names, "c", &SVM_C, &settings, svm::fit)
+        let layers = names.into_iter().zip(self.layers());
+        layers.flat_map(|(name, layer)| self.classify(name, layer, &probe)).collect()
     }
 
     fn linear(&self) -> Vec<Finding> {
-        let settings = json!({"classifier": "logistic regression"});
+        let probe = Probe {
+            about: json!({"classifier": "logistic regression"}),
+            key: "l2",
+            tries: &PROBE_L2,
+            fit: logistic::fit,
+            has_top5: true,
+        };
         let names = ["linear_top1/embedding", "linear_top1/pooled"];
-        self.classify(names, "l2", &PROBE_L2, &settings, logistic::fit)
+        let layers = names.into_iter().zip(self.layers());
+        layers.flat_map(|(name, layer)| self.classify(name, layer, &probe)).collect()
     }
 
-    fn feature_maps(&self) -> Vec<Finding> {
-        let settings = json!({"classifier": "logistic regression", "pooling": "adaptive average"});
-        let probe = |(name, train, test): &(&str, Tensor, Tensor)| {
-            let layer = (*name, standardise(train, train), standardise(test, train));
-            let metric = format!("linear_top1/{name}");
-            self.classify_by(&metric, layer, "l2", &MAP_L2, &settings, logistic::fit)
+    /// The map of `layer`, flat: that of `train` and of `test`, (N, F) each.
+    pub fn feature_map(&self, layer: &'static str, train: Tensor, test: Tensor) -> Vec<Finding> {
+        let probe = Probe {
+            about: json!({"classifier": "logistic regression", "pooling": "adaptive average"}),
+            key: "l2",
+            tries: &MAP_L2,
+            fit: logistic::fit,
+            has_top5: false,
         };
-        self.maps.iter().map(probe).collect()
+        let standardised = (layer, standardise(&train, &train), standardise(&test, &train));
+        // As large as those.
+        drop((train, test));
+        self.classify(&format!("linear_top1/{layer}"), standardised, &probe)
     }
 
     fn finetuned(&self) -> Vec<Finding> {
@@ -182,60 +223,68 @@ impl Subject<'_> {
                 "labels": tuned.n_labels, "share": tuned.share, "epochs": finetune::EPOCHS, "lr": finetune::LR,
                 "classifier": "linear, on the pooled features, learned with the network",
             });
-            self.finding(&format!("finetune_top1/labels={}", tuned.share), tuned.top1, settings)
+            let found = [("top1", Some(tuned.top1)), ("top5", tuned.top5)];
+            let finding = |(top, value): (&str, Option<f64>)| {
+                let name = format!("finetune_{top}/labels={}", tuned.share);
+                Some(self.finding(&name, value?, settings.clone()))
+            };
+            found.into_iter().filter_map(finding).collect::<Vec<_>>()
         };
-        self.tuned.iter().map(of).collect()
+        self.tuned.iter().flat_map(of).collect()
     }
 
-    /// Fits a classifier to embedding and pooled features, under these names.
+    /// Fits a classifier to one layer with the best of what is tried, chosen on held-out training images.
     fn classify(
-        &self,
-        names: [&str; 2],
-        key: &str,
-        tries: &[f64],
-        settings: &Value,
-        fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
-    ) -> Vec<Finding> {
-        let layers = names.into_iter().zip(self.layers());
-        layers
-            .map(|(name, layer)| self.classify_by(name, layer, key, tries, settings, fit))
-            .collect()
-    }
-
-    /// Fits a classifier to one layer with the best of `tries`, chosen on held-out training images.
-    fn classify_by(
         &self,
         name: &str,
         (layer, train, test): (&str, Tensor, Tensor),
-        key: &str,
-        tries: &[f64],
-        settings: &Value,
-        fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
-    ) -> Finding {
+        probe: &Probe,
+    ) -> Vec<Finding> {
         let n_classes = self.classes.len() as i64;
         let device = self.test.features.embedding.device();
         let on_device = |numbers: Vec<i64>| Tensor::from_slice(&numbers).to_device(device);
         let labels = |of: &[u16]| on_device(of.iter().map(|&label| label.into()).collect());
-        let index = |of: Vec<usize>| on_device(of.into_iter().map(|row| row as i64).collect());
-        let (kept, held) = held_out(self.train.labels.len());
-        let (kept, held) = (index(kept), index(held));
         let (of_train, of_test) = (labels(self.train.labels), labels(self.test.labels));
-        let part = |rows: &Tensor| (train.index_select(0, rows), of_train.index_select(0, rows));
-        let ((kept_rows, kept_labels), (held_rows, held_labels)) = (part(&kept), part(&held));
-        let held_out = |&value: &f64| {
-            let fitted = fit(&kept_rows, &kept_labels, n_classes, value);
-            (value, fitted.accuracy(&held_rows, &held_labels))
+        let fit =
+            |rows: &Tensor, labels: &Tensor, value| (probe.fit)(rows, labels, n_classes, value);
+        let mut stopped_short = Vec::new();
+        let tried: Vec<(f64, f64)> = {
+            let index = |of: Vec<usize>| on_device(of.into_iter().map(|row| row as i64).collect());
+            let (kept, held) = held_out(self.train.labels.len());
+            let (kept, held) = (index(kept), index(held));
+            let part =
+                |rows: &Tensor| (train.index_select(0, rows), of_train.index_select(0, rows));
+            let ((kept_rows, kept_labels), (held_rows, held_labels)) = (part(&kept), part(&held));
+            let held_out = |&value: &f64| {
+                let fitted = fit(&kept_rows, &kept_labels, value);
+                if !fitted.solved.converged() {
+                    stopped_short.push(value);
+                }
+                (value, fitted.accuracy(&held_rows, &held_labels))
+            };
+            probe.tries.iter().map(held_out).collect()
         };
-        let tried: Vec<(f64, f64)> = tries.iter().map(held_out).collect();
         let value = best(&tried);
-        let mut settings = settings.clone();
+        let fitted = fit(&train, &of_train, value);
+        let Solved { steps, gradient, tolerance } = fitted.solved;
+        let mut settings = probe.about.clone();
         settings["feature"] = json!(layer);
         settings["n_features"] = json!(train.size()[1]);
-        settings[key] = json!(value);
+        settings[probe.key] = json!(value);
         settings["chosen_on"] = json!("held-out training images");
         settings["held_out"] = json!(tried);
-        let fitted = fit(&train, &of_train, n_classes, value);
-        self.finding(name, fitted.accuracy(&test, &of_test), settings)
+        settings["solver"] = json!({
+            "converged": fitted.solved.converged(), "steps": steps, "gradient": gradient,
+            "tolerance": tolerance, "stopped_short_at": stopped_short,
+        });
+        let mut findings =
+            vec![self.finding(name, fitted.accuracy(&test, &of_test), settings.clone())];
+        if probe.has_top5
+            && let Some(value) = top5(&fitted.scores(&test), &of_test)
+        {
+            findings.push(self.finding(&name.replacen("top1", "top5", 1), value, settings));
+        }
+        findings
     }
 
     fn retrieval(&self) -> Vec<Finding> {
@@ -278,10 +327,31 @@ impl Subject<'_> {
         if let Some([first, second]) = self.views {
             findings.extend(self.of_views(first, second));
         }
-        if let Some(bank) = &self.bank {
-            let value = diagnostics::slot_cosine(&train.embedding, bank);
-            let settings = json!({"within": "training images", "n": self.train.labels.len()});
-            findings.push(self.finding("slot_cosine", value, settings));
+        if let Some(slots) = &self.bank {
+            findings.extend(self.of_slots(&train.embedding, slots));
+        }
+        findings
+    }
+
+    /// How near each feature, (n, D), is to its row of the memory bank, and how old the rows are.
+    fn of_slots(&self, features: &Tensor, slots: &Slots) -> Vec<Finding> {
+        let within = json!({"within": "training images", "n": self.train.labels.len()});
+        let cosine = diagnostics::slot_cosine(features, &slots.rows);
+        let mut findings = vec![self.finding("slot_cosine", cosine, within.clone())];
+        if let Some(ages) = &slots.ages {
+            let cosines = diagnostics::slot_cosines(features, &slots.rows);
+            let bins = ages::by_age(&to_vec(&cosines), ages);
+            let bins: Vec<Value> = bins
+                .iter()
+                .map(|bin| json!({"from": bin.steps.0, "to": bin.steps.1, "n": bin.n, "cosine": bin.mean}))
+                .collect();
+            let mut settings = within;
+            settings["oldest"] = json!(ages.iter().max());
+            settings["never_written"] =
+                json!(ages.iter().filter(|&&age| age == slots.step).count());
+            settings["cosine_by_age"] = json!(bins);
+            let mean = ages.iter().sum::<u64>() as f64 / ages.len() as f64;
+            findings.push(self.finding("slot_age", mean, settings));
         }
         findings
     }

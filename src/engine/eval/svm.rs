@@ -6,7 +6,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::linear::{Linear, with_bias};
+use super::linear::{Linear, Solved, with_bias};
 
 const MOST_STEPS: usize = 100;
 const MOST_CONJUGATE: usize = 250;
@@ -23,7 +23,7 @@ pub fn fit(rows: &Tensor, labels: &Tensor, n_classes: i64, c: f64) -> Linear {
     tch::no_grad(|| {
         let rows = with_bias(&rows.to_kind(Kind::Double)); // (N, D + 1)
         let signs = labels.one_hot(n_classes).to_kind(Kind::Double) * 2.0 - 1.0; // (N, C)
-        Linear { weight: Problem { rows, signs, c }.solve() }
+        Problem { rows, signs, c }.solve(MOST_STEPS)
     })
 }
 
@@ -36,23 +36,27 @@ struct Problem {
 }
 
 impl Problem {
-    fn solve(&self) -> Tensor {
+    fn solve(&self, most: usize) -> Linear {
         let size = [self.rows.size()[1], self.signs.size()[1]];
         let mut w = Tensor::zeros(size, (Kind::Double, self.rows.device())); // (D + 1, C)
         let mut first = None;
-        for _ in 0..MOST_STEPS {
+        let mut steps = 0;
+        let solved = loop {
             let short = self.short(&w); // (N, C)
             let gradient = &w - self.rows.tr().matmul(&(&self.signs * &short)) * (2.0 * self.c);
             let length = squares(&gradient).sqrt(); // (C)
             let first = first.get_or_insert_with(|| length.clamp_min(f64::MIN_POSITIVE));
-            if (&length / &*first).max().double_value(&[]) < TOLERANCE {
-                break;
+            let left = (&length / &*first).max().double_value(&[]);
+            let solved = Solved { steps, gradient: left, tolerance: TOLERANCE };
+            if solved.converged() || steps == most {
+                break solved;
             }
+            steps += 1;
             let active = short.gt(0.0).to_kind(Kind::Double);
             let direction = self.newton(&active, &gradient);
             w = self.descend(&w, &short, &gradient, &direction);
-        }
-        w
+        };
+        Linear { weight: w, solved }
     }
 
     /// How much each row falls short of its margin, (N, C).
@@ -131,9 +135,22 @@ mod tests {
             let found =
                 fit(&fixture.rows(), &fixture.labels(), fixture.n_classes, c.parse().unwrap());
             let expected = fixture.tensor(&format!("svm.{c}")).tr(); // (D + 1, C)
-            let off = (found.weight - &expected).abs().max() / expected.abs().max();
+            let off = (&found.weight - &expected).abs().max() / expected.abs().max();
             let off = off.double_value(&[]);
             assert!(off < 1e-4, "C = {c}: off by {off:e}");
+            assert!(found.solved.converged(), "C = {c}: {:?}", found.solved);
         }
+    }
+
+    #[test]
+    fn who_runs_out_of_steps_says_so() {
+        let fixture = Fixture::load();
+        let rows = with_bias(&fixture.rows().to_kind(Kind::Double));
+        let signs = fixture.labels().one_hot(fixture.n_classes).to_kind(Kind::Double) * 2.0 - 1.0;
+        let problem = Problem { rows, signs, c: 10.0 };
+        let (few, enough) = (problem.solve(1).solved, problem.solve(MOST_STEPS).solved);
+        assert!(!few.converged() && few.steps == 1, "{few:?}");
+        assert!(enough.converged() && 1 < enough.steps && enough.steps < MOST_STEPS, "{enough:?}");
+        assert_eq!(problem.solve(enough.steps).solved, enough);
     }
 }

@@ -10,6 +10,7 @@ mod weights;
 #[cfg(test)]
 mod parity;
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use tch::{Kind, Tensor};
@@ -63,8 +64,9 @@ pub enum Mode {
 /// Names under which a network shows its feature maps, from the first: the columns of InstDisc's Table 2.
 pub const LAYERS: [&str; 5] = ["conv1", "conv2", "conv3", "conv4", "conv5"];
 
-/// Hears of each feature map (B, C, H, W) after its ReLU, in the convolutions' arithmetic.
-type See<'a> = &'a mut dyn FnMut(&'static str, &Tensor);
+/// Hears of each feature map (B, C, H, W) after its ReLU, in the convolutions' arithmetic. Where it breaks, the pass ends
+/// there and yields that map.
+type See<'a> = &'a mut dyn FnMut(&'static str, &Tensor) -> ControlFlow<()>;
 
 /// Everything before the head.
 trait Network {
@@ -157,7 +159,8 @@ impl Model {
 
     /// `images` is (B, 3, S, S) fp32, normalised.
     pub fn forward(&self, params: &Params, images: &Tensor, mode: Mode) -> Encoded {
-        let pooled = self.backbone.forward(params, images, mode, &mut |_, _| {}); // (B, C)
+        let mut go_on = |_: &str, _: &Tensor| ControlFlow::Continue(());
+        let pooled = self.backbone.forward(params, images, mode, &mut go_on); // (B, C)
         let mut projected = self.head.forward(params, &pooled); // (B, D)
         if let Some(norm) = &self.head_norm {
             projected = norm.forward(params, &projected, mode);
@@ -174,9 +177,22 @@ impl Model {
         mode: Mode,
     ) -> Vec<(&'static str, Tensor)> {
         let mut maps = Vec::new();
-        let mut keep = |name, map: &Tensor| maps.push((name, map.to_kind(Kind::Float)));
+        let mut keep = |name, map: &Tensor| {
+            maps.push((name, map.to_kind(Kind::Float)));
+            ControlFlow::Continue(())
+        };
         let _pooled = self.backbone.forward(params, images, mode, &mut keep);
         maps
+    }
+
+    /// One of [`Model::stages`], (B, C, H, W) fp32, by as much of the network as leads there. `layer` is one of
+    /// [`LAYERS`].
+    pub fn stage(&self, params: &Params, images: &Tensor, mode: Mode, layer: &str) -> Tensor {
+        let mut until = |name, _: &Tensor| match name == layer {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        self.backbone.forward(params, images, mode, &mut until).to_kind(Kind::Float)
     }
 
     /// Scales and shifts the head so that on `pooled` (N, C) each output has mean 0 and standard deviation 1.

@@ -72,7 +72,9 @@ impl Network for Resnet {
         let xs = images.to_kind(self.arithmetic.kind());
         let xs = self.conv1.forward(params, &xs, self.arithmetic);
         let mut xs = self.bn1.forward(params, &xs, mode).relu(); // (B, W, S, S)
-        see(LAYERS[0], &xs);
+        if see(LAYERS[0], &xs).is_break() {
+            return xs;
+        }
         if self.pooled_stem {
             xs = xs.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
         }
@@ -80,7 +82,9 @@ impl Network for Resnet {
             for block in stage {
                 xs = block.forward(params, &xs, mode, self.arithmetic);
             }
-            see(name, &xs);
+            if see(name, &xs).is_break() {
+                return xs;
+            }
         }
         xs.to_kind(Kind::Float).mean_dim([2i64, 3].as_slice(), false, Kind::Float)
     }

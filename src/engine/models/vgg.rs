@@ -70,7 +70,9 @@ impl Network for Vgg {
                 }
                 xs = xs.relu_();
             }
-            see(name, &xs);
+            if see(name, &xs).is_break() {
+                return xs;
+            }
             xs = xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
         }
         self.hidden.forward(params, &xs) // (B, 4096)

@@ -305,7 +305,7 @@ impl<'a> Trainer<'a> {
 }
 
 /// The order of instances in an epoch: a function of (seed, epoch) alone.
-fn order(seed: u64, epoch: u32, n: usize) -> Vec<i64> {
+pub(in crate::engine) fn order(seed: u64, epoch: u32, n: usize) -> Vec<i64> {
     let mut order: Vec<i64> = (0..n as i64).collect();
     random::stream(seed, Purpose::Order, u64::from(epoch), 0).shuffle(&mut order);
     order

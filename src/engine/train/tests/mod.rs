@@ -1,5 +1,6 @@
 //! A resumed run equals an unbroken one bit for bit, and every part of the state is needed for that.
 
+mod examined;
 mod files;
 mod held_out;
 mod objectives;

@@ -30,6 +30,7 @@ fn fine_tuning_learns_the_labels_it_is_given_and_no_others() {
     assert_eq!(few.n_labels, 3);
     assert!(few.top1 < all.top1, "{few:?} {all:?}");
     assert_eq!(few, tuned(&data, 0.1));
+    assert_eq!(all.top5, None, "among five of three classes is every class");
     // Told that every class is another one, it names none rightly.
     data.train.labels.iter_mut().for_each(|label| *label = (*label + 1) % 3);
     let misled = tuned(&data, 1.0);
