@@ -23,7 +23,8 @@ pub fn newest(evaluations: &[EvaluationRow]) -> impl Iterator<Item = &Evaluation
 /// That a classifier was not fitted to the end, where that is so: its accuracy is then no property of the features.
 pub fn stopped_short(row: &EvaluationRow) -> Option<String> {
     let solver = row.settings.get("solver")?;
-    if solver["converged"] != Value::Bool(false) {
+    // Top-5 is of the same fit as top-1, which says it already.
+    if solver["converged"] != Value::Bool(false) || row.metric.starts_with("linear_top5/") {
         return None;
     }
     // What is no number is none in JSON either.
@@ -83,6 +84,8 @@ mod tests {
         );
         assert!(stopped_short(&solver(false, f64::NAN)).unwrap().contains("gradient of no number"));
         assert_eq!(stopped_short(&solver(true, 1e-6)), None);
+        let top5 = EvaluationRow { metric: "linear_top5/conv1".to_owned(), ..solver(false, 0.25) };
+        assert_eq!(stopped_short(&top5), None);
         assert_eq!(stopped_short(&row("nmi", 9, 0, json!({}))), None);
     }
 
