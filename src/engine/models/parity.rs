@@ -4,13 +4,18 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
 use serde_json::Value;
 use tch::Device;
 
 use super::*;
 use crate::config::spec::HeadInit;
+use crate::engine::eval::encode::to_vec;
 use crate::engine::optimizer::Sgd;
 use crate::engine::schedule::learning_rate;
+use crate::saved::tests::checkpoint;
+use crate::saved::{Saved, encoder};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/fixtures/model").join(name)
@@ -225,32 +230,70 @@ fn vgg16_bn_is_torchvisions() {
     Case { file: "vgg16_bn_cifar.safetensors", backbone, deep: true, ..RESNET18_QUARTER }.check();
 }
 
-/// Names and shapes of torchvision's networks, every channel count an eighth.
+/// Backbones that torchvision has under the same names.
+const TORCHVISION: [Backbone; 6] = [
+    Backbone::Resnet18,
+    Backbone::Resnet34,
+    Backbone::Resnet50,
+    Backbone::Alexnet,
+    Backbone::Vgg16,
+    Backbone::Vgg16Bn,
+];
+
+/// Names and shapes of torchvision's network, every channel count an eighth.
+fn eighth(backbone: Backbone) -> HashMap<String, Vec<i64>> {
+    let text = std::fs::read(fixture("shapes.json")).unwrap();
+    let mut networks: HashMap<String, HashMap<String, Vec<i64>>> =
+        serde_json::from_slice(&text).unwrap();
+    // Kernels are up to 11 wide; every count of channels is 64 or more, but for the image's 3.
+    let eighth = |size: i64| if size < 64 { size } else { size / 8 };
+    let whole = networks.remove(backbone_name(backbone)).unwrap().into_iter();
+    whole.map(|(name, shape)| (name, shape.into_iter().map(eighth).collect())).collect()
+}
+
 #[test]
 fn names_and_shapes_are_torchvisions() {
-    let text = std::fs::read(fixture("shapes.json")).unwrap();
-    let networks: HashMap<String, HashMap<String, Vec<i64>>> =
-        serde_json::from_slice(&text).unwrap();
-    let backbones = [
-        Backbone::Resnet18,
-        Backbone::Resnet34,
-        Backbone::Resnet50,
-        Backbone::Alexnet,
-        Backbone::Vgg16,
-        Backbone::Vgg16Bn,
-    ];
-    for backbone in backbones {
+    for backbone in TORCHVISION {
         let case = Case { backbone, width: 0.125, side: 224, dim: 125, ..RESNET18_QUARTER };
         let (_, params) = case.model(Arithmetic::Fp32);
         let own = params.named(params.flat()).into_iter();
         let own = own.chain(params.buffers().iter().map(|(n, t)| (n.clone(), t.shallow_clone())));
         let found: HashMap<String, Vec<i64>> = own.map(|(n, t)| (n, t.size())).collect();
-        // Kernels are up to 11 wide; every count of channels is 64 or more, but for the image's 3.
-        let eighth = |size: &i64| if *size < 64 { *size } else { size / 8 };
-        let expected = &networks[backbone_name(backbone)];
-        let expected: HashMap<String, Vec<i64>> =
-            expected.iter().map(|(n, s)| (n.clone(), s.iter().map(eighth).collect())).collect();
-        assert_eq!(found, expected, "{}", backbone_name(backbone));
+        assert_eq!(found, eighth(backbone), "{}", backbone_name(backbone));
+    }
+}
+
+/// The files that torchvision's networks load: the names and shapes that they have, and no others, and the numbers that
+/// `generate.py` put into them, so that the outputs above are those of the file too.
+#[test]
+fn an_exported_encoder_is_the_network_that_torchvision_was_compared_with() {
+    for backbone in TORCHVISION {
+        let case = Case { backbone, width: 0.125, side: 224, dim: 125, ..RESNET18_QUARTER };
+        let (_, params) = case.model(Arithmetic::Fp32);
+        let own = params.named(params.flat()).into_iter();
+        let own = own.chain(params.buffers().iter().map(|(n, t)| (n.clone(), t.shallow_clone())));
+        let saved: Vec<(String, Vec<usize>, Vec<f32>)> = own
+            .map(|(name, tensor)| {
+                let shape = tensor.size().iter().map(|&size| size as usize).collect();
+                (format!("model.{name}"), shape, to_vec(&tensor))
+            })
+            .collect();
+        let saved: Vec<(&str, &[usize], &[f32])> =
+            saved.iter().map(|(name, shape, xs)| (&**name, &**shape, &**xs)).collect();
+        let dir = tempfile::tempdir().unwrap();
+        let run = checkpoint(dir.path(), 1, &saved);
+        let file = encoder(&Saved::open(&run, None).unwrap(), HashMap::new()).unwrap();
+        let file = SafeTensors::deserialize(&file).unwrap();
+        let shape = |(name, view): (String, TensorView<'_>)| {
+            (name, view.shape().iter().map(|&size| size as i64).collect())
+        };
+        let found: HashMap<String, Vec<i64>> = file.tensors().into_iter().map(shape).collect();
+        assert_eq!(found, eighth(backbone), "{}", backbone_name(backbone));
+        for (name, view) in file.tensors() {
+            let filled = to_vec(&fill(&name, &found[&name]));
+            let bytes: Vec<u8> = filled.iter().flat_map(|x| x.to_le_bytes()).collect();
+            assert!(view.data() == bytes, "{}: {name}", backbone_name(backbone));
+        }
     }
 }
 
