@@ -55,7 +55,8 @@ fn point(point: &CurvePoint) -> Value {
     json!({"step": point.step, "epoch": point.epoch, "sec": point.sec, "value": Number(point.value)})
 }
 
-fn unknown(id: &str, metric: &str, metrics: &[String]) -> color_eyre::Report {
+/// A metric that the run has not.
+pub(super) fn unknown(id: &str, metric: &str, metrics: &[String]) -> color_eyre::Report {
     if metrics.is_empty() {
         return bad_input(format!("{id} has no points yet"));
     }

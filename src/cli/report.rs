@@ -1,6 +1,7 @@
 //! `report EXPERIMENT`.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use color_eyre::eyre::Result;
@@ -13,33 +14,36 @@ use crate::journal::metric::split;
 use crate::report::ablation::{Ablation, Options};
 use crate::report::again::commands;
 use crate::report::declared::{METRIC, metrics_of, whole};
-use crate::report::figure::{Series, curves};
+use crate::report::figure::{Series, axis, curves, file_stem, over_epochs};
 use crate::report::page::Page;
+use crate::report::raster::Kind;
 use crate::report::shown;
 use crate::report::table::Format;
-use crate::store::{CurvePoint, ExperimentRecord, RunRow, Store};
+use crate::store::{ExperimentRecord, RunRow, Store};
 
 /// Write an experiment onto one page: question, tables, curves, environment, how to make it again.
 ///
 /// There is a table for each metric that the experiment's file names or has a published value for, and one for k-NN.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: instdisc-lab report proximal --to proximal.html")]
+#[command(
+    after_help = "Example: instdisc-lab report proximal --to proximal.html --figures figures"
+)]
 pub struct Args {
     /// Name of an experiment that was queued.
     experiment: String,
     /// File to write, `.html` or `.md`; else Markdown on standard output.
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
-    /// A metric for one more table, with `.last` or `.best`; may come several times.
+    /// A metric for one more table, with `.last` or `.best`, and for its curves; may come several times.
     #[arg(long, value_name = "METRIC")]
     metric: Vec<String>,
+    /// Also write each figure of the page into this folder, as SVG and as PNG.
+    #[arg(long, value_name = "DIR")]
+    figures: Option<PathBuf>,
 }
 
 /// Metrics whose curves are drawn.
-const DRAWN: [(&str, &str); 2] =
-    [("knn_top1", "k-NN (%)"), ("loss/instance", "instance loss (nats)")];
-/// Points of a drawn curve; of more than that nothing is seen, and neighbours are drawn as their mean.
-const DRAWN_POINTS: usize = 400;
+const DRAWN: [&str; 2] = ["knn_top1", "loss/instance"];
 
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
@@ -56,12 +60,20 @@ impl Args {
         let record = named(&store, &self.experiment).await?;
         let page = self.page(context, &store, &record).await?;
         let text = if is_html { page.html() } else { page.markdown() };
+        let mut written = String::new();
+        if let Some(folder) = &self.figures {
+            written = save(&page.figures, &context.cwd.join(folder))?;
+        }
         match &self.to {
-            None => print(&text)?,
+            // The page alone goes to where it may be piped on.
+            None => {
+                print(&text)?;
+                written.lines().for_each(|path| say(format_args!("Wrote {path}")));
+            }
             Some(path) => {
                 let path = context.cwd.join(path);
                 std::fs::write(&path, text).map_err(unwritable("--to", &path))?;
-                print(&format!("{}\n", path.display()))?;
+                print(&format!("{}\n{written}", path.display()))?;
             }
         }
         Ok(Exit::Done)
@@ -92,20 +104,27 @@ impl Args {
                 Err(_) => continue,
             };
             if table.rows.iter().any(|row| row.mean.is_some()) {
-                tables.push((metric, table.render(Format::Md)));
+                tables.push((metric.clone(), table.render(Format::Md)));
             } else if let Some(asked) = asked {
                 say(format_args!(
                     "No finished run of {} has {asked}: its table is left out.",
                     record.name
                 ));
             }
-            rows = rows.or(Some(table));
+            // The curves are drawn beside what was published of k-NN.
+            if rows.is_none() || metric == METRIC {
+                rows = Some(table);
+            }
         }
         let mut figures = Vec::new();
-        for (metric, name) in DRAWN {
+        let asked: BTreeSet<&str> = self.metric.iter().map(|metric| split(metric).0).collect();
+        let asked = asked.into_iter().filter(|metric| !DRAWN.contains(metric));
+        for metric in DRAWN.into_iter().chain(asked) {
             let Some(table) = &rows else { continue };
             let series = series(store, table, metric).await?;
-            if let Some(svg) = curves("epoch", name, &series)? {
+            // Of one point a run there is a table, and no curve.
+            let is_curve = series.iter().flat_map(|one| &one.lines).any(|line| 1 < line.len());
+            if let (true, Some(svg)) = (is_curve, curves("epoch", &axis(metric), &series)?) {
                 figures.push((metric.to_owned(), svg));
             }
         }
@@ -121,6 +140,21 @@ impl Args {
             commands: again(record, rows.as_ref(), &runs),
         })
     }
+}
+
+/// Writes each figure as SVG and as PNG; their paths, a line each.
+fn save(figures: &[(String, String)], folder: &Path) -> Result<String> {
+    let mut written = String::new();
+    std::fs::create_dir_all(folder).map_err(unwritable("--figures", folder))?;
+    for (metric, svg) in figures {
+        for kind in Kind::ALL {
+            let path = folder.join(format!("curve-{}.{}", file_stem(metric), kind.extension()));
+            let bytes = kind.bytes(svg)?;
+            std::fs::write(&path, bytes).map_err(unwritable("--figures", &path))?;
+            let _ = writeln!(written, "{}", path.display());
+        }
+    }
+    Ok(written)
 }
 
 /// What makes the runs of the table again: a command for each setting that they were queued at.
@@ -153,7 +187,7 @@ async fn series(store: &Store, table: &Ablation, metric: &str) -> Result<Vec<Ser
         let mut lines = Vec::new();
         for run in &row.runs {
             let points = store.curve(run, metric, None).await?;
-            lines.push(thinned(&points));
+            lines.push(over_epochs(&points));
         }
         let reference = row.reference.as_ref().filter(|it| split(&it.metric).0 == metric);
         let curve = reference.map(|it| it.curve.as_slice()).unwrap_or_default();
@@ -163,16 +197,6 @@ async fn series(store: &Store, table: &Ablation, metric: &str) -> Result<Vec<Ser
         series.push(Series { name: name.collect::<Vec<_>>().join(", "), lines, published });
     }
     Ok(series)
-}
-
-/// (epoch, value), at most [`DRAWN_POINTS`] of them.
-fn thinned(points: &[CurvePoint]) -> Vec<(f64, f64)> {
-    let size = points.len().div_ceil(DRAWN_POINTS).max(1);
-    let mean = |of: &dyn Fn(&CurvePoint) -> f64, group: &[CurvePoint]| {
-        group.iter().map(of).sum::<f64>() / group.len() as f64
-    };
-    let groups = points.chunks(size);
-    groups.map(|group| (mean(&|p| p.epoch, group), mean(&|p| p.value, group))).collect()
 }
 
 /// What the runs were made with, each difference once.

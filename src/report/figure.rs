@@ -1,6 +1,11 @@
-//! Curves as an SVG drawing, self-contained: for reports and papers.
+//! Curves and maps as SVG drawings, self-contained: for reports and papers. [`super::raster`] makes pictures of them.
+
+use std::ops::Range;
 
 use plotters::prelude::*;
+
+use crate::journal::metric;
+use crate::store::CurvePoint;
 
 /// Lines of one colour and one name: the seeds of one row of a table.
 pub struct Series {
@@ -17,6 +22,37 @@ impl Series {
     }
 }
 
+/// Points of a drawn curve; of more than that nothing is seen, and neighbours are drawn as their mean.
+const DRAWN_POINTS: usize = 400;
+
+/// (x, y) of a curve, at most [`DRAWN_POINTS`] of them.
+pub fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let size = points.len().div_ceil(DRAWN_POINTS).max(1);
+    let mean = |group: &[(f64, f64)]| {
+        let n = group.len() as f64;
+        (group.iter().map(|p| p.0).sum::<f64>() / n, group.iter().map(|p| p.1).sum::<f64>() / n)
+    };
+    points.chunks(size).map(mean).collect()
+}
+
+/// A curve over its epochs, thinned.
+pub fn over_epochs(points: &[CurvePoint]) -> Vec<(f64, f64)> {
+    thinned(&points.iter().map(|point| (point.epoch, point.value)).collect::<Vec<_>>())
+}
+
+/// What stands at the axis of a metric: its name and its unit.
+pub fn axis(name: &str) -> String {
+    match metric::meaning(name) {
+        Some((unit, _)) if !matches!(unit, "" | "1") => format!("{name} ({unit})"),
+        _ => name.to_owned(),
+    }
+}
+
+/// The beginning of a file's name for a metric, which may have slashes.
+pub fn file_stem(name: &str) -> String {
+    name.replace('/', "_")
+}
+
 /// What cannot be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw {what}: {why}")]
@@ -27,6 +63,8 @@ pub struct FigureError {
 
 /// Width and height in pixels.
 const SIZE: (u32, u32) = (720, 360);
+/// Height of its letters.
+const LETTERS: u32 = 15;
 /// Told apart by eyes that do not tell red from green (Okabe & Ito 2008).
 const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
@@ -66,18 +104,25 @@ fn draw(
     svg: &mut String,
     x: &str,
     y: &str,
-    xs: std::ops::Range<f64>,
-    ys: std::ops::Range<f64>,
+    xs: Range<f64>,
+    ys: Range<f64>,
     series: &[Series],
 ) -> Result<(), Box<dyn std::error::Error>> {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
-        .x_label_area_size(40)
-        .y_label_area_size(60)
-        .build_cartesian_2d(xs, ys)?;
-    chart.configure_mesh().x_desc(x).y_desc(y).light_line_style(TRANSPARENT).draw()?;
+        .x_label_area_size(44)
+        .y_label_area_size(64)
+        .build_cartesian_2d(xs.clone(), ys.clone())?;
+    let letters = ("sans-serif", LETTERS);
+    chart
+        .configure_mesh()
+        .x_desc(x)
+        .y_desc(y)
+        .label_style(letters)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     for (number, one) in series.iter().enumerate() {
         let colour = COLOURS[number % COLOURS.len()];
         let whole = |line: &Vec<(f64, f64)>| -> Vec<Vec<(f64, f64)>> {
@@ -102,12 +147,33 @@ fn draw(
     }
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperRight)
+        .position(emptiest(series, &xs, &ys))
+        .label_font(letters)
         .background_style(WHITE.mix(0.8))
         .border_style(TRANSPARENT)
         .draw()?;
     area.present()?;
     Ok(())
+}
+
+/// The corner that the fewest points of curves lie in: there the names cover least.
+fn emptiest(series: &[Series], xs: &Range<f64>, ys: &Range<f64>) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+    let share = |x: f64, of: &Range<f64>| (x - of.start) / (of.end - of.start);
+    let n_in = |right: bool, upper: bool| {
+        let points = series.iter().flat_map(Series::points).filter(|point| point.1.is_finite());
+        let inside = points.filter(|point| {
+            (share(point.0, xs) > 0.6) == right && (share(point.1, ys) > 0.6) == upper
+        });
+        inside.count()
+    };
+    let corners = [
+        (UpperRight, n_in(true, true)),
+        (LowerRight, n_in(true, false)),
+        (UpperLeft, n_in(false, true)),
+        (LowerLeft, n_in(false, false)),
+    ];
+    corners.into_iter().min_by_key(|corner| corner.1).map_or(UpperRight, |corner| corner.0)
 }
 
 /// Points of one class of a map, at places in [0, 1].
@@ -193,6 +259,40 @@ mod tests {
         let nothing =
             [Series { name: "x".into(), lines: vec![vec![(0.0, f64::NAN)]], published: vec![] }];
         assert!(curves("epoch", "y", &nothing).unwrap().is_none());
+    }
+
+    #[test]
+    fn names_stand_where_they_cover_least_and_long_curves_are_thinned() {
+        let place = |line: Vec<(f64, f64)>| {
+            let named = |lines| Series { name: "here".into(), lines, published: Vec::new() };
+            let svg = curves("epoch", "y", &[named(vec![line])]).unwrap().unwrap();
+            let text = svg.split("<text").find(|text| text.contains("here")).unwrap().to_owned();
+            let number = |key: &str| -> f64 {
+                let rest = &text[text.find(key).unwrap() + key.len()..];
+                rest[..rest.find('"').unwrap()].parse().unwrap()
+            };
+            (number(" x=\"") > 360.0, number(" y=\"") > 180.0)
+        };
+        let rising: Vec<(f64, f64)> = (0..=20).map(|x| (x.into(), f64::from(x * x))).collect();
+        let falling: Vec<(f64, f64)> = rising.iter().map(|(x, y)| (*x, -y)).collect();
+        assert_eq!(place(rising.clone()), (false, false), "the upper left corner");
+        assert_eq!(
+            place(rising.iter().map(|(x, y)| (*x, y.sqrt().sqrt())).collect()),
+            (true, true)
+        );
+        assert_eq!(
+            place(falling.iter().map(|(x, y)| (*x, -(-y).sqrt().sqrt())).collect()),
+            (true, false)
+        );
+        let long: Vec<(f64, f64)> = (0..4001).map(|x| (x.into(), 1.0)).collect();
+        let thin = thinned(&long);
+        assert!(
+            thin.len() <= 400 && thin[0] == (5.0, 1.0) && thin.last() == Some(&(3996.5, 1.0)),
+            "{:?}",
+            thin.last()
+        );
+        assert_eq!(thinned(&rising), rising);
+        assert_eq!([axis("knn_top1"), axis("lr"), axis("mine")], ["knn_top1 (%)", "lr", "mine"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod indented;
 mod notes;
 pub mod page;
 pub mod parquet;
+pub mod raster;
 mod render;
 pub mod runs;
 pub mod setting;

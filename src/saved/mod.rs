@@ -7,6 +7,7 @@ mod detection;
 mod encoder;
 mod map;
 mod neighbours;
+mod pca;
 mod pickle;
 mod standing;
 
@@ -23,7 +24,7 @@ use crate::lab::RunDir;
 
 pub use detection::{Features, Kind};
 pub use encoder::encoder;
-pub use map::{MAP_POINTS, map, spread_over};
+pub use map::{MAP_POINTS, Method, Plane, map, spread_over};
 pub use neighbours::{Neighbours, neighbours};
 pub use standing::Standing;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::report::raster::Kind;
 use crate::store::model::RunId;
 
 use super::curves::CurveId;
@@ -71,6 +72,12 @@ pub enum Ask {
     Save {
         file: String,
         text: String,
+    },
+    /// Write a figure there too.
+    Draw {
+        file: String,
+        svg: String,
+        kind: Kind,
     },
     /// Write what is wanted as an experiment file of this name.
     SavePlan {

@@ -1,6 +1,6 @@
 //! A run's image search as its screen reads it: what was found, and how.
 
-use crate::saved::Neighbours;
+use crate::saved::{Method, Neighbours};
 use crate::store::RunId;
 
 /// Neighbours of each query.
@@ -29,6 +29,9 @@ pub struct Map {
     pub step: u64,
     /// Numbers of the training images on it, ascending; each is a query of the search.
     pub rows: Vec<u32>,
+    pub method: Method,
+    /// How it was made, from the method's name on.
+    pub words: String,
     /// Where they are: x to the right and y upwards, in [0, 1].
     pub places: Vec<[f32; 2]>,
     /// Why there is none.

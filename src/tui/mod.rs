@@ -107,6 +107,7 @@ pub fn run(home: &Home, options: Options) -> Result<(), TuiError> {
     app.look = options.look.unwrap_or(detected);
     app.graphics = answers.graphics(environment("INSTDISC_LAB_IMAGES").as_deref());
     app.look_given = options.look.is_some();
+    app.images.map.marks = !screen.has_colours();
     // A terminal that fails while it is drawn on is gone, and nobody is left to be told.
     let drawn = attend(&mut screen, &mut app, &events, &feed);
     drop(screen);

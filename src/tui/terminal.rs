@@ -52,6 +52,10 @@ impl Screen {
         Ok(Self { terminal: ManuallyDrop::new(terminal), depth, ascii, mouse: false })
     }
 
+    pub fn has_colours(&self) -> bool {
+        self.depth != Depth::None
+    }
+
     /// Columns and rows.
     pub fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.terminal.size()?;

@@ -23,8 +23,8 @@ fn trained() -> (Lab, String) {
 fn a_run_leaves_in_files_that_other_programs_read() {
     let (lab, id) = trained();
     let listed =
-        lab.ok(&["export", &id, "--what", "encoder,bank,npy,map,csv,parquet,json,tensorboard"]);
-    assert_eq!(listed.lines().count(), 10);
+        lab.ok(&["export", &id, "--what", "encoder,bank,npy,map,pca,csv,parquet,json,tensorboard"]);
+    assert_eq!(listed.lines().count(), 14);
     let folder = lab.path().join("exported").join(&id);
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
 
@@ -51,7 +51,19 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     assert!(csv.starts_with("metric,step,epoch,sec,value") && csv.contains("\nloss,1,"));
     let map = String::from_utf8(read("map.csv")).unwrap();
     assert!(map.starts_with("image,class,x,y") && map.lines().count() == 101, "{map}");
-    assert!(read("map.svg").starts_with(b"<svg"));
+    // Scores, not places on the drawing: their mean is where the axes cross.
+    let pca = String::from_utf8(read("pca.csv")).unwrap();
+    let across =
+        pca.lines().skip(1).map(|row| row.rsplit(',').nth(1).unwrap().parse::<f64>().unwrap());
+    let across: Vec<f64> = across.collect();
+    assert!(across.len() == 100 && across.iter().sum::<f64>().abs() < 1e-9, "{pca}");
+    for name in ["map", "pca"] {
+        assert!(read(&format!("{name}.svg")).starts_with(b"<svg"));
+        let picture = image::load_from_memory(&read(&format!("{name}.png"))).unwrap();
+        assert_eq!((picture.width(), picture.height()), (1600, 1280));
+    }
+    assert!(String::from_utf8(read("pca.svg")).unwrap().contains("of the variance"));
+    figures(&lab, &id);
     assert!(read("metrics.parquet").ends_with(b"PAR1"));
     assert!(!folder.join("encoder.safetensors.partial").exists());
 
@@ -81,7 +93,13 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     assert_eq!(answers, [found[1].clone()]);
     assert!(errors.contains("stdin: found \"100\", allowed: 0 to 99"), "{errors}");
 
-    lab.ok(&["report", "real", "--to", "real.html"]);
+    let listed =
+        lab.ok(&["report", "real", "--to", "real.html", "--figures", "drawn", "--metric", "lr"]);
+    // One evaluation is no curve.
+    assert_eq!(listed.lines().count(), 1 + 2 * 2, "{listed}");
+    for file in ["curve-loss_instance.svg", "curve-loss_instance.png", "curve-lr.png"] {
+        assert!(lab.path().join("drawn").join(file).exists(), "{file} in {listed}");
+    }
     let page = fs::read_to_string(lab.path().join("real.html")).unwrap();
     for part in
         ["Does it run?", "knn_top1.last", "<svg", "libtorch 2.11.0", "instdisc-lab run real.toml"]
@@ -132,6 +150,23 @@ fn a_backbone_leaves_for_detectors() {
     assert!(String::from_utf8(read("detection.md")).unwrap().contains("import resnet18"));
 }
 
+/// Learning curves, a drawing a metric.
+fn figures(lab: &Lab, id: &str) {
+    let all = lab.ok(&["export", id, "--what", "svg,png", "--to", "figures"]);
+    let folder = lab.path().join("figures").join(id);
+    for metric in ["loss", "loss_instance"] {
+        let name = |kind: &str| folder.join(format!("curve-{metric}.{kind}"));
+        let svg = fs::read_to_string(name("svg")).unwrap();
+        assert!(svg.contains(id) && svg.contains("<polyline"), "{metric}: {svg}");
+        let picture = image::open(name("png")).unwrap().to_rgb8();
+        assert_eq!(picture.dimensions(), (1440, 720), "{metric}");
+        assert!(picture.pixels().any(|pixel| pixel.0 == [0, 114, 178]), "{metric} has no line");
+    }
+    assert!(!all.contains("loss/"), "{all}");
+    let one = lab.ok(&["export", id, "--what", "png", "--metric", "loss/instance", "--to", "one"]);
+    assert!(one.lines().count() == 1 && one.trim().ends_with("curve-loss_instance.png"), "{one}");
+}
+
 /// What `neighbors --stdin` says to some lines, and on standard error.
 fn asked(lab: &Lab, id: &str, lines: &str) -> (Vec<Value>, String) {
     let mut command = lab.command(&["neighbors", id, "--stdin", "-k", "4", "--format", "json"]);
@@ -150,6 +185,14 @@ fn mistakes(lab: &Lab, id: &str) {
         (
             &["export", id, "--what", "detection"],
             "model.backbone: found resnet_small, allowed: resnet18,",
+        ),
+        (
+            &["export", id, "--what", "png", "--metric", "knn_top1"],
+            "found no curve of knn_top1, allowed: a metric that was measured twice or more",
+        ),
+        (
+            &["export", id, "--what", "svg", "--metric", "knn_top"],
+            "has no metric knn_top: allowed: ",
         ),
         (&["neighbors", id, "--query", "100"], "--query: found 100, allowed: 0 to 99"),
         (

@@ -11,8 +11,9 @@ use super::subject::Subject;
 use crate::cli::bad_input;
 use crate::data::Dataset;
 use crate::report::figure::{self, Class};
+use crate::report::raster::Kind;
 use crate::report::table::{Format, Table};
-use crate::saved::{self, Array, MAP_POINTS};
+use crate::saved::{self, Array, MAP_POINTS, Method};
 
 /// The memory bank, and the images that its rows are of.
 fn rows<'a>(subject: &'a Subject) -> Result<(Array, &'a Dataset)> {
@@ -55,31 +56,37 @@ pub fn numpy(subject: &Subject) -> Result<Vec<File>> {
 }
 
 /// A map of the bank, drawn and as a table: where each of some training images lies beside the others.
-pub fn map(subject: &Subject) -> Result<Vec<File>> {
+pub fn map(subject: &Subject, method: Method) -> Result<Vec<File>> {
     let (bank, data) = rows(subject)?;
     let id = &subject.run.id;
     let chosen: Vec<u32> =
         saved::spread_over(bank.shape[0], MAP_POINTS).map(|row| row as u32).collect();
-    let places = saved::map(&bank, &chosen).ok_or_else(|| {
+    let plane = saved::map(method, &bank, &chosen).ok_or_else(|| {
         let found = "found rows that are too few or do not differ, allowed: ten or more";
         bad_input(format!("{id}: memory bank: {found}"))
     })?;
     let mut table = Table::new(["image", "class", "x", "y"]);
     let mut classes: BTreeMap<u16, Class> = BTreeMap::new();
-    for (&row, place) in chosen.iter().zip(&places) {
+    for (at, (&row, place)) in chosen.iter().zip(&plane.places).enumerate() {
         let label = data.train.labels[row as usize];
         let name = data.class(label);
         let class = || Class { label, name: name.to_owned(), places: Vec::new() };
         classes.entry(label).or_insert_with(class).places.push(*place);
-        table.push([&row.to_string(), name, &place[0].to_string(), &place[1].to_string()]);
+        // Along components distances mean something, and are kept.
+        let scores = plane.components.as_ref().map(|found| found.scores[at]);
+        let [x, y] = scores.unwrap_or_else(|| place.map(f64::from));
+        table.push([&row.to_string(), name, &x.to_string(), &y.to_string()]);
     }
     let classes: Vec<Class> = classes.into_values().collect();
     let (step, n) = (subject.saved()?.step, chosen.len());
-    let title = format!("{id}, step {step}, {n} images, t-SNE");
-    Ok(vec![
-        ("map.svg".to_owned(), figure::map(&title, &classes)?.into_bytes()),
-        ("map.csv".to_owned(), table.render(Format::Csv).into_bytes()),
-    ])
+    let title = format!("{id}, step {step}, {n} images, {}", plane.words());
+    let svg = figure::map(&title, &classes)?;
+    let stem = method.stem();
+    let mut files = vec![(format!("{stem}.csv"), table.render(Format::Csv).into_bytes())];
+    for kind in Kind::ALL {
+        files.push((format!("{stem}.{}", kind.extension()), kind.bytes(&svg)?));
+    }
+    Ok(files)
 }
 
 /// NumPy's format, version 1.0: magic, version, the header's length, a Python dictionary padded to 64 bytes, the data.

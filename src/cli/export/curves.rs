@@ -1,12 +1,15 @@
-//! Everything a run has measured as files.
+//! Everything a run has measured as files, and drawn.
 
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
 use super::File;
 use super::subject::Curves;
+use crate::cli::{bad_input, curve};
 use crate::journal::event::Number;
+use crate::report::figure::{self, Series, axis, file_stem, over_epochs};
 use crate::report::parquet;
+use crate::report::raster::Kind;
 use crate::report::table::{Format, Table};
 use crate::report::tensorboard::{self, Scalar};
 use crate::store::{CurvePoint, RunRow};
@@ -44,4 +47,33 @@ pub fn event_file(run: &RunRow, curves: &Curves) -> File {
     });
     let name = format!("events.out.tfevents.{}.{}", began as u64, run.id);
     (name, tensorboard::events(began, scalars))
+}
+
+/// A drawing of each curve, of the `wanted` metrics or of all. What was measured once is a number and no curve.
+pub fn drawn(run: &RunRow, curves: &Curves, wanted: &[String], kind: Kind) -> Result<Vec<File>> {
+    let id = &run.id;
+    let names: Vec<String> = curves.iter().map(|(metric, _)| metric.clone()).collect();
+    if let Some(missing) = wanted.iter().find(|metric| !names.contains(metric)) {
+        return Err(curve::unknown(id, missing, &names));
+    }
+    let mut files = Vec::new();
+    for (metric, points) in curves.iter().filter(|(_, points)| 1 < points.len()) {
+        if !wanted.is_empty() && !wanted.contains(metric) {
+            continue;
+        }
+        let (name, lines) = (id.clone(), vec![over_epochs(points)]);
+        let series = [Series { name, lines, published: Vec::new() }];
+        // Nothing but NaN is no drawing either.
+        if let Some(svg) = figure::curves("epoch", &axis(metric), &series)? {
+            let file = format!("curve-{}.{}", file_stem(metric), kind.extension());
+            files.push((file, kind.bytes(&svg)?));
+        }
+    }
+    if files.is_empty() {
+        let of =
+            if wanted.is_empty() { String::new() } else { format!(" of {}", wanted.join(", ")) };
+        let allowed = "a metric that was measured twice or more";
+        return Err(bad_input(format!("{id}: found no curve{of}, allowed: {allowed}")));
+    }
+    Ok(files)
 }

@@ -16,6 +16,8 @@ use super::step::StepArg;
 use super::verb::Runs;
 use super::{Context, Exit, print, unwritable};
 use crate::files::{PARTIAL, replace};
+use crate::report::raster::Kind;
+use crate::saved::Method;
 use crate::store::Store;
 
 /// A name, and what the file holds.
@@ -26,7 +28,8 @@ type File = (String, Vec<u8>);
 /// Each run gets a folder of its own under --to.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: instdisc-lab export proximal-1a2b --what encoder,csv --to exported"
+    after_help = "Examples:\n  instdisc-lab export proximal-1a2b --what encoder,csv --to exported\n  \
+                  instdisc-lab export proximal-1a2b --what svg,png --metric knn_top1,loss"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -45,6 +48,9 @@ pub struct Args {
     to: PathBuf,
     #[command(flatten)]
     step: StepArg,
+    /// Of `svg` and `png`: these metrics; every one with a curve without.
+    #[arg(long, value_name = "METRIC,…", value_delimiter = ',')]
+    metric: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -57,8 +63,14 @@ enum What {
     Bank,
     /// Memory bank and labels, for NumPy.
     Npy,
-    /// Where images lie beside each other, by t-SNE, as SVG and CSV.
+    /// Where images lie beside each other, by t-SNE, as SVG, PNG and CSV.
     Map,
+    /// The same by two principal components, without the wait.
+    Pca,
+    /// Learning curves, one drawing a metric, as SVG.
+    Svg,
+    /// Learning curves, one picture a metric, as PNG.
+    Png,
     /// Every point of every metric, as CSV.
     Csv,
     /// Every point of every metric, for data frames.
@@ -79,7 +91,7 @@ impl Args {
             let subject = Subject::new(context, &store, run, self.step);
             let mut files = Vec::new();
             for what in &self.what {
-                files.extend(files_of(*what, &subject).await?);
+                files.extend(self.files(*what, &subject).await?);
             }
             // Nothing is written before everything is at hand.
             fs::create_dir_all(&folder).map_err(unwritable("--to", &folder))?;
@@ -92,18 +104,22 @@ impl Args {
         print(&written)?;
         Ok(Exit::Done)
     }
-}
 
-async fn files_of(what: What, subject: &Subject<'_>) -> Result<Vec<File>> {
-    Ok(match what {
-        What::Encoder => vec![weights::encoder(subject)?],
-        What::Detection => weights::detection(subject)?,
-        What::Bank => vec![bank::safetensors(subject)?],
-        What::Npy => bank::numpy(subject)?,
-        What::Map => bank::map(subject)?,
-        What::Csv => vec![curves::csv(subject.curves().await?)],
-        What::Parquet => vec![curves::parquet(&subject.run, subject.curves().await?)?],
-        What::Json => vec![curves::json(subject.curves().await?)],
-        What::Tensorboard => vec![curves::event_file(&subject.run, subject.curves().await?)],
-    })
+    async fn files(&self, what: What, subject: &Subject<'_>) -> Result<Vec<File>> {
+        let run = &subject.run;
+        Ok(match what {
+            What::Encoder => vec![weights::encoder(subject)?],
+            What::Detection => weights::detection(subject)?,
+            What::Bank => vec![bank::safetensors(subject)?],
+            What::Npy => bank::numpy(subject)?,
+            What::Map => bank::map(subject, Method::Tsne)?,
+            What::Pca => bank::map(subject, Method::Pca)?,
+            What::Svg => curves::drawn(run, subject.curves().await?, &self.metric, Kind::Svg)?,
+            What::Png => curves::drawn(run, subject.curves().await?, &self.metric, Kind::Png)?,
+            What::Csv => vec![curves::csv(subject.curves().await?)],
+            What::Parquet => vec![curves::parquet(run, subject.curves().await?)?],
+            What::Json => vec![curves::json(subject.curves().await?)],
+            What::Tensorboard => vec![curves::event_file(run, subject.curves().await?)],
+        })
+    }
 }

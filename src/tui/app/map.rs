@@ -1,9 +1,9 @@
-//! The map on the images screen: which point is chosen, and how keys move from point to point.
+//! The map on the images screen: how it was made, which point is chosen, and how keys move from point to point.
 
 use std::sync::Arc;
 
 use crate::data::UNLABELLED;
-use crate::saved::Neighbours;
+use crate::saved::{Method, Neighbours};
 use crate::tui::effect::{Ask, Effect};
 use crate::tui::images::Map;
 use crate::tui::keys::Action;
@@ -15,16 +15,44 @@ use super::App;
 pub struct MapView {
     /// It stands in place of the strips.
     pub on: bool,
-    pub map: Option<Arc<Map>>,
+    /// A cell has the mark of a class in place of dots.
+    pub marks: bool,
     /// The chosen point.
     pub at: usize,
+    /// There at once.
+    pca: Option<Arc<Map>>,
+    /// There some seconds later.
+    tsne: Option<Arc<Map>>,
+    /// The one that was asked for; else t-SNE as soon as it is there.
+    method: Option<Method>,
     asked: bool,
 }
 
 impl MapView {
-    /// After a new search: the map is of an old one.
+    /// The map that is looked at, or why there is none.
+    pub fn shown(&self) -> Option<&Arc<Map>> {
+        let drawn = |method: Method| self.by(method).filter(|map| map.why.is_none());
+        let wanted = self.method.and_then(drawn);
+        let any = || drawn(Method::Tsne).or(drawn(Method::Pca)).or(self.by(Method::Pca));
+        wanted.or_else(any)
+    }
+
+    /// t-SNE is still being worked out.
+    pub fn is_half_drawn(&self) -> bool {
+        self.tsne.is_none() && self.pca.as_ref().is_some_and(|map| !map.rows.is_empty())
+    }
+
+    fn by(&self, method: Method) -> Option<&Arc<Map>> {
+        match method {
+            Method::Pca => self.pca.as_ref(),
+            Method::Tsne => self.tsne.as_ref(),
+        }
+    }
+
+    /// After a new search: the maps are of an old one.
     pub(super) fn forget(&mut self) {
-        *self = Self { on: self.on, ..Self::default() };
+        let Self { on, marks, method, .. } = *self;
+        *self = Self { on, marks, method, ..Self::default() };
     }
 }
 
@@ -36,7 +64,7 @@ impl App {
 
     /// Number and class of the image of a point.
     pub fn mapped(&self, point: usize) -> Option<(u32, u16)> {
-        let row = *self.images.map.map.as_ref()?.rows.get(point)?;
+        let row = *self.images.map.shown()?.rows.get(point)?;
         let labels = &self.images.found.as_ref()?.labels;
         Some((row, labels.get(row as usize).copied().unwrap_or(UNLABELLED)))
     }
@@ -62,7 +90,7 @@ impl App {
     /// Chooses the image of the strips' cursor where it is on the map.
     fn choose_query(&mut self) {
         let query = self.strip(self.images.cursor).map(|strip| strip.query as u32);
-        if let (Some(map), Some(query)) = (&self.images.map.map, query)
+        if let (Some(map), Some(query)) = (self.images.map.shown(), query)
             && let Ok(at) = map.rows.binary_search(&query)
         {
             self.images.map.at = at;
@@ -77,6 +105,8 @@ impl App {
             Action::Up => self.step_on_map(0.0, 1.0),
             Action::Down => self.step_on_map(0.0, -1.0),
             Action::Map | Action::Back => self.switch_map(),
+            Action::Method => self.switch_method(),
+            Action::Marks => self.images.map.marks = !self.images.map.marks,
             Action::Open => {
                 if let Some((row, _)) = self.mapped(self.images.map.at) {
                     self.images.map.on = false;
@@ -88,6 +118,17 @@ impl App {
             _ => {}
         }
         self.stay_among_shown();
+    }
+
+    /// From principal components to t-SNE, and back.
+    fn switch_method(&mut self) {
+        let Some(now) = self.images.map.shown().map(|map| map.method) else { return };
+        let other = if now == Method::Pca { Method::Tsne } else { Method::Pca };
+        match self.images.map.by(other).map(|map| map.why.clone()) {
+            Some(None) => self.images.map.method = Some(other),
+            Some(Some(why)) => self.say(false, format!("there is no {}: {why}", other.name())),
+            None => self.say(false, format!("{} is still being worked out", other.name())),
+        }
     }
 
     /// To the next point in a direction: one column away at least, as straight ahead as can be had, and never aside where
@@ -112,7 +153,7 @@ impl App {
     /// The point nearest to a cell.
     pub(super) fn choose_point(&mut self, x: u16, y: u16) {
         let canvas = layout::map_canvas(self);
-        let Some(map) = self.images.map.map.clone() else { return };
+        let Some(map) = self.images.map.shown().cloned() else { return };
         let far = |point: &usize| {
             let place = map.places.get(*point).copied().unwrap_or_default();
             let (column, row) = layout::cell(place, canvas);
@@ -128,7 +169,7 @@ impl App {
     /// Of all points that stand out the one that `cost` finds least far from the chosen one; it is given the way there, in
     /// columns, a row being two.
     fn nearest_point(&self, cost: impl Fn([f32; 2]) -> Option<f32>) -> Option<usize> {
-        let map = self.images.map.map.as_ref()?;
+        let map = self.images.map.shown()?;
         let from = *map.places.get(self.images.map.at)?;
         let canvas = layout::map_canvas(self);
         let (wide, high) = (f32::from(canvas.width), 2.0 * f32::from(canvas.height));
@@ -145,8 +186,16 @@ impl App {
     pub(super) fn take_map(&mut self, map: Arc<Map>) {
         let found = self.images.found.as_ref();
         if found.is_some_and(|found| (&found.run, found.step) == (&map.run, Some(map.step))) {
-            self.images.map.map = Some(map);
-            self.choose_query();
+            let view = &mut self.images.map;
+            // Both have the same images: a point that was chosen on one is the same on the other.
+            let is_first = view.shown().is_none_or(|map| map.places.is_empty());
+            match map.method {
+                Method::Pca => view.pca = Some(map),
+                Method::Tsne => view.tsne = Some(map),
+            }
+            if is_first {
+                self.choose_query();
+            }
         }
     }
 

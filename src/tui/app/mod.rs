@@ -10,6 +10,7 @@ mod choose;
 mod column;
 mod cursor;
 mod extent;
+mod figure;
 mod forecast;
 mod form;
 mod images;
@@ -380,6 +381,7 @@ impl App {
             Action::Freeze => self.freeze(),
             Action::Theme => self.next_theme(effects),
             Action::Undo => self.undo_last(effects),
+            Action::Draw(kind) => self.save_figure(kind, effects),
             _ => match self.tab {
                 Tab::Runs => self.act_in_runs(action, effects),
                 Tab::Charts => self.act_in_charts(action),

@@ -304,6 +304,15 @@ impl Server {
         Ok(())
     }
 
+    fn save(&self, file: &str, bytes: &[u8]) {
+        let (done, text) = match save::write_beside(&self.cwd, file, bytes) {
+            Ok(name) if name == file => (true, format!("saved {file}")),
+            Ok(name) => (true, format!("saved {name}: an older one is there")),
+            Err(why) => (false, format!("cannot write {file}: {why}")),
+        };
+        self.tell(Data::Answer { done, text });
+    }
+
     async fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Inspect(run) => {
@@ -341,14 +350,11 @@ impl Server {
                     self.trouble(&error);
                 }
             }
-            Ask::Save { file, text } => {
-                let (done, text) = match save::write_beside(&self.cwd, &file, &text) {
-                    Ok(name) if name == file => (true, format!("saved {file}")),
-                    Ok(name) => (true, format!("saved {name}: an older one is there")),
-                    Err(why) => (false, format!("cannot write {file}: {why}")),
-                };
-                self.tell(Data::Answer { done, text });
-            }
+            Ask::Save { file, text } => self.save(&file, text.as_bytes()),
+            Ask::Draw { file, svg, kind } => match kind.bytes(&svg) {
+                Ok(bytes) => self.save(&file, &bytes),
+                Err(why) => self.tell(Data::Answer { done: false, text: why.to_string() }),
+            },
             Ask::Remember(memory) => {
                 // Convenience: a home that cannot be written has been complained about elsewhere.
                 drop(memory.save(&self.home));

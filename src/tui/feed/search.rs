@@ -11,7 +11,7 @@ use crate::config::RunSpec;
 use crate::config::spec::DataSpec;
 use crate::data::{self, Dataset};
 use crate::lab::Home;
-use crate::saved::{self, Array, Saved, neighbours};
+use crate::saved::{self, Array, Method, Saved, neighbours};
 use crate::store::RunId;
 use crate::tui::effect::Wished;
 use crate::tui::event::{Data, Event};
@@ -71,10 +71,7 @@ impl Worker {
                         self.tell(Data::Found(Arc::new(found)));
                     }
                     Job::Pictures(wished) => self.pictures(wished),
-                    Job::Map { run, step } => {
-                        let map = self.map(&run, step);
-                        self.tell(Data::Map(Arc::new(map)));
-                    }
+                    Job::Map { run, step } => self.map(&run, step),
                 }
             }
         }
@@ -104,23 +101,32 @@ impl Worker {
         found
     }
 
-    fn map(&self, run: &RunId, step: u64) -> Map {
-        let mut map = Map { run: run.clone(), step, ..Map::default() };
+    /// Tells of the map by principal components at once, and of the one by t-SNE after some seconds.
+    fn map(&self, run: &RunId, step: u64) {
+        let map = Map { run: run.clone(), step, ..Map::default() };
         let n_images = self.images.as_ref().map_or(0, |(_, data)| data.train.len());
-        match self.bank(run, Some(step), n_images) {
-            Err(why) => map.why = Some(why),
-            Ok((_, bank)) => {
-                // Of what was searched, so that every point has its neighbours.
-                let searched = queries(&bank);
-                let rows = saved::spread_over(searched.len(), saved::MAP_POINTS);
-                map.rows = rows.map(|at| searched[at] as u32).collect();
-                match saved::map(&bank, &map.rows) {
-                    Some(places) => map.places = places,
-                    None => map.why = Some("its rows are too few or do not differ".to_owned()),
-                }
+        let bank = match self.bank(run, Some(step), n_images) {
+            Ok((_, bank)) => bank,
+            Err(why) => return self.tell(Data::Map(Arc::new(Map { why: Some(why), ..map }))),
+        };
+        // Of what was searched, so that every point has its neighbours.
+        let searched = queries(&bank);
+        let rows = saved::spread_over(searched.len(), saved::MAP_POINTS);
+        let rows: Vec<u32> = rows.map(|at| searched[at] as u32).collect();
+        let events = self.events.clone();
+        let draw = move |method: Method| {
+            let mut map = Map { method, rows: rows.clone(), ..map.clone() };
+            match saved::map(method, &bank, &rows) {
+                Some(plane) => (map.words, map.places) = (plane.words(), plane.places),
+                None => map.why = Some("its rows are too few or do not differ".to_owned()),
             }
-        }
-        map
+            drop(events.send(Event::Data(Data::Map(Arc::new(map)))));
+        };
+        draw(Method::Pca);
+        // Meanwhile keys go from point to point, whose pictures come from here. Where there can be no thread, the first map
+        // is all there is.
+        let slow = std::thread::Builder::new().name("map".into());
+        drop(slow.spawn(move || draw(Method::Tsne)));
     }
 
     /// The bank of the checkpoint of `step`, or of the newest; a row a training image.
@@ -211,8 +217,11 @@ mod tests {
         assert_eq!((found.strips[3].query, found.strips[3].near.len()), (3, K));
         assert_eq!(found.why, None);
         searcher.ask(Job::Map { run: "x-1".into(), step: 7 });
-        let Data::Map(map) = next() else { panic!("no map") };
-        assert_eq!((map.rows.len(), map.places.len(), map.why.as_ref()), (20, 20, None));
+        for method in [Method::Pca, Method::Tsne] {
+            let Data::Map(map) = next() else { panic!("no map") };
+            assert_eq!((map.method, map.rows.len(), map.places.len()), (method, 20, 20));
+            assert!(map.why.is_none() && map.words.starts_with(method.name()), "{}", map.words);
+        }
         searcher.ask(Job::Map { run: "x-1".into(), step: 8 });
         let Data::Map(map) = next() else { panic!("no map") };
         assert!(map.why.as_ref().unwrap().contains("no checkpoint of step 8"), "{:?}", map.why);

@@ -1,5 +1,6 @@
 //! Everything that a key can mean, and where it is read.
 
+use crate::report::raster::Kind;
 use crate::report::table::Format;
 
 /// What a person asks for. A screen takes those that mean something to it.
@@ -69,6 +70,8 @@ pub enum Action {
     Slice,
     Copy(Format),
     Save(Format),
+    /// Into a file, as a figure.
+    Draw(Kind),
     // One run.
     Inspect,
     NextRun,
@@ -82,6 +85,10 @@ pub enum Action {
     CopyPath,
     // Images.
     Map,
+    /// Principal components or t-SNE.
+    Method,
+    /// Dots or marks.
+    Marks,
     NextOrder,
     NextClass,
     PreviousClass,

@@ -1,6 +1,7 @@
 //! Every key of the program, in the order in which the help page lists them.
 
 use super::{Action, Binding, Scope};
+use crate::report::raster::Kind;
 use crate::report::table::Format;
 
 const fn key(
@@ -34,6 +35,7 @@ const fn plain(scope: Scope, keys: &'static [&'static str], action: Action) -> B
 pub const KEYS: &[Binding] = &{
     use Action::*;
     use Format::{Csv, Json, Md, Table, Tex};
+    use Kind::{Png, Svg};
     use Scope::{
         Ablations, Anywhere, Charts, Choose, Confirm, Filter, Form, Images, Palette, Picker, Run,
         Runs, Screen, Typing,
@@ -174,6 +176,8 @@ pub const KEYS: &[Binding] = &{
             "full",
             "this chart on the whole screen, and back",
         ),
+        key(Charts, &["w s"], Draw(Svg), "save-svg", "", "save this chart as SVG in this folder"),
+        key(Charts, &["w p"], Draw(Png), "save-png", "", "save this chart as PNG"),
         // Ablations.
         key(Ablations, &["]"], NextExperiment, "next-experiment", "experiment", "next experiment"),
         key(
@@ -260,7 +264,18 @@ pub const KEYS: &[Binding] = &{
         verb(Run, &["r"], Resume, "resume", "", "resume; retry what failed, was lost or cancelled"),
         verb(Run, &["x"], Cancel, "cancel", "", "cancel, after asking"),
         // Images.
-        key(Images, &["v"], Map, "map", "map", "a map of the embeddings (t-SNE), and back"),
+        key(Images, &["v"], Map, "map", "map", "a map of the embeddings, and back"),
+        key(
+            Images,
+            &["p"],
+            Method,
+            "method",
+            "PCA/t-SNE",
+            "the map by principal components or by t-SNE",
+        ),
+        key(Images, &["m"], Marks, "marks", "marks", "dots on the map, or a mark for each class"),
+        key(Images, &["w s"], Draw(Svg), "save-svg", "", "save the map as SVG in this folder"),
+        key(Images, &["w p"], Draw(Png), "save-png", "", "save the map as PNG"),
         key(Images, &["o"], NextOrder, "order", "order", "worst, best, or as in the data set"),
         key(Images, &["c"], NextClass, "class", "class", "only queries of the next class"),
         key(Images, &["C"], PreviousClass, "class-back", "", "only those of the previous class"),

@@ -235,6 +235,7 @@ fn hint(app: &App, binding: &Binding) -> &'static str {
     match binding.action {
         action if matches!(&app.layer, Layer::Choose(choose) if !choose.knows(action)) => "",
         action if is_here && app.tab == Tab::Ablations && !app.can_turn(action) => "",
+        Action::Method | Action::Marks if is_here && !app.has_map() => "",
         Action::Right if is_here && app.tab == Tab::Run && app.run.panel == Panel::Log => "sheet",
         _ => binding.hint,
     }

@@ -5,10 +5,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::{Modifier, Style};
 
-use crate::saved::Neighbours;
+use crate::saved::{Method, Neighbours};
 use crate::tui::app::App;
 use crate::tui::figures;
-use crate::tui::images::Found;
+use crate::tui::images::{Found, Map};
 use crate::tui::theme::{self, THEME};
 
 use super::{map, put};
@@ -97,16 +97,27 @@ fn summary(app: &App, found: &Found) -> String {
             String::new()
         };
         parts.push(format!("{:.1} % alike{of}", 100.0 * share));
-        parts.push(match &app.images.map.map {
+        parts.push(match app.images.map.shown() {
             _ if !app.has_map() => app.images.order.words().to_owned(),
-            Some(map) => format!("t-SNE of {}", figures::grouped(map.rows.len())),
-            None => "t-SNE".to_owned(),
+            Some(map) => method(map, app.images.map.is_half_drawn()),
+            None => "a map".to_owned(),
         });
     }
     if let Some(class) = app.images.class.and_then(|class| found.classes.get(usize::from(class))) {
         parts.push(format!("class {class}: {}", figures::grouped(app.images.n_lines())));
     }
     parts.join(" · ")
+}
+
+/// How the map was made, and of how many images.
+fn method(map: &Map, is_half_drawn: bool) -> String {
+    let name = map.method.name();
+    let of = format!("{name} of {}", figures::grouped(map.rows.len()));
+    match map.words.strip_prefix(name) {
+        _ if is_half_drawn => format!("{of}, {} follows", Method::Tsne.name()),
+        Some(more) => format!("{of}{more}"),
+        None => of,
+    }
 }
 
 fn draw_line(app: &App, found: &Found, line: usize, at: (u16, u16), area: Rect, buf: &mut Buffer) {

@@ -214,3 +214,9 @@ pub fn cell([x, y]: [f32; 2], canvas: Rect) -> (u16, u16) {
     let at = |share: f32, n: u16| ((share * f32::from(n)) as u16).min(n.saturating_sub(1));
     (canvas.x + at(x, canvas.width), canvas.y + at(1.0 - y, canvas.height))
 }
+
+/// The dot of such a place, of so many across and down.
+pub fn dot([x, y]: [f32; 2], (across, down): (usize, usize)) -> (usize, usize) {
+    let at = |share: f32, n: usize| ((share * n as f32) as usize).min(n.saturating_sub(1));
+    (at(x, across), at(1.0 - y, down))
+}

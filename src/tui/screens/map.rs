@@ -1,5 +1,6 @@
 //! A map of the memory bank: every point an image, near others where their embeddings are near; the neighbours of the
-//! chosen one beneath. Classes have a colour, a mark and, where they are, their name.
+//! chosen one beneath. Points are dots of braille in the colour of their class; classes have their name where they are, and a
+//! mark for eyes and terminals without colours.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +14,14 @@ use crate::tui::app::App;
 use crate::tui::figures;
 use crate::tui::images::{Found, Map};
 use crate::tui::theme::{self, THEME};
+use crate::tui::widgets::dots::Dots;
 
 use super::{images, layout, put};
 
 pub fn draw(app: &App, found: &Found, area: Rect, buf: &mut Buffer) {
     let places = layout::map(app, area);
     let canvas = places.canvas;
-    let words = match app.images.map.map.as_deref() {
+    let words = match app.images.map.shown().map(AsRef::as_ref) {
         None => "drawing the map …".to_owned(),
         Some(Map { why: Some(why), .. }) => format!("there is no map: {why}"),
         Some(map) => {
@@ -37,12 +39,19 @@ pub fn draw(app: &App, found: &Found, area: Rect, buf: &mut Buffer) {
     put(buf, area, area.x + 1, area.bottom() - 1, &words, theme::faint());
 }
 
-/// A cell shows the mark of one class: that of most of its points.
+/// Every point is a dot. A cell has one colour or one mark, that of most of its points.
 fn draw_points(app: &App, map: &Map, canvas: Rect, buf: &mut Buffer) {
     let mut cells: BTreeMap<(u16, u16), Vec<u16>> = BTreeMap::new();
+    let mut dots = Dots::new(canvas);
     for (point, place) in map.places.iter().enumerate() {
         let Some((_, class)) = app.mapped(point) else { continue };
         cells.entry(layout::cell(*place, canvas)).or_default().push(class);
+        let (column, row) = layout::dot(*place, dots.size());
+        dots.set(column, row);
+    }
+    let has_marks = app.images.map.marks;
+    if !has_marks {
+        dots.paint(theme::faint(), buf);
     }
     for ((x, y), classes) in cells {
         let weight = |class: u16| {
@@ -51,7 +60,10 @@ fn draw_points(app: &App, map: &Map, canvas: Rect, buf: &mut Buffer) {
         };
         if let Some(owner) = classes.iter().copied().max_by_key(|class| weight(*class)) {
             let (mark, style) = mark(app, owner);
-            put(buf, canvas, x, y, mark, style);
+            match buf.cell_mut((x, y)) {
+                Some(cell) if !has_marks => drop(cell.set_style(style)),
+                _ => drop(put(buf, canvas, x, y, mark, style)),
+            }
         }
     }
 }
@@ -145,6 +157,6 @@ fn chosen(app: &App, found: &Found) -> String {
         strip.query,
         found.class(strip.query),
         figures::grouped(app.images.map.at + 1),
-        figures::grouped(app.images.map.map.as_ref().map_or(0, |map| map.rows.len())),
+        figures::grouped(app.images.map.shown().map_or(0, |map| map.rows.len())),
     )
 }

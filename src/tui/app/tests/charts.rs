@@ -39,6 +39,33 @@ fn the_crosshair_shows_every_curve_in_every_chart() {
 }
 
 #[test]
+fn a_chart_is_saved_as_a_figure_of_what_is_seen() {
+    let mut lab = charted(120, 40);
+    let saved = |lab: &mut Lab| {
+        lab.asked.clear();
+        lab.keys("w s");
+        let drawn = lab.asked.iter().find_map(|effect| match effect {
+            Effect::Ask(Ask::Draw { file, svg, kind: Kind::Svg }) => {
+                Some((file.clone(), svg.clone()))
+            }
+            _ => None,
+        });
+        drawn.unwrap()
+    };
+    let (file, whole) = saved(&mut lab);
+    assert_eq!(file, "curve-loss.svg");
+    for text in ["demo-aaaaaaaa", "demo-bbbbbbbb", "loss (nats)", "\nstep\n"] {
+        assert!(whole.contains(text), "{text} in {whole}");
+    }
+    // NaN parts the first of the two.
+    assert_eq!(whole.matches("stroke-width=\"2\"").count(), 3 + 2, "and the key: {whole}");
+    lab.keys("+ e");
+    let (_, part) = saved(&mut lab);
+    assert!(part.contains("\nepoch\n") && part != whole, "{part}");
+    assert!(Lab::with(sweep(), 120, 40).keys("2 w s").screen().contains("not there yet"));
+}
+
+#[test]
 fn zoom_and_pan_keep_inside_the_curve() {
     let mut lab = charted(120, 40);
     lab.keys("+");

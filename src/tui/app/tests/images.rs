@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::ablations::tabled;
 use super::*;
-use crate::saved::Neighbours;
+use crate::saved::{Method, Neighbours};
 use crate::search::Neighbour;
 use crate::tui::images::{Found, Map};
 use crate::tui::pixels::{Picture, TILES};
+use crate::tui::theme;
 
 /// Twelve images of three classes. Image 3's neighbours are all of other classes, those of the others are not.
 pub fn found(run: &str) -> Found {
@@ -187,6 +188,8 @@ fn clock(run: &str) -> Map {
     Map {
         run: run.to_owned(),
         step: 1200,
+        method: Method::Tsne,
+        words: "t-SNE".to_owned(),
         places: rows.iter().map(|&row| place(row)).collect(),
         rows,
         why: None,
@@ -216,6 +219,85 @@ fn the_map_has_names_a_chosen_point_and_its_neighbours() {
         }
         assert!(screen.contains('✓') && screen.contains('✗') && screen.contains("▀▀▀"), "{screen}");
         assert_eq!(lab.asked.iter().filter(|effect| **effect == asked).count(), 1);
+    }
+}
+
+/// The same by principal components: all on one line, from the left to the right.
+fn line(run: &str) -> Map {
+    let words = "PCA, 23 % and 11 % of the variance".to_owned();
+    let places = (0..12).map(|i| [i as f32 / 11.0, 0.5]).collect();
+    Map { method: Method::Pca, words, places, ..clock(run) }
+}
+
+#[test]
+fn components_are_there_at_once_and_make_way_for_t_sne_unless_they_are_asked_for() {
+    let mut lab = tabled(120, 40);
+    lab.keys("6");
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    lab.keys("o o v");
+    let method = |lab: &Lab| lab.app.images.map.shown().map(|map| map.method);
+    lab.event(Event::Data(Data::Map(Arc::new(line("demo-00000000")))));
+    assert!(lab.screen().contains("PCA of 12, t-SNE follows"), "{}", lab.screen());
+    assert!(lab.keys("p").screen().contains("t-SNE is still being worked out"));
+    lab.keys("l l");
+    lab.event(Event::Data(Data::Map(Arc::new(clock("demo-00000000")))));
+    assert_eq!(method(&lab), Some(Method::Tsne));
+    assert!(lab.screen().contains("◉ image 2, star"), "the chosen point stays: {}", lab.screen());
+    assert!(lab.keys("p").screen().contains("PCA of 12, 23 % and 11 % of the variance"));
+    // Also of the next search, once it was asked for.
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    for map in [line("demo-00000000"), clock("demo-00000000")] {
+        lab.event(Event::Data(Data::Map(Arc::new(map))));
+    }
+    assert_eq!(method(&lab), Some(Method::Pca));
+    lab.keys("p");
+    assert_eq!(method(&lab), Some(Method::Tsne));
+}
+
+#[test]
+fn points_are_dots_in_the_colour_of_their_class_or_its_mark() {
+    let mut lab = tabled(120, 40);
+    lab.keys("6");
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    lab.keys("v");
+    lab.event(Event::Data(Data::Map(Arc::new(clock("demo-00000000")))));
+    // 6 lies at nine o'clock and is none of the neighbours of 3, which is chosen.
+    let canvas = crate::tui::screens::layout::map_canvas(&lab.app);
+    let at = (canvas.x, canvas.y + canvas.height / 2);
+    let cell = |lab: &Lab| lab.buffer()[at].clone();
+    let drawn = cell(&lab);
+    assert!(
+        ('\u{2801}'..='\u{28ff}').contains(&drawn.symbol().chars().next().unwrap()),
+        "{drawn:?}"
+    );
+    assert_eq!(drawn.fg, theme::series(0).0.full);
+    lab.keys("m");
+    assert_eq!((cell(&lab).symbol(), cell(&lab).fg), ("●", drawn.fg));
+    // Stars alone stand out. The nearest one is 2, whose neighbours do not have 1 among them.
+    lab.keys("m C");
+    let at = crate::tui::screens::layout::cell(clock("").places[1], canvas);
+    assert_eq!(lab.buffer()[at].fg, theme::THEME.faint.full);
+}
+
+#[test]
+fn the_map_is_saved_as_it_is_seen() {
+    let mut lab = tabled(120, 40);
+    lab.keys("6 w s");
+    assert!(lab.screen().contains("there is no map to save"));
+    lab.event(Event::Data(Data::Found(Arc::new(found("demo-00000000")))));
+    lab.keys("v");
+    lab.event(Event::Data(Data::Map(Arc::new(line("demo-00000000")))));
+    lab.asked.clear();
+    lab.keys("w p");
+    let drawn = |effect: &Effect| match effect {
+        Effect::Ask(Ask::Draw { file, svg, kind }) => Some((file.clone(), svg.clone(), *kind)),
+        _ => None,
+    };
+    let (file, svg, kind) = lab.asked.iter().find_map(drawn).unwrap();
+    assert_eq!((file.as_str(), kind), ("pca-demo-00000000.png", Kind::Png));
+    assert_eq!(svg.matches("<circle").count(), 12 + 3, "and its key");
+    for text in ["step 1200, 12 images, PCA, 23 % and 11 % of the variance", "circle", "square"] {
+        assert!(svg.contains(text), "{text} in {svg}");
     }
 }
 

@@ -16,9 +16,11 @@ mod verbs;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
 use serde_json::json;
 
 use super::*;
+use crate::report::raster::Kind;
 use crate::store::model::State;
 use crate::tui::curves::Sample;
 use crate::tui::effect::{Ask, Request, Wanted};
@@ -101,7 +103,7 @@ impl Lab {
         self.event(Event::Data(Data::Points(points)))
     }
 
-    fn screen(&self) -> String {
+    fn buffer(&self) -> Buffer {
         let (width, height) = self.app.size;
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut cache = Cache::default();
@@ -109,8 +111,12 @@ impl Lab {
             screens::draw(&self.app, frame.area(), frame.buffer_mut(), &mut cache);
         };
         terminal.draw(paint).unwrap();
-        let buffer = terminal.backend().buffer();
-        let rows = buffer.content.chunks(width.into());
+        terminal.backend().buffer().clone()
+    }
+
+    fn screen(&self) -> String {
+        let buffer = self.buffer();
+        let rows = buffer.content.chunks(self.app.size.0.into());
         let rows = rows.map(|row| row.iter().map(|cell| cell.symbol()).collect::<String>());
         rows.map(|row| row.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
     }
