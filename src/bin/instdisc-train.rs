@@ -15,7 +15,8 @@ use instdisc_lab::config::spec::DatasetKind;
 use instdisc_lab::engine::attempt::{self, Attempt, Node};
 use instdisc_lab::engine::device::Share;
 use instdisc_lab::engine::environment::LIBTORCH;
-use instdisc_lab::engine::{device, evaluate, train::Outcome};
+use instdisc_lab::engine::evaluate::{self, EvaluateError};
+use instdisc_lab::engine::{device, train::Outcome};
 use instdisc_lab::journal::writer::system_clock;
 use instdisc_lab::lab::RunDir;
 use instdisc_lab::machine;
@@ -37,7 +38,7 @@ struct Args {
     #[arg(required_unless_present = "probe")]
     run_dir: Option<PathBuf>,
     /// Which start of this run it is, from 1.
-    #[arg(long, required_unless_present_any = ["probe", "evaluate"], value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, required_unless_present_any = ["probe", "asked"], value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
     /// cpu, cuda or `cuda:N`.
     #[arg(long, default_value = "cpu")]
@@ -66,13 +67,18 @@ struct Args {
     #[arg(long)]
     fresh: bool,
     /// Train nothing: evaluate a checkpoint of the run and add what is found to its journal.
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = evaluation, conflicts_with = "attempt")]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = evaluation, conflicts_with = "attempt",
+        group = "asked")]
     evaluate: Vec<Evaluation>,
-    /// Which checkpoint to evaluate; the newest without.
-    #[arg(long, requires = "evaluate")]
+    /// Train nothing: write what a checkpoint makes of the test images, as safetensors with `pooled`, `embedding` and
+    /// `labels`.
+    #[arg(long, value_name = "FILE", conflicts_with = "attempt", group = "asked")]
+    features: Option<PathBuf>,
+    /// Which checkpoint to ask; the newest without.
+    #[arg(long, requires = "asked")]
     step: Option<u64>,
-    /// A data set to evaluate on, other than the run's own.
-    #[arg(long, requires = "evaluate", value_name = "DATASET", value_parser = data_set)]
+    /// A data set to ask about, other than the run's own.
+    #[arg(long, requires = "asked", value_name = "DATASET", value_parser = data_set)]
     on: Option<DatasetKind>,
     /// Where that data set lies.
     #[arg(long, requires = "on", value_name = "DIR")]
@@ -88,14 +94,19 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| ()));
     let (run_dir, number) = match (args.run_dir, args.attempt) {
         (Some(run_dir), Some(number)) => (run_dir, number),
-        (Some(run_dir), None) if !args.evaluate.is_empty() => {
-            return evaluated(&evaluate::Request {
+        (Some(run_dir), None) if !args.evaluate.is_empty() || args.features.is_some() => {
+            let request = evaluate::Request {
                 dir: RunDir::new(run_dir),
                 evaluations: args.evaluate,
                 step: args.step,
                 on: args.on.map(|dataset| Elsewhere { dataset, root: args.root }),
                 device: args.device,
                 clock: system_clock(),
+            };
+            let say = |what: &str| say(what);
+            return evaluated(|| match &args.features {
+                Some(to) => evaluate::features(&request, to, &say),
+                None => evaluate::make(&request, &say).map(drop),
             });
         }
         _ => return probe(),
@@ -129,10 +140,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn evaluated(request: &evaluate::Request) -> ExitCode {
-    let result = catch_unwind(AssertUnwindSafe(|| evaluate::make(request, &|what| say(what))));
-    match result {
-        Ok(Ok(_)) => ExitCode::SUCCESS,
+fn evaluated(make: impl FnOnce() -> Result<(), EvaluateError>) -> ExitCode {
+    match catch_unwind(AssertUnwindSafe(make)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             say(&error);
             ExitCode::from(error.exit_code())

@@ -145,39 +145,3 @@ pub(super) fn flat(map: &Tensor) -> Tensor {
     let side = ((MAP_FEATURES / channels) as f64).sqrt().floor().clamp(1.0, height as f64) as i64;
     map.adaptive_avg_pool2d([side, side]).flatten(1, -1)
 }
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::*;
-    use crate::data;
-    use crate::engine::attempt::{home_of, read_spec};
-    use crate::engine::checkpoint::load_newest;
-    use crate::engine::eval::encode::to_vec;
-    use crate::lab::RunDir;
-
-    fn variable(name: &str) -> PathBuf {
-        std::env::var_os(name).expect(name).into()
-    }
-
-    /// What the newest checkpoint of a run makes of its test images, for a comparison with torchvision.
-    #[test]
-    #[ignore = "assets/fixtures/export/check.py runs it on runs of its own"]
-    fn features_of_a_run_as_a_file() {
-        let dir = RunDir::new(variable("INSTDISC_RUN"));
-        let spec = read_spec(&dir).unwrap();
-        let data = data::load(&spec.data, &home_of(&dir)).unwrap();
-        let (loaded, _) = load_newest(&dir.checkpoints());
-        let (side, split) = (data.side, &data.test);
-        let loaded = loaded.expect("a checkpoint");
-        let encoder = Encoder::new(&spec, &data, Device::Cpu, Arithmetic::Fp32, &loaded).unwrap();
-        let Encoded { pooled, embedding } = encoder.features(split, side).unwrap();
-        let mut bytes = vec![0; split.len() * side * side * 3];
-        split.read(&(0..split.len() as u32).collect::<Vec<_>>(), &mut bytes).unwrap();
-        let images = on_device(&bytes, side, Device::Cpu); // (N, S, S, 3)
-        assert!(to_vec(&embedding).iter().all(|x| x.is_finite()));
-        let named = [("images", images), ("pooled", pooled), ("embedding", embedding)];
-        Tensor::write_safetensors(&named, variable("INSTDISC_FEATURES")).unwrap();
-    }
-}

@@ -1,17 +1,25 @@
-//! Evaluating a checkpoint after the fact: the run's own network, more questions, answers into its journal.
+//! Evaluating a checkpoint after the fact: the run's own network, more questions, answers into its journal, or features
+//! into a file.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Tensor};
 
 use super::attempt::{AttemptError, home_of, lock, read_spec};
 use super::checkpoint::{self, Loaded};
 use super::device::{self, Share};
 use super::elsewhere;
+use super::encoder::Encoder;
 use super::environment::Environment;
 use super::examine::{ExamineError, Examinee, check};
+use super::models::{Arithmetic, Encoded};
+use crate::config::RunSpec;
 use crate::config::elsewhere::Elsewhere;
 use crate::config::evaluation::Evaluation;
-use crate::data::{self, DataError};
+use crate::data::{self, DataError, Dataset, UNLABELLED};
+use crate::files::{PARTIAL, beside};
 use crate::journal::writer::{Clock, WriteError, Writer};
 use crate::lab::RunDir;
 
@@ -50,6 +58,8 @@ pub enum EvaluateError {
         "the data set is not the one this run was trained on: found {found}, allowed: {expected}"
     )]
     DataChanged { found: String, expected: String },
+    #[error("cannot write {}: {why}", path.display())]
+    Write { path: PathBuf, why: String },
 }
 
 impl EvaluateError {
@@ -74,31 +84,15 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let claim = || std::fs::read(request.dir.claim()).ok();
     let claimed = claim();
     let length = journal_length(&request.dir);
-    let spec = read_spec(&request.dir)?;
-    let device = device::parse(&request.device).map_err(AttemptError::from)?;
-    let here = Environment::here(&spec.train, device, Share::ALL);
-    let environment = Environment::read(&request.dir.env()).unwrap_or(here);
-    device::pin_threads(environment.threads);
-    let loaded = find(request)?;
-
-    say("loading images");
-    let known = &loaded.meta.data_fingerprint;
-    let own = data::load_again(&spec.data, &home_of(&request.dir), known)?;
-    if own.fingerprint != loaded.meta.data_fingerprint {
-        let expected = loaded.meta.data_fingerprint;
-        return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
-    }
-    let home = home_of(&request.dir);
-    let load = |on: &Elsewhere| elsewhere::load(on, (&spec, own.side), &home, "--on");
-    let other = request.on.as_ref().map(load).transpose()?;
-    check(&request.evaluations, other.as_ref().unwrap_or(&own), "--what")?;
+    let opened = open(request, say)?;
+    check(&request.evaluations, opened.asked_of(), "--what")?;
     let examinee = Examinee {
-        spec: &spec,
-        trained_on: &own,
-        other: other.as_ref(),
-        device,
-        arithmetic: environment.arithmetic(),
-        loaded: &loaded,
+        spec: &opened.spec,
+        trained_on: &opened.own,
+        other: opened.other.as_ref(),
+        device: opened.device,
+        arithmetic: opened.arithmetic,
+        loaded: &opened.loaded,
     };
     let go_on = |what: &str| {
         say(what);
@@ -116,6 +110,68 @@ pub fn make(request: &Request, say: &dyn Fn(&str)) -> Result<usize, EvaluateErro
     let journal = Writer::append(&request.dir, request.clock.clone())?;
     examinee.tell(&journal, &findings)?;
     Ok(findings.len())
+}
+
+/// Writes what the network makes of the test images, in their order, as safetensors: `pooled` (N, C) and unit `embedding`
+/// (N, D) in fp32, `labels` (N) with −1 where there is none. The file is whole or absent, and the run is left alone.
+pub fn features(request: &Request, to: &Path, say: &dyn Fn(&str)) -> Result<(), EvaluateError> {
+    let it = open(request, say)?;
+    say("encoding images");
+    let damaged = |why| EvaluateError::Damaged(format!("step-{}: {why}", it.loaded.meta.step));
+    let encoder = Encoder::new(&it.spec, &it.own, it.device, it.arithmetic, &it.loaded);
+    let data = it.asked_of();
+    let Encoded { pooled, embedding } =
+        encoder.map_err(damaged)?.features(&data.test, data.side)?;
+    let number = |&label: &u16| if label == UNLABELLED { -1 } else { i64::from(label) };
+    let labels: Vec<i64> = data.test.labels.iter().map(number).collect();
+    let on_cpu = |rows: Tensor| rows.to_device(Device::Cpu).contiguous();
+    let named = [
+        ("pooled", on_cpu(pooled)),
+        ("embedding", on_cpu(embedding)),
+        ("labels", Tensor::from_slice(&labels)),
+    ];
+    let partial = beside(to, PARTIAL);
+    let written = Tensor::write_safetensors(&named, &partial).map_err(|why| why.to_string());
+    let renamed = written.and_then(|()| std::fs::rename(&partial, to).map_err(|e| e.to_string()));
+    renamed.map_err(|why| EvaluateError::Write { path: to.to_owned(), why })
+}
+
+/// A checkpoint, and the images that it is asked about.
+struct Opened {
+    spec: RunSpec,
+    device: Device,
+    arithmetic: Arithmetic,
+    loaded: Loaded,
+    own: Dataset,
+    other: Option<Dataset>,
+}
+
+impl Opened {
+    fn asked_of(&self) -> &Dataset {
+        self.other.as_ref().unwrap_or(&self.own)
+    }
+}
+
+fn open(request: &Request, say: &dyn Fn(&str)) -> Result<Opened, EvaluateError> {
+    let spec = read_spec(&request.dir)?;
+    let device = device::parse(&request.device).map_err(AttemptError::from)?;
+    let here = Environment::here(&spec.train, device, Share::ALL);
+    let environment = Environment::read(&request.dir.env()).unwrap_or(here);
+    device::pin_threads(environment.threads);
+    let loaded = find(request)?;
+
+    say("loading images");
+    let known = &loaded.meta.data_fingerprint;
+    let own = data::load_again(&spec.data, &home_of(&request.dir), known)?;
+    if own.fingerprint != loaded.meta.data_fingerprint {
+        let expected = loaded.meta.data_fingerprint;
+        return Err(EvaluateError::DataChanged { found: own.fingerprint, expected });
+    }
+    let home = home_of(&request.dir);
+    let load = |on: &Elsewhere| elsewhere::load(on, (&spec, own.side), &home, "--on");
+    let other = request.on.as_ref().map(load).transpose()?;
+    let arithmetic = environment.arithmetic();
+    Ok(Opened { spec, device, arithmetic, loaded, own, other })
 }
 
 fn journal_length(dir: &RunDir) -> u64 {

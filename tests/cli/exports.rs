@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use instdisc_lab::store::State;
@@ -17,6 +18,36 @@ fn trained() -> (Lab, String) {
     let run = lab.runs().remove(0);
     assert_eq!(run.state, State::Finished, "{:?}", run.reason);
     (lab, run.id)
+}
+
+/// What the trainer writes of the test images.
+fn features(lab: &Lab, id: &str) {
+    let dir = lab.dir_of(id);
+    let journal = fs::read(dir.journal()).unwrap();
+    let write = |to: &str| {
+        let program = Path::new(env!("CARGO_BIN_EXE_instdisc-train"));
+        let args = [dir.path().to_str().unwrap(), "--features", to];
+        lab.command_of(program, &args).output().unwrap()
+    };
+    assert!(write("f.safetensors").status.success());
+    let bytes = fs::read(lab.path().join("f.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let embedding = file.tensor("embedding").unwrap();
+    assert_eq!(embedding.shape(), [2000, 16]);
+    assert_eq!(file.tensor("pooled").unwrap().shape()[0], 2000);
+    let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().unwrap());
+    let numbers: Vec<f32> = embedding.data().chunks_exact(4).map(number).collect();
+    for row in numbers.chunks_exact(16) {
+        assert!((row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    let labels = file.tensor("labels").unwrap();
+    let of_class_3 = labels.data().chunks_exact(8).filter(|label| **label == 3i64.to_le_bytes());
+    assert_eq!((labels.shape(), of_class_3.count()), (&[2000][..], 200));
+    assert_eq!(fs::read(dir.journal()).unwrap(), journal, "the run is left alone");
+    let refused = write("nowhere/f.safetensors");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot write nowhere/f.safetensors: "), "{said}");
 }
 
 #[test]
@@ -64,6 +95,7 @@ fn a_run_leaves_in_files_that_other_programs_read() {
     }
     assert!(String::from_utf8(read("pca.svg")).unwrap().contains("of the variance"));
     figures(&lab, &id);
+    features(&lab, &id);
     assert!(read("metrics.parquet").ends_with(b"PAR1"));
     assert!(!folder.join("encoder.safetensors.partial").exists());
 
