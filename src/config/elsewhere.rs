@@ -93,7 +93,7 @@ pub(super) fn listed(value: &Value) -> Option<Vec<Elsewhere>> {
     (!twice).then_some(found)
 }
 
-/// As [`listed`], with what tells runs apart alone.
+/// A list of data sets as a specification holds it, with what tells runs apart alone.
 pub fn identities(value: &Value) -> Option<Value> {
     Some(listed(value)?.iter().map(|it| Value::from(it.identity().to_string())).collect())
 }

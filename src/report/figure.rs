@@ -25,7 +25,7 @@ impl Series {
 /// Points of a drawn curve; of more than that nothing is seen, and neighbours are drawn as their mean.
 const DRAWN_POINTS: usize = 400;
 
-/// (x, y) of a curve, at most [`DRAWN_POINTS`] of them.
+/// (x, y) of a curve, no more of them than are seen.
 pub fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let size = points.len().div_ceil(DRAWN_POINTS).max(1);
     let mean = |group: &[(f64, f64)]| {

@@ -14,7 +14,7 @@ use crate::tui::keys::Action;
 use super::cursor::moved;
 use super::{App, Tab};
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ablations {
     /// By name; the newest until one is chosen.
     pub experiment: Option<String>,
@@ -30,20 +30,6 @@ pub struct Ablations {
     pub cursor: usize,
     /// Which factor the slice runs along.
     pub slice: usize,
-}
-
-impl Default for Ablations {
-    fn default() -> Self {
-        Self {
-            experiment: None,
-            metric: None,
-            best: false,
-            across: 0,
-            interim: false,
-            cursor: 0,
-            slice: 0,
-        }
-    }
 }
 
 impl App {
