@@ -38,8 +38,9 @@ impl Args {
         let text = match self.format.format {
             Format::Json => format!("{:#}\n", all(context, &store, &id, &run).await?),
             Format::Table => {
-                let mut text = table(context, &store, &run).await?.render(Format::Table);
                 let found = store.evaluations(&id).await?;
+                let table = table(context, &store, &run, &found).await?;
+                let mut text = table.render(Format::Table);
                 for (heading, table) in classes(&found).into_iter().chain(by_age(&found)) {
                     text.push_str(&format!("\n{heading}:\n{}", table.render(Format::Table)));
                 }
@@ -48,7 +49,10 @@ impl Args {
                 }
                 text
             }
-            format => table(context, &store, &run).await?.render(format),
+            format => {
+                let found = store.evaluations(&id).await?;
+                table(context, &store, &run, &found).await?.render(format)
+            }
         };
         print(&text)?;
         Ok(Exit::Done)
@@ -86,7 +90,12 @@ fn timed(mut value: Value) -> Value {
     value
 }
 
-async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> {
+async fn table(
+    context: &Context,
+    store: &Store,
+    run: &RunRow,
+    evaluations: &[EvaluationRow],
+) -> Result<Table> {
     let mut table = Table::new(["what", "value"]);
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
@@ -131,7 +140,7 @@ async fn table(context: &Context, store: &Store, run: &RunRow) -> Result<Table> 
     if let Some(last) = store.checkpoints(&run.id).await?.last() {
         line("checkpoint", format!("step {} ({})", last.step, last.file));
     }
-    for short in newest(&store.evaluations(&run.id).await?).filter_map(stopped_short) {
+    for short in newest(evaluations).filter_map(stopped_short) {
         line("warning", short);
     }
     for warning in store.warnings(&run.id).await? {

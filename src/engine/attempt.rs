@@ -14,12 +14,11 @@ use rustix::process::{Signal, getpid, kill_process};
 
 use super::checkpoint::{self, Loaded};
 use super::device::{self, DeviceError, Share};
-use super::elsewhere;
+use super::elsewhere::Others;
 use super::environment::Environment;
 use super::examine::{self, ExamineError, Examinee};
 use super::models::ModelError;
 use super::train::{Events, Job, Outcome, TrainError, Trainer};
-use crate::config::elsewhere::Elsewhere;
 use crate::config::evaluation::Evaluation;
 use crate::config::{self, RunSpec};
 use crate::data::{self, DataError, Dataset};
@@ -231,16 +230,8 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     if !finally.is_empty() {
         examine::check(finally, &data, "eval.finally")?;
     }
-    // Before days of training, and without keeping them meanwhile.
-    let others: Vec<&Elsewhere> =
-        spec.eval.on.iter().filter(|on| !finally.is_empty() && !on.is_own(&spec.data)).collect();
-    let load = |on: &Elsewhere| elsewhere::load(on, (&spec, data.side), &home_of(dir), "eval.on");
-    let mut left_out = Vec::new();
-    for &on in &others {
-        let other = load(on)?;
-        let (_, cannot) = elsewhere::allowed(finally, &other, "eval.on")?;
-        left_out.extend(cannot.into_iter().map(|it| (it, other.name.clone())));
-    }
+    let others = Others::of(&spec, data.side, home_of(dir));
+    let left_out = others.check()?;
 
     let (from, damaged) = newest_checkpoint(attempt);
     let resumed_step = from.as_ref().map_or(0, |loaded| loaded.meta.step);
@@ -300,14 +291,8 @@ fn train(attempt: &Attempt, mut journal: &Writer) -> Result<Outcome, AttemptErro
     // The last checkpoint is there: the next start has only this left to do.
     let stopped = Ok(Outcome::Stopped { step });
     let Some(mut findings) = own.examine(finally, &go_on)? else { return stopped };
-    for on in others {
-        let other = load(on)?;
-        let (can, _) = elsewhere::allowed(finally, &other, "eval.on")?;
-        let Some(more) = Examinee { other: Some(&other), ..own }.examine(&can, &go_on)? else {
-            return stopped;
-        };
-        findings.extend(more);
-    }
+    let Some(more) = others.examine(&own, &go_on)? else { return stopped };
+    findings.extend(more);
     own.tell(journal, &findings)?;
     Ok(outcome)
 }

@@ -1,6 +1,7 @@
-//! Another data set than a run's own, for its network to be examined on.
+//! Other data sets than a run's own, for its network to be examined on.
 
-use super::examine::{ExamineError, check};
+use super::eval::suite::Finding;
+use super::examine::{ExamineError, Examinee, check};
 use crate::config::RunSpec;
 use crate::config::elsewhere::Elsewhere;
 use crate::config::evaluation::Evaluation;
@@ -30,11 +31,72 @@ pub fn load(
     }
 }
 
+/// The sets that a run evaluates itself on beside its own (`eval.on`), loaded one at a time.
+pub struct Others<'a> {
+    sets: Vec<&'a Elsewhere>,
+    spec: &'a RunSpec,
+    side: usize,
+    home: Home,
+}
+
+/// Who asks for them.
+const KEY: &str = "eval.on";
+
+impl<'a> Others<'a> {
+    /// Those of `spec`, whose images have `side` pixels; none where it evaluates nothing at its end.
+    pub fn of(spec: &'a RunSpec, side: usize, home: Home) -> Self {
+        let is_asked = |on: &&Elsewhere| !spec.eval.finally.is_empty() && !on.is_own(&spec.data);
+        Others { sets: spec.eval.on.iter().filter(is_asked).collect(), spec, side, home }
+    }
+
+    /// Loads each, so that days of training are not for nothing, without keeping it meanwhile. Which evaluations are left
+    /// out, and on which set.
+    ///
+    /// # Errors
+    /// Those of [`load`], and a set on which none is left.
+    pub fn check(&self) -> Result<Vec<(Evaluation, String)>, ExamineError> {
+        let mut left_out = Vec::new();
+        for on in &self.sets {
+            let (other, _, cannot) = self.load(on)?;
+            left_out.extend(cannot.into_iter().map(|it| (it, other.name.clone())));
+        }
+        Ok(left_out)
+    }
+
+    /// What `own`, asked about each of them, finds; none where `go_on` says so.
+    ///
+    /// # Errors
+    /// Those of [`Others::check`] and of [`Examinee::examine`].
+    pub fn examine(
+        &self,
+        own: &Examinee,
+        go_on: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Vec<Finding>>, ExamineError> {
+        let mut findings = Vec::new();
+        for on in &self.sets {
+            let (other, can, _) = self.load(on)?;
+            let examinee = Examinee { other: Some(&other), ..*own };
+            let Some(found) = examinee.examine(&can, go_on)? else { return Ok(None) };
+            findings.extend(found);
+        }
+        Ok(Some(findings))
+    }
+
+    fn load(
+        &self,
+        on: &Elsewhere,
+    ) -> Result<(Dataset, Vec<Evaluation>, Vec<Evaluation>), ExamineError> {
+        let other = load(on, (self.spec, self.side), &self.home, KEY)?;
+        let (can, cannot) = allowed(&self.spec.eval.finally, &other, KEY)?;
+        Ok((other, can, cannot))
+    }
+}
+
 /// Of `evaluations` those that the labels of `data` allow, one at least, and those that they do not.
 ///
 /// # Errors
 /// None is left.
-pub fn allowed(
+fn allowed(
     evaluations: &[Evaluation],
     data: &Dataset,
     key: &'static str,

@@ -91,6 +91,11 @@ pub fn split(metric: &str) -> (&str, bool) {
     }
 }
 
+/// A metric's name with the suffix that [`split`] takes off: what tables call a column.
+pub fn suffixed(name: &str, best: bool) -> String {
+    format!("{name}.{}", if best { "best" } else { "last" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +128,7 @@ mod tests {
     fn a_metric_is_its_last_value_unless_its_best_is_asked_for() {
         assert_eq!(split("knn_top1.best"), ("knn_top1", true));
         assert_eq!(split("knn_top1.last"), ("knn_top1", false));
+        assert_eq!([suffixed("nmi", true), suffixed("nmi", false)], ["nmi.best", "nmi.last"]);
         assert_eq!(split("finetune_top1/labels=0.2"), ("finetune_top1/labels=0.2", false));
     }
 }

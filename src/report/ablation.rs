@@ -154,7 +154,7 @@ pub fn ablation(
     Ok(Ablation {
         experiment: experiment.name.clone(),
         question: experiment.question.clone(),
-        metric: format!("{name}.{}", if best { "best" } else { "last" }),
+        metric: metric::suffixed(name, best),
         unit,
         better,
         factors,

@@ -1,7 +1,7 @@
 //! Which metrics an experiment's own file wants to see. Pure.
 
 use crate::config::experiment::{Overrides, parse};
-use crate::journal::metric::split;
+use crate::journal::metric::{split, suffixed};
 use crate::store::ExperimentRecord;
 
 /// What tables show unless told otherwise.
@@ -21,7 +21,7 @@ pub fn metrics_of(experiment: &ExperimentRecord) -> Vec<String> {
 /// A metric with its suffix: one that has none is meant as its last value.
 pub fn whole(metric: &str) -> String {
     let (name, best) = split(metric);
-    format!("{name}.{}", if best { "best" } else { "last" })
+    suffixed(name, best)
 }
 
 #[cfg(test)]

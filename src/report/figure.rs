@@ -1,5 +1,6 @@
 //! Curves and maps as SVG drawings, self-contained: for reports and papers. [`super::raster`] makes pictures of them.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use plotters::prelude::*;
@@ -181,6 +182,16 @@ pub struct Class {
     pub label: u16,
     pub name: String,
     pub places: Vec<[f32; 2]>,
+}
+
+/// Parts points, each with its label and its class's name, into classes, by label.
+pub fn classes<'a>(points: impl Iterator<Item = (u16, &'a str, [f32; 2])>) -> Vec<Class> {
+    let mut classes: BTreeMap<u16, Class> = BTreeMap::new();
+    for (label, name, place) in points {
+        let class = || Class { label, name: name.to_owned(), places: Vec::new() };
+        classes.entry(label).or_insert_with(class).places.push(place);
+    }
+    classes.into_values().collect()
 }
 
 /// Side of a map in pixels, and what its names take beside it.

@@ -71,6 +71,22 @@ pub struct Saved {
 struct Commit {
     file: String,
     hash: String,
+    selected: Option<Selected>,
+}
+
+#[derive(Deserialize)]
+struct Selected {
+    step: u64,
+}
+
+impl Commit {
+    /// That of the checkpoint of `step` in `dir`.
+    fn read(dir: &Path, step: u64) -> Result<Commit, SavedError> {
+        let path = dir.join(format!("step-{step}.json"));
+        let damaged = |why: String| SavedError::Damaged { path: path.clone(), why };
+        let text = fs::read(&path).map_err(|e| damaged(e.to_string()))?;
+        serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))
+    }
 }
 
 impl Saved {
@@ -102,9 +118,7 @@ impl Saved {
     fn read(dir: &Path, step: u64) -> Result<Saved, SavedError> {
         let commit = dir.join(format!("step-{step}.json"));
         let damaged = |path: &Path, why: String| SavedError::Damaged { path: path.to_owned(), why };
-        let text = fs::read(&commit).map_err(|e| damaged(&commit, e.to_string()))?;
-        let said: Commit =
-            serde_json::from_slice(&text).map_err(|e| damaged(&commit, e.to_string()))?;
+        let said = Commit::read(dir, step)?;
         // The name is of our own making; whatever else stands there could lead anywhere.
         let name = format!("step-{step}.safetensors");
         if said.file != name {
@@ -214,17 +228,7 @@ pub fn selected(dir: &RunDir) -> Result<u64, SavedError> {
 
 /// The step that the checkpoint of `step` names as the best by the images held out from training. None where none were.
 pub fn selected_by(dir: &Path, step: u64) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Chosen {
-        selected: Option<Selected>,
-    }
-    #[derive(Deserialize)]
-    struct Selected {
-        step: u64,
-    }
-    let text = fs::read(dir.join(format!("step-{step}.json"))).ok()?;
-    let chosen: Chosen = serde_json::from_slice(&text).ok()?;
-    chosen.selected.map(|selected| selected.step)
+    Commit::read(dir, step).ok()?.selected.map(|selected| selected.step)
 }
 
 #[cfg(test)]

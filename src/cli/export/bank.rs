@@ -1,6 +1,6 @@
 //! The memory bank as files: its rows and labels, and a map of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use color_eyre::eyre::Result;
 use safetensors::Dtype;
@@ -10,7 +10,7 @@ use super::File;
 use super::subject::Subject;
 use crate::cli::bad_input;
 use crate::data::Dataset;
-use crate::report::figure::{self, Class};
+use crate::report::figure;
 use crate::report::raster::Kind;
 use crate::report::table::{Format, Table};
 use crate::saved::{self, Array, MAP_POINTS, Method};
@@ -66,18 +66,18 @@ pub fn map(subject: &Subject, method: Method) -> Result<Vec<File>> {
         bad_input(format!("{id}: memory bank: {found}"))
     })?;
     let mut table = Table::new(["image", "class", "x", "y"]);
-    let mut classes: BTreeMap<u16, Class> = BTreeMap::new();
     for (at, (&row, place)) in chosen.iter().zip(&plane.places).enumerate() {
-        let label = data.train.labels[row as usize];
-        let name = data.class(label);
-        let class = || Class { label, name: name.to_owned(), places: Vec::new() };
-        classes.entry(label).or_insert_with(class).places.push(*place);
+        let name = data.class(data.train.labels[row as usize]);
         // Along components distances mean something, and are kept.
         let scores = plane.components.as_ref().map(|found| found.scores[at]);
         let [x, y] = scores.unwrap_or_else(|| place.map(f64::from));
         table.push([&row.to_string(), name, &x.to_string(), &y.to_string()]);
     }
-    let classes: Vec<Class> = classes.into_values().collect();
+    let points = chosen.iter().zip(&plane.places).map(|(&row, place)| {
+        let label = data.train.labels[row as usize];
+        (label, data.class(label), *place)
+    });
+    let classes = figure::classes(points);
     let (step, n) = (subject.saved()?.step, chosen.len());
     let title = format!("{id}, step {step}, {n} images, {}", plane.words());
     let svg = figure::map(&title, &classes)?;

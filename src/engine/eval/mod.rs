@@ -7,6 +7,7 @@ pub mod encode;
 pub mod knn;
 pub mod linear;
 pub mod logistic;
+mod probes;
 mod ranked;
 pub mod retrieval;
 pub mod suite;

@@ -6,11 +6,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
-use super::linear::{Linear, Solved, standardise, top5};
 use super::ranked::Ranked;
-use super::{diagnostics, logistic, retrieval, svm};
+use super::{diagnostics, retrieval};
 use crate::config::evaluation::Evaluation;
 use crate::engine::ages;
 use crate::engine::cluster::{best_of, nmi};
@@ -23,10 +22,6 @@ use crate::random::{self, Purpose};
 
 const KNN_K: [usize; 7] = [1, 5, 10, 20, 50, 100, 200];
 const KNN_TAU: [f64; 5] = [0.05, 0.07, 0.1, 0.2, 0.5];
-const SVM_C: [f64; 5] = [0.01, 0.1, 1.0, 10.0, 100.0];
-const PROBE_L2: [f64; 5] = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2];
-/// Feature maps have more numbers than a few thousand images can pin down without a penalty.
-const MAP_L2: [f64; 3] = [1e-3, 1e-2, 1e-1];
 const RECALL_K: [usize; 6] = [1, 2, 4, 8, 10, 100];
 /// One training image in this many is held out to choose by.
 const HELD_OUT: usize = 10;
@@ -70,18 +65,6 @@ pub struct Slots {
     pub step: u64,
 }
 
-/// A kind of classifier, and what is tried of it.
-struct Probe {
-    about: Value,
-    /// Its hyper-parameter.
-    key: &'static str,
-    tries: &'static [f64],
-    /// Rows, labels, number of classes, hyper-parameter.
-    fit: fn(&Tensor, &Tensor, i64, f64) -> Linear,
-    /// Whether top-5 accuracy is usual for it.
-    has_top5: bool,
-}
-
 /// One number, and everything that defines it.
 pub struct Finding {
     pub metric: MetricInfo,
@@ -105,7 +88,7 @@ impl Subject<'_> {
         }
     }
 
-    fn finding(&self, name: &str, value: f64, settings: Value) -> Finding {
+    pub(super) fn finding(&self, name: &str, value: f64, settings: Value) -> Finding {
         let metric = metric::info(&format!("{name}{}", self.suffix));
         Finding { metric, value, settings, headline: true }
     }
@@ -166,57 +149,6 @@ impl Subject<'_> {
         findings
     }
 
-    /// Features of both sets under a name, as a classifier sees them: unit embeddings, or standardised pooled features.
-    fn layers(&self) -> [(&'static str, Tensor, Tensor); 2] {
-        let (train, test) = (self.train.features, self.test.features);
-        let embedding = (train.embedding.shallow_clone(), test.embedding.shallow_clone());
-        let pooled =
-            (standardise(&train.pooled, &train.pooled), standardise(&test.pooled, &train.pooled));
-        [("embedding", embedding.0, embedding.1), ("pooled", pooled.0, pooled.1)]
-    }
-
-    /// The paper's table does not say which features its SVM saw; the embedding is the likelier reading.
-    fn svm(&self) -> Vec<Finding> {
-        let probe = Probe {
-            about: json!({"classifier": "linear SVM, squared hinge, one against the rest"}),
-            key: "c",
-            tries: &SVM_C,
-            fit: svm::fit,
-            has_top5: false,
-        };
-        let names = ["svm_top1", "svm_top1/pooled"];
-        let layers = names.into_iter().zip(self.layers());
-        layers.flat_map(|(name, layer)| self.classify(name, layer, &probe)).collect()
-    }
-
-    fn linear(&self) -> Vec<Finding> {
-        let probe = Probe {
-            about: json!({"classifier": "logistic regression"}),
-            key: "l2",
-            tries: &PROBE_L2,
-            fit: logistic::fit,
-            has_top5: true,
-        };
-        let names = ["linear_top1/embedding", "linear_top1/pooled"];
-        let layers = names.into_iter().zip(self.layers());
-        layers.flat_map(|(name, layer)| self.classify(name, layer, &probe)).collect()
-    }
-
-    /// The map of `layer`, flat: that of `train` and of `test`, (N, F) each.
-    pub fn feature_map(&self, layer: &'static str, train: Tensor, test: Tensor) -> Vec<Finding> {
-        let probe = Probe {
-            about: json!({"classifier": "logistic regression", "pooling": "adaptive average"}),
-            key: "l2",
-            tries: &MAP_L2,
-            fit: logistic::fit,
-            has_top5: false,
-        };
-        let standardised = (layer, standardise(&train, &train), standardise(&test, &train));
-        // As large as those.
-        drop((train, test));
-        self.classify(&format!("linear_top1/{layer}"), standardised, &probe)
-    }
-
     fn finetuned(&self) -> Vec<Finding> {
         let of = |tuned: &Tuned| {
             let settings = json!({
@@ -231,60 +163,6 @@ impl Subject<'_> {
             found.into_iter().filter_map(finding).collect::<Vec<_>>()
         };
         self.tuned.iter().flat_map(of).collect()
-    }
-
-    /// Fits a classifier to one layer with the best of what is tried, chosen on held-out training images.
-    fn classify(
-        &self,
-        name: &str,
-        (layer, train, test): (&str, Tensor, Tensor),
-        probe: &Probe,
-    ) -> Vec<Finding> {
-        let n_classes = self.classes.len() as i64;
-        let device = self.test.features.embedding.device();
-        let on_device = |numbers: Vec<i64>| Tensor::from_slice(&numbers).to_device(device);
-        let labels = |of: &[u16]| on_device(of.iter().map(|&label| label.into()).collect());
-        let (of_train, of_test) = (labels(self.train.labels), labels(self.test.labels));
-        let fit =
-            |rows: &Tensor, labels: &Tensor, value| (probe.fit)(rows, labels, n_classes, value);
-        let mut stopped_short = Vec::new();
-        let tried: Vec<(f64, f64)> = {
-            let index = |of: Vec<usize>| on_device(of.into_iter().map(|row| row as i64).collect());
-            let (kept, held) = held_out(self.train.labels.len());
-            let (kept, held) = (index(kept), index(held));
-            let part =
-                |rows: &Tensor| (train.index_select(0, rows), of_train.index_select(0, rows));
-            let ((kept_rows, kept_labels), (held_rows, held_labels)) = (part(&kept), part(&held));
-            let held_out = |&value: &f64| {
-                let fitted = fit(&kept_rows, &kept_labels, value);
-                if !fitted.solved.converged() {
-                    stopped_short.push(value);
-                }
-                (value, fitted.accuracy(&held_rows, &held_labels))
-            };
-            probe.tries.iter().map(held_out).collect()
-        };
-        let value = best(&tried);
-        let fitted = fit(&train, &of_train, value);
-        let Solved { steps, gradient, tolerance } = fitted.solved;
-        let mut settings = probe.about.clone();
-        settings["feature"] = json!(layer);
-        settings["n_features"] = json!(train.size()[1]);
-        settings[probe.key] = json!(value);
-        settings["chosen_on"] = json!("held-out training images");
-        settings["held_out"] = json!(tried);
-        settings["solver"] = json!({
-            "converged": fitted.solved.converged(), "steps": steps, "gradient": gradient,
-            "tolerance": tolerance, "stopped_short_at": stopped_short,
-        });
-        let mut findings =
-            vec![self.finding(name, fitted.accuracy(&test, &of_test), settings.clone())];
-        if probe.has_top5
-            && let Some(value) = top5(&fitted.scores(&test), &of_test)
-        {
-            findings.push(self.finding(&name.replacen("top1", "top5", 1), value, settings));
-        }
-        findings
     }
 
     fn retrieval(&self) -> Vec<Finding> {
@@ -336,10 +214,10 @@ impl Subject<'_> {
     /// How near each feature, (n, D), is to its row of the memory bank, and how old the rows are.
     fn of_slots(&self, features: &Tensor, slots: &Slots) -> Vec<Finding> {
         let within = json!({"within": "training images", "n": self.train.labels.len()});
-        let cosine = diagnostics::slot_cosine(features, &slots.rows);
-        let mut findings = vec![self.finding("slot_cosine", cosine, within.clone())];
+        let cosines = diagnostics::slot_cosines(features, &slots.rows);
+        let mean = cosines.mean(Kind::Double).double_value(&[]);
+        let mut findings = vec![self.finding("slot_cosine", mean, within.clone())];
         if let Some(ages) = &slots.ages {
-            let cosines = diagnostics::slot_cosines(features, &slots.rows);
             let bins = ages::by_age(&to_vec(&cosines), ages);
             let bins: Vec<Value> = bins
                 .iter()
@@ -380,19 +258,8 @@ impl Subject<'_> {
     }
 }
 
-/// The setting whose score is highest; of equals the first.
-fn best(tried: &[(f64, f64)]) -> f64 {
-    let mut best = tried[0];
-    for &(setting, score) in tried {
-        if best.1 < score {
-            best = (setting, score);
-        }
-    }
-    best.0
-}
-
 /// Rows of a set of `n` to fit on, and one in ten to choose by; the same for every encoder.
-fn held_out(n: usize) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn held_out(n: usize) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..n).collect();
     random::stream(0, Purpose::Evaluation, 0, 0).shuffle(&mut order);
     let held = order.split_off(n - (n / HELD_OUT).max(1).min(n));

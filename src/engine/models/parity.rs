@@ -251,13 +251,18 @@ fn eighth(backbone: Backbone) -> HashMap<String, Vec<i64>> {
     whole.map(|(name, shape)| (name, shape.into_iter().map(eighth).collect())).collect()
 }
 
+/// Parameters and statistics.
+fn named(params: &Params) -> Vec<(String, Tensor)> {
+    let buffers = params.buffers().iter().map(|(name, t)| (name.clone(), t.shallow_clone()));
+    params.named(params.flat()).into_iter().chain(buffers).collect()
+}
+
 #[test]
 fn names_and_shapes_are_torchvisions() {
     for backbone in TORCHVISION {
         let case = Case { backbone, width: 0.125, side: 224, dim: 125, ..RESNET18_QUARTER };
         let (_, params) = case.model(Arithmetic::Fp32);
-        let own = params.named(params.flat()).into_iter();
-        let own = own.chain(params.buffers().iter().map(|(n, t)| (n.clone(), t.shallow_clone())));
+        let own = named(&params).into_iter();
         let found: HashMap<String, Vec<i64>> = own.map(|(n, t)| (n, t.size())).collect();
         assert_eq!(found, eighth(backbone), "{}", backbone_name(backbone));
     }
@@ -270,8 +275,7 @@ fn an_exported_encoder_is_the_network_that_torchvision_was_compared_with() {
     for backbone in TORCHVISION {
         let case = Case { backbone, width: 0.125, side: 224, dim: 125, ..RESNET18_QUARTER };
         let (_, params) = case.model(Arithmetic::Fp32);
-        let own = params.named(params.flat()).into_iter();
-        let own = own.chain(params.buffers().iter().map(|(n, t)| (n.clone(), t.shallow_clone())));
+        let own = named(&params).into_iter();
         let saved: Vec<(String, Vec<usize>, Vec<f32>)> = own
             .map(|(name, tensor)| {
                 let shape = tensor.size().iter().map(|&size| size as usize).collect();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::journal::metric::split;
+use crate::journal::metric::{split, suffixed};
 use crate::report::ablation::{Ablation, Options, ablation};
 use crate::report::declared::{METRIC, metrics_of};
+use crate::report::figure::file_stem;
 use crate::report::table::Format;
 use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
@@ -32,6 +33,12 @@ pub struct Ablations {
     pub slice: usize,
 }
 
+/// What is worked out for the screen.
+pub struct Tabled {
+    metric: String,
+    table: Result<Ablation, String>,
+}
+
 impl App {
     /// The experiment that is looked at.
     pub fn experiment(&self) -> Option<&ExperimentRecord> {
@@ -43,27 +50,40 @@ impl App {
     }
 
     /// The metric that the table shows.
-    pub fn tabled_metric(&self) -> String {
-        let wanted = || {
+    pub fn tabled_metric(&self) -> &str {
+        &self.tabled().metric
+    }
+
+    /// The table as it stands; in words, why there is none.
+    pub fn ablation(&self) -> Result<&Ablation, &str> {
+        self.tabled().table.as_ref().map_err(String::as_str)
+    }
+
+    /// Worked out once between two events.
+    fn tabled(&self) -> &Tabled {
+        self.tabled.get_or_init(|| {
+            let metric = self.wanted_metric();
+            let table = self.tabulate(&metric);
+            Tabled { metric, table }
+        })
+    }
+
+    /// The one that was chosen, else the first that the experiment's file wants to see and a run has.
+    fn wanted_metric(&self) -> String {
+        let declared = || {
             let measured = self.metrics_of_experiment();
-            let declared = self.experiment().map(metrics_of).unwrap_or_default();
-            let names = declared.iter().map(|metric| split(metric).0);
+            let read = || self.experiment().map(metrics_of).unwrap_or_default();
+            let names = self.declared.get_or_init(read).iter().map(|metric| split(metric).0);
             names.into_iter().find(|name| measured.iter().any(|it| it == name)).map(str::to_owned)
         };
-        let chosen = self.ablations.metric.clone().or_else(wanted);
+        let chosen = self.ablations.metric.clone().or_else(declared);
         chosen.unwrap_or_else(|| split(METRIC).0.to_owned())
     }
 
-    /// The table as it stands; in words, why there is none. Worked out once between two events.
-    pub fn ablation(&self) -> Result<&Ablation, &str> {
-        self.tabled.get_or_init(|| self.tabulate()).as_ref().map_err(String::as_str)
-    }
-
-    fn tabulate(&self) -> Result<Ablation, String> {
+    fn tabulate(&self, metric: &str) -> Result<Ablation, String> {
         let experiment = self.experiment().ok_or("no experiment has been queued yet")?;
         let state = &self.ablations;
-        let suffix = if state.best { "best" } else { "last" };
-        let metric = format!("{}.{suffix}", self.tabled_metric());
+        let metric = suffixed(metric, state.best);
         let across = state.across.checked_sub(1);
         let is_member = |id: &RunId| experiment.members.iter().any(|member| member.run == *id);
         let baseline = self.memory.baseline.clone().filter(is_member);
@@ -152,7 +172,7 @@ impl App {
             },
             Action::Save(format) => match table {
                 Ok(table) => {
-                    let name = format!("{}-{}", table.experiment, table.metric.replace('/', "_"));
+                    let name = format!("{}-{}", table.experiment, file_stem(&table.metric));
                     let file = format!("{name}.{}", extension(format));
                     effects.push(Effect::Ask(Ask::Save { file, text: table.render(format) }));
                 }
@@ -167,7 +187,7 @@ impl App {
     fn open_in_charts(&mut self, runs: Vec<RunId>) {
         self.opened = Some(runs);
         self.tab = Tab::Charts;
-        let metric = self.tabled_metric();
+        let metric = self.tabled_metric().to_owned();
         let place = |app: &App| app.chart_metrics().iter().position(|name| *name == metric);
         if place(self).is_none() {
             self.charts.filter.clear();
@@ -193,6 +213,7 @@ impl App {
         let (best, interim) = (self.ablations.best, self.ablations.interim);
         let metric = self.ablations.metric.clone();
         self.ablations = Ablations { experiment, best, interim, ..Ablations::default() };
+        self.declared.take();
         // One that was chosen stays as far as the experiment has it.
         let metrics = self.metrics_of_experiment();
         self.ablations.metric = metric.filter(|metric| metrics.contains(metric));
@@ -201,7 +222,7 @@ impl App {
     fn turn_metric(&mut self, by: isize) {
         let metrics = self.metrics_of_experiment();
         let now = self.tabled_metric();
-        if metrics.is_empty() || metrics == [now.as_str()] {
+        if metrics.is_empty() || metrics == [now] {
             return self.say(false, "nothing else has been measured");
         }
         let at = metrics.iter().position(|metric| *metric == now);

@@ -1,8 +1,6 @@
 //! What is on screen as a figure for a paper: the chart that keys mean, or the map.
 
-use std::collections::BTreeMap;
-
-use crate::report::figure::{self, Class, Series, axis, file_stem, thinned};
+use crate::report::figure::{self, Series, axis, file_stem, thinned};
 use crate::report::raster::Kind;
 use crate::tui::effect::{Ask, Effect};
 
@@ -56,15 +54,11 @@ impl App {
         let map = self.images.map.shown().filter(|map| self.has_map() && map.why.is_none());
         let map = map.ok_or("there is no map to save")?;
         let found = self.images.found.as_ref().ok_or("there is no map to save")?;
-        let mut classes: BTreeMap<u16, Class> = BTreeMap::new();
-        for (point, place) in map.places.iter().enumerate() {
-            let Some((row, label)) = self.mapped(point) else { continue };
-            let name = || found.class(row as usize).to_owned();
-            let class = classes.entry(label);
-            let class = class.or_insert_with(|| Class { label, name: name(), places: Vec::new() });
-            class.places.push(*place);
-        }
-        let classes: Vec<Class> = classes.into_values().collect();
+        let points = map.places.iter().enumerate().filter_map(|(point, place)| {
+            let (row, label) = self.mapped(point)?;
+            Some((label, found.class(row as usize), *place))
+        });
+        let classes = figure::classes(points);
         let (run, step, n) = (&map.run, map.step, map.rows.len());
         let title = format!("{run}, step {step}, {n} images, {}", map.words);
         let svg = figure::map(&title, &classes).map_err(|why| why.to_string())?;

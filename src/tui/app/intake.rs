@@ -43,6 +43,7 @@ impl App {
             }
             Data::Records(records) => {
                 self.tabled.take();
+                self.declared.take();
                 self.records = records;
             }
             Data::Points(points) => self.add_points(points),

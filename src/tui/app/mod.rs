@@ -56,7 +56,7 @@ use std::collections::HashMap;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::report::ablation::Ablation;
+use self::ablations::Tabled;
 use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
@@ -151,7 +151,9 @@ pub struct App {
     /// Something on screen may have changed since it was last drawn.
     pub dirty: bool,
     /// The ablation table, once somebody has asked for it since the last event.
-    tabled: OnceCell<Result<Ablation, String>>,
+    tabled: OnceCell<Tabled>,
+    /// The metrics that the file of the experiment on that screen names: read once, as it is a page of TOML.
+    declared: OnceCell<Vec<String>>,
     /// What is to be warned of, once somebody has asked for it since something came in and since the second began.
     alerted: OnceCell<Vec<Alert>>,
     undo: Vec<Undo>,
@@ -210,6 +212,7 @@ impl App {
             frozen: None,
             dirty: true,
             tabled: OnceCell::new(),
+            declared: OnceCell::new(),
             alerted: OnceCell::new(),
             undo: Vec::new(),
             curves: HashMap::new(),

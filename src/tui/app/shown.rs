@@ -91,7 +91,7 @@ impl App {
             Tab::Runs => self.preview.to_vec(),
             Tab::Run | Tab::Queue | Tab::Images | Tab::Machine => Vec::new(),
             Tab::Charts => self.page_of_charts(),
-            Tab::Ablations => vec![self.tabled_metric()],
+            Tab::Ablations => vec![self.tabled_metric().to_owned()],
         }
     }
 

@@ -40,7 +40,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer, cache: &mut Cache) {
         put(buf, left, left.x + 3, notes + i as u16, text, theme::faint());
     }
     draw_slice(app, table, cursor, slice, buf);
-    charts::draw(app, &[(app.tabled_metric(), curves)], buf, cache);
+    charts::draw(app, &[(app.tabled_metric().to_owned(), curves)], buf, cache);
 }
 
 /// The row of the table under a cell of the terminal; in a two-way table the first of its line.

@@ -106,9 +106,11 @@ fn the_metric_that_the_file_names_first_is_shown_until_another_is_chosen() {
     lab.keys("m");
     assert_eq!(lab.app.tabled_metric(), "knn_top1");
     lab.app.ablations.metric = None;
-    lab.app.ablations.experiment = Some("plain".into());
-    lab.app.tabled.take();
+    lab.keys("]");
+    assert_eq!(lab.app.ablations.experiment.as_deref(), Some("plain"));
     assert_eq!(lab.app.tabled_metric(), "knn_top1");
+    lab.keys("]");
+    assert_eq!(lab.app.tabled_metric(), "loss", "its own file again");
 }
 
 #[test]
@@ -120,7 +122,7 @@ fn a_row_is_looked_at_without_being_marked() {
         lab.app.shown().iter().map(|run| run.row.id.clone()).collect()
     };
     assert_eq!(shown(&lab), ["demo-00000004", "demo-00000005"]);
-    assert_eq!(lab.app.focused_metric(), Some(lab.app.tabled_metric()));
+    assert_eq!(lab.app.focused_metric(), Some(lab.app.tabled_metric().to_owned()));
     assert!(lab.screen().contains("2 of a row · esc to the table"), "{}", lab.screen());
     lab.keys("esc");
     assert_eq!(lab.app.tab, Tab::Ablations);
