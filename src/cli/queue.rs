@@ -166,13 +166,14 @@ pub(super) fn summary(queued: &[Queued]) -> String {
     let has = |root| queued.iter().filter(|queued| queued.root == root).count();
     match has(Root::Moved) {
         0 => {}
-        n => words.push_str(&format!("; data.root is another from now on for {}", runs(n))),
+        n => words
+            .push_str(&format!("; files are read from another place from now on for {}", runs(n))),
     }
     words.push('.');
     match has(Root::Kept) {
         0 => {}
         n => words.push_str(&format!(
-            " {} at work or finished already: data.root stays as it was there; `--again` runs anew with this one.",
+            " {} at work or finished already: files are read from where they were there; `--again` runs anew with the new place.",
             runs(n)
         )),
     }

@@ -9,7 +9,7 @@ use crate::store::model::{RunId, RunRow};
 use crate::store::{ExperimentRecord, InHand, Sketch};
 
 use super::curves::{CurveId, Sample};
-use super::effect::Wanted;
+use super::effect::{Request, Wanted};
 use super::images::{Found, Map};
 use super::inspect::{Detail, Log};
 use super::machine::{Disk, Lag, Machine};
@@ -94,6 +94,8 @@ pub enum Data {
         done: bool,
         text: String,
     },
+    /// A request that changed nothing: there is nothing to take back.
+    Void(Request),
     /// The run log cannot be read just now: why. It is tried again.
     Trouble(String),
 }

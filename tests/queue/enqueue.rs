@@ -152,15 +152,18 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
     };
     // One that waits, and one that is put back into the queue.
     let said = queue("/one", &["--priority", "4"]);
-    assert!(said.contains("data.root is another from now on for 1 run"), "{said}");
+    assert!(said.contains("files are read from another place from now on for 1 run"), "{said}");
     assert_eq!(roots(&lab, &id), (json!("/one"), json!("/one")));
     assert_eq!(lab.run(&id).priority, 4);
     lab.ok(&["cancel", &id]);
     let said = queue("/two", &[]);
-    assert!(said.contains("1 run put back into the queue; data.root is another"), "{said}");
+    assert!(
+        said.contains("1 run put back into the queue; files are read from another place"),
+        "{said}"
+    );
     assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
     assert_eq!(lab.run(&id).priority, 4, "nothing was said of it");
-    assert!(!queue("/two", &[]).contains("data.root is another"));
+    assert!(!queue("/two", &[]).contains("files are read from another place"));
     // Who says nothing of it leaves it as it is.
     lab.ok(&["queue", "c.toml", "--no-start"]);
     assert_eq!(roots(&lab, &id), (json!("/two"), json!("/two")));
@@ -181,6 +184,27 @@ fn a_run_that_is_still_to_start_reads_its_files_from_where_it_was_queued_with_la
 }
 
 #[test]
+fn a_data_set_that_a_run_is_evaluated_on_may_move_too() {
+    let lab = Lab::new();
+    let text = "name = 'c'\n[base]\ndata.dataset = 'cifar10'\neval.finally = ['knn']\n";
+    fs::write(lab.path().join("c.toml"), text).unwrap();
+    let queue = |on: &str| {
+        let output = lab.output(&["queue", "c.toml", "--no-start", "--set", on]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        (String::from_utf8(output.stdout).unwrap().trim().to_owned(), said)
+    };
+    let (id, _) = queue("eval.on=[\"cifar100=/one\"]");
+    let (same, said) = queue("eval.on=[\"cifar100=/two\"]");
+    assert_eq!(id, same);
+    assert!(said.contains("files are read from another place from now on for 1 run"), "{said}");
+    assert_eq!(lab.run(&id).spec["eval"]["on"], json!(["cifar100=/two"]));
+    let spec = fs::read_to_string(lab.dir_of(&id).spec()).unwrap();
+    assert!(spec.contains("cifar100=/two"), "{spec}");
+    assert!(!audited(&lab).contains(&id), "{}", audited(&lab));
+}
+
+#[test]
 fn a_run_at_work_keeps_its_root_and_says_so() {
     let lab = Lab::new();
     let file = of_files(&lab);
@@ -188,7 +212,7 @@ fn a_run_at_work_keeps_its_root_and_says_so() {
     lab.wait_for_state(&id, State::Running);
     let output = lab.output(&["queue", "c.toml", "--no-start", "--set", "data.root=/two"]);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("data.root stays as it was there"), "{said}");
+    assert!(said.contains("files are read from where they were there"), "{said}");
     assert_eq!(roots(&lab, &id), (json!("/one"), json!("/one")));
 }
 

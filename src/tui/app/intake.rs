@@ -64,6 +64,7 @@ impl App {
             Data::Plan(plan) => self.take_plan(plan),
             Data::Memory(memory) => self.recall_memory(memory),
             Data::Answer { done, text } => self.say(done, text),
+            Data::Void(request) => self.was_void(request),
             Data::Trouble(why) => self.trouble = Some(why),
         }
     }

@@ -61,7 +61,7 @@ use crate::store::ExperimentRecord;
 use crate::store::model::{RunId, RunRow};
 
 use super::curves::{CurveId, Series};
-use super::effect::{Ask, Effect, Notice, Undo};
+use super::effect::{Ask, Effect, Notice};
 use super::event::{Data, Event, Worker};
 use super::inspect::{Detail, Log};
 use super::keys::{self, Action, Keymap, Meaning, Scope};
@@ -156,7 +156,7 @@ pub struct App {
     declared: OnceCell<Vec<String>>,
     /// What is to be warned of, once somebody has asked for it since something came in and since the second began.
     alerted: OnceCell<Vec<Alert>>,
-    undo: Vec<Undo>,
+    undo: Vec<verbs::Done>,
     curves: HashMap<CurveId, Held>,
     watched: Vec<CurveId>,
     sketched: Vec<(String, Vec<RunId>)>,

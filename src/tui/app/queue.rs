@@ -86,8 +86,7 @@ impl App {
         let back = Request::Order(changed.iter().filter_map(before).collect());
         let what = format!("place of {}", moved.id);
         self.queue_cursor = self.queue_cursor.saturating_add_signed(to as isize - from as isize);
-        self.can_undo(what, vec![back]);
-        ask(Request::Order(changed), effects);
+        self.ask_undoably(Request::Order(changed), what, vec![back], effects);
     }
 }
 

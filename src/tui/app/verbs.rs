@@ -13,6 +13,12 @@ use crate::tui::keys::Action;
 use super::line::Line;
 use super::{App, Layer, Purpose, Tab, Typed};
 
+/// What was asked for, and how it is taken back.
+pub(super) struct Done {
+    request: Request,
+    back: Undo,
+}
+
 /// A run whose last words matter more than its curves.
 pub fn needs_words(row: &RunRow) -> bool {
     matches!(row.state, State::Failed | State::Lost)
@@ -135,8 +141,8 @@ impl App {
             runs.into_iter().filter(|id| is_archived(id) != archived).collect();
         let word = if archived { "archive" } else { "unarchive" };
         let back = Request::Archive { runs: changed.clone(), archived: !archived };
-        self.can_undo(format!("{word} {}", named(&changed)), vec![back]);
-        ask(Request::Archive { runs: changed, archived }, effects);
+        let what = format!("{word} {}", named(&changed));
+        self.ask_undoably(Request::Archive { runs: changed, archived }, what, vec![back], effects);
     }
 
     /// What was typed for a purpose is taken.
@@ -148,16 +154,15 @@ impl App {
                 let back = runs.iter().filter_map(|id| {
                     Some(Request::Note { runs: vec![id.clone()], text: self.note_of(id)? })
                 });
-                let back = back.collect();
-                self.can_undo(format!("note on {}", named(&runs)), back);
-                ask(Request::Note { runs, text }, effects);
+                let (what, back) = (format!("note on {}", named(&runs)), back.collect());
+                self.ask_undoably(Request::Note { runs, text }, what, back, effects);
             }
             Purpose::Metrics { .. } => self.charts.filter = text,
             Purpose::Search => self.search_log(text),
             Purpose::Remove(runs) if text == to_type(&runs) => {
                 let back = vec![Request::Restore(runs.clone())];
-                self.can_undo(format!("delete {}", named(&runs)), back);
-                ask(Request::Remove(runs), effects);
+                let what = format!("delete {}", named(&runs));
+                self.ask_undoably(Request::Remove(runs), what, back, effects);
             }
             Purpose::Remove(runs) => {
                 self.say(false, format!("nothing was deleted: {text:?} is not {}", to_type(&runs)));
@@ -188,27 +193,45 @@ impl App {
                 remove: add.iter().filter(|tag| !had(tag)).cloned().collect(),
             })
         });
-        let back = back.collect();
-        self.can_undo(format!("tags of {}", named(&runs)), back);
-        ask(Request::Tag { runs, add, remove }, effects);
+        let (what, back) = (format!("tags of {}", named(&runs)), back.collect());
+        self.ask_undoably(Request::Tag { runs, add, remove }, what, back, effects);
     }
 
     fn note_of(&self, id: &str) -> Option<String> {
         self.rows.iter().find(|row| row.id == id).map(|row| row.note.clone())
     }
 
-    pub(super) fn can_undo(&mut self, what: String, requests: Vec<Request>) {
+    /// Asks for what these requests take back. It can be taken back from now on, not from the answer on: who types on
+    /// before that means this, not what was done before it.
+    pub(super) fn ask_undoably(
+        &mut self,
+        request: Request,
+        what: String,
+        requests: Vec<Request>,
+        effects: &mut Vec<Effect>,
+    ) {
         const MOST: usize = 50;
-        self.undo.push(Undo { what, requests });
+        self.undo.push(Done { request: request.clone(), back: Undo { what, requests } });
         let over = self.undo.len().saturating_sub(MOST);
         self.undo.drain(..over);
+        ask(request, effects);
+    }
+
+    /// A request changed nothing: what it was to do is not to be taken back, and what it was to take back still is.
+    pub(super) fn was_void(&mut self, request: Request) {
+        if let Request::Undo(back) = &request {
+            let back = back.clone();
+            return self.undo.push(Done { request, back });
+        }
+        let of = self.undo.iter().rposition(|done| done.request == request);
+        drop(of.map(|at| self.undo.remove(at)));
     }
 
     pub(super) fn undo_last(&mut self, effects: &mut Vec<Effect>) {
-        let Some(undo) = self.undo.pop() else {
+        let Some(done) = self.undo.pop() else {
             return self.say(false, "nothing to undo");
         };
-        ask(Request::Undo(undo), effects);
+        ask(Request::Undo(done.back), effects);
     }
 }
 

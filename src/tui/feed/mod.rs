@@ -386,14 +386,16 @@ impl Server {
                     }
                     _ => false,
                 };
-                let store = match self.opened_for(brings).await {
-                    Ok(store) => store,
-                    Err(error) => {
-                        return self.tell(Data::Answer { done: false, text: error.to_string() });
+                let told = match self.opened_for(brings).await {
+                    Ok(store) => {
+                        verbs::carry_out(&self.home, store, &self.cwd, request.clone()).await
                     }
+                    Err(error) => verbs::Told::no(error.to_string()),
                 };
-                let answer = verbs::carry_out(&self.home, store, &self.cwd, request).await;
-                self.tell(Data::Answer { done: answer.done, text: answer.text });
+                if told.void {
+                    self.tell(Data::Void(request));
+                }
+                self.tell(Data::Answer { done: told.done, text: told.text });
             }
         }
     }

@@ -16,16 +16,23 @@ use super::experiments;
 /// What the person is told.
 pub struct Told {
     pub done: bool,
+    /// Nothing is other than it was.
+    pub void: bool,
     pub text: String,
 }
 
 impl Told {
     fn yes(text: impl Into<String>) -> Self {
-        Self { done: true, text: text.into() }
+        Self { done: true, void: false, text: text.into() }
     }
 
-    fn no(text: impl Into<String>) -> Self {
-        Self { done: false, text: text.into() }
+    pub fn no(text: impl Into<String>) -> Self {
+        Self { done: false, void: true, text: text.into() }
+    }
+
+    /// Something was done, and something was not.
+    fn partly(text: impl Into<String>) -> Self {
+        Self { done: false, void: false, text: text.into() }
     }
 }
 
@@ -56,7 +63,7 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                         (n, s) => format!("{name}: {n} {} queued, {s} there already", runs(n)),
                     };
                     if 0 < kept {
-                        text.push_str(&format!("; data.root stays as it was for {kept}"));
+                        text.push_str(&format!("; {kept} read their files from where they did"));
                     }
                     with_workers(&desk, Told::yes(text)).await
                 }
@@ -93,9 +100,9 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             summed_up("out of the trash", answers(ids, async |id| desk.unremove(id).await).await)
         }
         Request::Order(priorities) => {
-            for (id, priority) in &priorities {
+            for (at, (id, priority)) in priorities.iter().enumerate() {
                 if let Err(error) = desk.priority(id, *priority).await {
-                    return Told::no(format!("{id}: {error}"));
+                    return Told { void: at == 0, ..Told::no(format!("{id}: {error}")) };
                 }
             }
             Told::yes("the queue is in another order")
@@ -110,11 +117,11 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
             Err(error) => Told::no(error.to_string()),
         },
         Request::Undo(undo) => {
-            for request in undo.requests {
+            for (at, request) in undo.requests.into_iter().enumerate() {
                 let store = desk.store.clone();
                 let told = Box::pin(carry_out(home, store, cwd, request)).await;
                 if !told.done {
-                    return told;
+                    return Told { void: told.void && at == 0, ..told };
                 }
             }
             Told::yes(format!("undone: {}", undo.what))
@@ -146,13 +153,15 @@ async fn each(
     edit: impl AsyncFn(&str) -> Result<(), QueueError>,
 ) -> Told {
     let mut refused = None;
+    let mut done = 0;
     for id in ids {
-        if let Err(error) = edit(id).await {
-            refused.get_or_insert(format!("{id}: {error}"));
+        match edit(id).await {
+            Ok(()) => done += 1,
+            Err(error) => drop(refused.get_or_insert(format!("{id}: {error}"))),
         }
     }
     match (refused, ids) {
-        (Some(why), _) => Told::no(why),
+        (Some(why), _) => Told { void: done == 0, ..Told::no(why) },
         (None, [one]) => Told::yes(format!("{one} is {word}")),
         (None, many) => Told::yes(format!("{} runs are {word}", many.len())),
     }
@@ -210,13 +219,13 @@ async fn with_workers(desk: &Desk, told: Told) -> Told {
     }
     let slots = match Workers::load(&desk.home) {
         Ok(workers) => workers.chosen(None, None),
-        Err(error) => return Told::no(format!("{}, but {error}", told.text)),
+        Err(error) => return Told::partly(format!("{}, but {error}", told.text)),
     };
     let (slots, absent) = there(slots).await;
     match (desk.staff(&slots).await, absent) {
         (Ok(_), None) => told,
-        (Ok(_), Some(absent)) => Told::no(format!("{}, but lab.toml: {absent}", told.text)),
-        (Err(error), _) => Told::no(format!("{}, but {error}", told.text)),
+        (Ok(_), Some(absent)) => Told::partly(format!("{}, but lab.toml: {absent}", told.text)),
+        (Err(error), _) => Told::partly(format!("{}, but {error}", told.text)),
     }
 }
 
@@ -236,7 +245,7 @@ fn summed_up(verb: &str, answers: Vec<(RunId, Result<Answer, QueueError>)>) -> T
         ([one], None) => Told::yes(one.clone()),
         (_, None) => Told::yes(format!("{verb}: asked for {n} runs")),
         ([], Some(why)) => Told::no(why),
-        (some, Some(why)) => Told::no(format!("{verb}: {} of {n} runs; {why}", some.len())),
+        (some, Some(why)) => Told::partly(format!("{verb}: {} of {n} runs; {why}", some.len())),
     }
 }
 
@@ -269,16 +278,20 @@ mod tests {
             let told = ask(Request::Undo(Undo { what: "delete".into(), requests })).await;
             assert_eq!((told.done, told.text.as_str()), (true, "undone: delete"));
             assert_eq!(ids().await.len(), 2);
+            let requests = vec![Request::Restore(vec!["demo-00000000".into()])];
+            let told = ask(Request::Undo(Undo { what: "delete".into(), requests })).await;
+            assert!(!told.done && told.void, "{}", told.text);
         });
     }
 
     #[test]
     fn many_answers_make_one_sentence() {
         let done = |id: &str| (id.to_owned(), Ok(Answer::Done("is paused".into())));
-        let refused = ("c".to_owned(), Ok(Answer::Refused("is finished".into())));
+        let refused = || ("c".to_owned(), Ok(Answer::Refused("is finished".into())));
         assert_eq!(summed_up("pause", vec![done("a")]).text, "a is paused");
         assert_eq!(summed_up("pause", vec![done("a"), done("b")]).text, "pause: asked for 2 runs");
-        let told = summed_up("pause", vec![done("a"), refused]);
+        let told = summed_up("pause", vec![done("a"), refused()]);
         assert_eq!((told.done, told.text.as_str()), (false, "pause: 1 of 2 runs; c is finished"));
+        assert!(!told.void && summed_up("pause", vec![refused()]).void);
     }
 }

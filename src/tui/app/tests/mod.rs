@@ -23,7 +23,7 @@ use super::*;
 use crate::report::raster::Kind;
 use crate::store::model::State;
 use crate::tui::curves::Sample;
-use crate::tui::effect::{Ask, Request, Wanted};
+use crate::tui::effect::{Ask, Request, Undo, Wanted};
 use crate::tui::event::{Listed, Mouse, Plan, PlannedRun, Points, Press, Worker, Working};
 use crate::tui::inspect::{Detail, Log};
 use crate::tui::keys::key_named;

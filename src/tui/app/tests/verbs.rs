@@ -107,3 +107,26 @@ fn deleting_wants_the_name_and_refuses_a_live_run() {
     let back = Undo { what, requests: vec![Request::Restore(runs)] };
     assert_eq!(lab.last_request(), Some(&Request::Undo(back)));
 }
+
+#[test]
+fn what_was_refused_is_not_taken_back() {
+    let mut lab = Lab::with(sweep(), 120, 40);
+    let void = |lab: &mut Lab| {
+        let request = lab.last_request().unwrap().clone();
+        lab.event(Event::Data(Data::Void(request)));
+    };
+    lab.keys("j A j A");
+    void(&mut lab);
+    lab.keys("u");
+    let undo = lab.last_request().unwrap().clone();
+    assert!(
+        matches!(&undo, Request::Undo(undo) if undo.what == "archive demo-bbbbbbbb"),
+        "{undo:?}"
+    );
+    // Nor is it forgotten what could not be taken back just now.
+    void(&mut lab);
+    let asked = lab.asked.len();
+    lab.keys("u");
+    assert_eq!((lab.asked.len(), lab.last_request()), (asked + 1, Some(&undo)));
+    assert!(lab.keys("u").screen().contains("nothing to undo"));
+}
