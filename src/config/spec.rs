@@ -192,7 +192,7 @@ impl Stem {
 /// Images above this side get the ImageNet stem unless the specification says otherwise.
 const CIFAR_SIDE: usize = 64;
 
-/// How the linear head starts.
+/// How the head's last layer starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadInit {
@@ -203,7 +203,24 @@ pub enum HeadInit {
     Centred,
 }
 
-/// What stands between the linear head and the L2 normalisation.
+/// What makes D numbers of the pooled features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeadKind {
+    /// One linear layer (the papers).
+    #[default]
+    Linear,
+    /// Two, as wide between as the pooled features, with a ReLU (SimCLR; MoCo v2).
+    Mlp,
+}
+
+impl HeadKind {
+    pub fn is_linear(&self) -> bool {
+        *self == HeadKind::Linear
+    }
+}
+
+/// What stands between the head and the L2 normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeadNorm {
@@ -221,6 +238,9 @@ pub struct ModelSpec {
     pub dim: u32,
     /// Multiplies every channel count.
     pub width: f64,
+    /// Not written where it is `linear`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "HeadKind::is_linear")]
+    pub head: HeadKind,
     pub head_init: HeadInit,
     pub head_norm: HeadNorm,
     /// Not written where it is `auto`, as in specs from before there was a choice.
@@ -377,12 +397,35 @@ pub enum Precision {
     Bf16,
 }
 
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// To a tenth at each of `train.lr_drops` (the papers).
+    #[default]
+    Steps,
+    /// Along half a cosine towards 0.
+    Cosine,
+}
+
+impl Schedule {
+    pub fn is_steps(&self) -> bool {
+        *self == Schedule::Steps
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSpec {
     pub epochs: u32,
     pub batch_size: u32,
     pub lr: f64,
+    /// Not written where it is `steps`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "Schedule::is_steps")]
+    pub schedule: Schedule,
+    /// How long the rate rises to `lr` at first: below 1 a share of the run, from 1 on epochs. Not written where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warmup: f64,
     /// Where the learning rate falls to a tenth: below 1 a share of the run, from 1 on an epoch.
     pub lr_drops: Vec<f64>,
     pub momentum: f64,
@@ -402,6 +445,10 @@ fn is_zero(x: &f64) -> bool {
     *x == 0.0
 }
 
+fn is_false(it: &bool) -> bool {
+    !it
+}
+
 fn one() -> u32 {
     1
 }
@@ -417,6 +464,10 @@ pub struct EvalSpec {
     pub knn_k: u32,
     /// Temperature of the vote; its own key, not the objective's τ.
     pub knn_tau: f64,
+    /// Whether the pooled features vote too, beside the embedding. Not written where they do not, as in specs from before there
+    /// was a choice.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub knn_pooled: bool,
     /// Epochs between evaluations; the last epoch is always evaluated.
     pub every: u32,
     /// Evaluations that the run itself makes when it has trained to the end.

@@ -17,7 +17,7 @@ pub const LARGEST: u64 = 1 << 53;
 pub const MOST_ATTEMPTS: u32 = i32::MAX as u32;
 
 /// Metrics that runs of today write. More may come, so this is for hints, not for checks.
-pub const METRICS: [&str; 17] = [
+pub const METRICS: [&str; 18] = [
     "loss",
     "loss/instance",
     "loss/proximal",
@@ -26,6 +26,7 @@ pub const METRICS: [&str; 17] = [
     "knn_top1_bank",
     "knn_top1_held_out",
     "knn_top1_selected",
+    "knn_top1/pooled",
     "svm_top1",
     "linear_top1/embedding",
     "spread",

@@ -109,6 +109,7 @@ mod tests {
         assert_eq!(meaning("linear_top1/conv3@stl10"), Some(PERCENT));
         assert_eq!(meaning("finetune_top1/labels=0.2"), Some(PERCENT));
         assert_eq!(meaning("finetune_top5/labels=0.01@cifar100"), Some(PERCENT));
+        assert_eq!(meaning("knn_top1/pooled"), Some(PERCENT));
         assert_eq!(meaning("slot_age"), Some(("steps", Better::Neither)));
         assert_eq!(meaning("knn_top1.reach=60"), Some(("epochs", Better::Lower)));
         assert_eq!(

@@ -58,8 +58,8 @@ pub(super) fn serialise(
 
 /// Batch normalisation after the head goes into its weights: W ← W/σ and b ← (b − μ)/σ. The head's name.
 fn fold(saved: &Saved, arrays: &mut BTreeMap<String, Array>) -> Result<&'static str, SavedError> {
-    // Of ResNets, and of AlexNet and VGG.
-    let heads = ["fc", "classifier.6"];
+    // Of ResNets, and of AlexNet and VGG; of a head of two layers the last.
+    let heads = ["fc", "classifier.6", "fc.2", "classifier.6.2"];
     let missing = |name: String| SavedError::Unknown {
         path: saved.path.clone(),
         name,
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn batch_norm_is_folded_and_nothing_but_the_network_is_in_the_file() {
-        for head in ["fc", "classifier.6"] {
+        for head in ["fc", "classifier.6", "fc.2"] {
             folded(head);
         }
     }

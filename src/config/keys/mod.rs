@@ -93,7 +93,10 @@ pub fn effective(spec: &Value, name: &str) -> Option<Value> {
     let unwritten = || match name {
         "data.resident" | "model.stem" => Some(Value::from("auto")),
         "train.bn_splits" => Some(Value::from(1)),
-        "data.held_out" => Some(Value::from(0.0)),
+        "data.held_out" | "train.warmup" => Some(Value::from(0.0)),
+        "model.head" => Some(Value::from("linear")),
+        "train.schedule" => Some(Value::from("steps")),
+        "eval.knn_pooled" => Some(Value::from(false)),
         _ => None,
     };
     value(spec, name).cloned().or_else(unwritten)

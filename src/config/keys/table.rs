@@ -50,6 +50,7 @@ const SIZED: Condition = Condition {
     accepts: Accepts::OneOf(&["folder", "cub200", "cars196", "sop", "stl10"]),
 };
 const STL10: Condition = Condition { key: "data.dataset", accepts: Accepts::OneOf(&["stl10"]) };
+const STEPPED: Condition = Condition { key: "train.schedule", accepts: Accepts::OneOf(&["steps"]) };
 const ON_DISK: Condition = Condition { key: "data.dataset", accepts: Accepts::NoneOf(&["shapes"]) };
 const SUBSET: Condition = Condition { key: "data.fraction", accepts: Accepts::Below(1.0) };
 const EVALUATED: Condition = Condition { key: "eval.finally", accepts: Accepts::Something };
@@ -171,12 +172,20 @@ pub static KEYS: &[Key] = &[
         help: "multiplies every channel count",
     },
     Key {
+        name: "model.head",
+        kind: Kind::Choice(&["linear", "mlp"]),
+        default: Default::Text("linear"),
+        unit: "",
+        applies: &[],
+        help: "what makes D numbers of the pooled features: a linear layer (the papers), or two with a ReLU between",
+    },
+    Key {
         name: "model.head_init",
         kind: Kind::Choice(&["default", "centred"]),
         default: Default::Text("default"),
         unit: "",
         applies: &[],
-        help: "how the linear head starts: as torch starts it, or centred on a first look at the training images",
+        help: "how the head's last layer starts: as torch starts it, or centred on a first look at the training images",
     },
     Key {
         name: "model.head_norm",
@@ -424,14 +433,30 @@ pub static KEYS: &[Key] = &[
         default: Default::Float(0.03),
         unit: "",
         applies: &[],
-        help: "learning rate at the start",
+        help: "the highest learning rate: that of the start, or of the end of the warm-up",
+    },
+    Key {
+        name: "train.schedule",
+        kind: Kind::Choice(&["steps", "cosine"]),
+        default: Default::Text("steps"),
+        unit: "",
+        applies: &[],
+        help: "how the rate falls: in steps to a tenth of it, or along half a cosine towards 0",
+    },
+    Key {
+        name: "train.warmup",
+        kind: Kind::Float(at_least(0.0)),
+        default: Default::Float(0.0),
+        unit: "",
+        applies: &[],
+        help: "how long the rate rises to train.lr at first: below 1 a share of the run, from 1 on epochs",
     },
     Key {
         name: "train.lr_drops",
         kind: Kind::Floats(above(0.0)),
         default: Default::Floats(&[0.6, 0.8]),
         unit: "",
-        applies: &[],
+        applies: &[STEPPED],
         help: "where the rate falls to a tenth: below 1 a share of the run, from 1 on an epoch",
     },
     Key {
@@ -489,6 +514,14 @@ pub static KEYS: &[Key] = &[
         unit: "",
         applies: &[],
         help: "temperature of the vote",
+    },
+    Key {
+        name: "eval.knn_pooled",
+        kind: Kind::Bool,
+        default: Default::Bool(false),
+        unit: "",
+        applies: &[],
+        help: "whether the pooled features vote too, as knn_top1/pooled: what is compared where the head is thrown away",
     },
     Key {
         name: "eval.every",

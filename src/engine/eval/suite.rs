@@ -15,7 +15,7 @@ use crate::engine::ages;
 use crate::engine::cluster::{best_of, nmi};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::finetune::{self, Tuned};
-use crate::engine::models::Encoded;
+use crate::engine::models::{Encoded, unit};
 use crate::journal::event::MetricInfo;
 use crate::journal::metric;
 use crate::random::{self, Purpose};
@@ -78,7 +78,13 @@ impl Subject<'_> {
     /// What an evaluation finds; of feature maps [`Subject::feature_map`] does, one layer at a time.
     pub fn put(&self, evaluation: Evaluation) -> Vec<Finding> {
         match evaluation {
-            Evaluation::Knn => self.knn(),
+            Evaluation::Knn => {
+                let (train, test) = (self.train.features, self.test.features);
+                let mut found = self.knn("knn_top1", &train.embedding, &test.embedding);
+                let pooled = [&train.pooled, &test.pooled].map(unit);
+                found.extend(self.knn("knn_top1/pooled", &pooled[0], &pooled[1]));
+                found
+            }
             Evaluation::Svm => self.svm(),
             Evaluation::Linear => self.linear(),
             Evaluation::Layers => Vec::new(),
@@ -97,10 +103,10 @@ impl Subject<'_> {
         self.test.features.embedding.size()[1] as usize
     }
 
-    fn knn(&self) -> Vec<Finding> {
-        let dim = self.dim();
-        let (bank, queries) =
-            (to_vec(&self.train.features.embedding), to_vec(&self.test.features.embedding));
+    /// What unit rows (n, F) of the training images say of those (Q, F) of the test images, under names that begin with `name`.
+    fn knn(&self, name: &str, bank: &Tensor, queries: &Tensor) -> Vec<Finding> {
+        let dim = bank.size()[1] as usize;
+        let (bank, queries) = (to_vec(bank), to_vec(queries));
         let most = KNN_K[KNN_K.len() - 1];
         let on_test = Ranked::new(&queries, self.test.labels, &bank, self.train.labels, dim, most);
 
@@ -120,7 +126,7 @@ impl Subject<'_> {
                     choice = (held, k, tau);
                 }
                 let settings = json!({"k": k, "tau": tau, "bank": "clean", "held_out": held});
-                let name = format!("knn_top1/k={k},tau={tau}");
+                let name = format!("{name}/k={k},tau={tau}");
                 let value = on_test.accuracy(n_classes, k, tau);
                 findings.push(Finding { headline: false, ..self.finding(&name, value, settings) });
             }
@@ -130,7 +136,7 @@ impl Subject<'_> {
         for (i, (class, row)) in self.classes.iter().zip(&matrix).enumerate() {
             let (n, right): (u32, u32) = (row.iter().sum(), row[i]);
             let value = 100.0 * f64::from(right) / f64::from(n);
-            let name = format!("knn_top1/class={class}");
+            let name = format!("{name}/class={class}");
             let settings = json!({"k": k, "tau": tau, "n_queries": n});
             findings.push(Finding { headline: false, ..self.finding(&name, value, settings) });
         }
@@ -141,11 +147,8 @@ impl Subject<'_> {
             settings["confusion"] = json!(matrix);
             settings["classes"] = json!(self.classes);
         }
-        findings.push(self.finding(
-            "knn_top1/selected",
-            on_test.accuracy(n_classes, k, tau),
-            settings,
-        ));
+        let value = on_test.accuracy(n_classes, k, tau);
+        findings.push(self.finding(&format!("{name}/selected"), value, settings));
         findings
     }
 

@@ -1,6 +1,7 @@
 //! Encoders: images in, unit embeddings out, with torchvision's parameter names so that weights interchange.
 
 mod alexnet;
+mod head;
 mod hidden;
 mod layers;
 mod resnet;
@@ -15,10 +16,11 @@ use std::path::PathBuf;
 
 use tch::{Kind, Tensor};
 
-use crate::config::spec::{Backbone, HeadNorm, ModelSpec, Stem};
+use crate::config::spec::{Backbone, ModelSpec, Stem};
 use crate::engine::params::Params;
 
 use alexnet::Alexnet;
+use head::Head;
 use resnet::Resnet;
 use vgg::Vgg;
 
@@ -89,13 +91,11 @@ pub enum ModelError {
     Weights { path: PathBuf, found: String, allowed: String },
 }
 
-/// Backbone, linear head of D outputs, L2 normalisation (InstDisc §3).
+/// Backbone, head of D outputs, L2 normalisation (InstDisc §3).
 pub struct Model {
     backbone: Box<dyn Network>,
     name: &'static str,
-    head: layers::Linear,
-    head_name: &'static str,
-    head_norm: Option<layers::Statistics>,
+    head: Head,
     /// How many of the first parameters and buffers in [`Params`] are this model's.
     n_params: usize,
     n_buffers: usize,
@@ -138,18 +138,13 @@ impl Model {
             Backbone::Vgg16 => Box::new(Vgg::new(&mut init, scaled, false, stem, arithmetic)),
             Backbone::Vgg16Bn => Box::new(Vgg::new(&mut init, scaled, true, stem, arithmetic)),
         };
-        let dim = i64::from(spec.dim);
         let head_name = match spec.backbone {
             Backbone::Alexnet | Backbone::Vgg16 | Backbone::Vgg16Bn => "classifier.6",
             _ => "fc",
         };
-        let head = init.linear(head_name, backbone.features(), dim);
-        let head_norm = match spec.head_norm {
-            HeadNorm::None => None,
-            HeadNorm::Batch => Some(init.statistics("head_norm", dim)),
-        };
+        let head = Head::new(spec, head_name, backbone.features(), &mut init);
         let (n_params, n_buffers) = (params.len(), params.buffers().len());
-        Ok(Self { backbone, name, head, head_name, head_norm, n_params, n_buffers })
+        Ok(Self { backbone, name, head, n_params, n_buffers })
     }
 
     /// C, the number of features that the head reads.
@@ -161,10 +156,7 @@ impl Model {
     pub fn forward(&self, params: &Params, images: &Tensor, mode: Mode) -> Encoded {
         let mut go_on = |_: &str, _: &Tensor| ControlFlow::Continue(());
         let pooled = self.backbone.forward(params, images, mode, &mut go_on); // (B, C)
-        let mut projected = self.head.forward(params, &pooled); // (B, D)
-        if let Some(norm) = &self.head_norm {
-            projected = norm.forward(params, &projected, mode);
-        }
+        let projected = self.head.forward(params, &pooled, mode); // (B, D)
         Encoded { embedding: unit(&projected), pooled }
     }
 
@@ -197,15 +189,7 @@ impl Model {
 
     /// Scales and shifts the head so that on `pooled` (N, C) each output has mean 0 and standard deviation 1.
     pub fn centre_head(&self, params: &Params, pooled: &Tensor) {
-        tch::no_grad(|| {
-            let mut weight = params.get(self.head.weight).shallow_clone(); // (D, C)
-            let mut bias = params.get(self.head.bias).shallow_clone();
-            let outputs = pooled.matmul(&weight.tr()); // (N, D)
-            let std = outputs.std_dim(0, true, false).clamp_min(1e-6); // (D)
-            let _ = weight.g_div_(&std.unsqueeze(1));
-            let mean = pooled.mean_dim(0i64, false, Kind::Float); // (C)
-            bias.copy_(&-weight.mv(&mean));
-        });
+        self.head.centre(params, pooled);
     }
 }
 

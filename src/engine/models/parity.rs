@@ -10,7 +10,7 @@ use serde_json::Value;
 use tch::Device;
 
 use super::*;
-use crate::config::spec::HeadInit;
+use crate::config::spec::{HeadInit, HeadKind, HeadNorm};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::optimizer::Sgd;
 use crate::engine::schedule::learning_rate;
@@ -54,6 +54,7 @@ struct Case {
     backbone: Backbone,
     width: f64,
     dim: u32,
+    head: HeadKind,
     head_norm: HeadNorm,
     batch: i64,
     side: i64,
@@ -76,6 +77,7 @@ impl Case {
             backbone: self.backbone,
             dim: self.dim,
             width: self.width,
+            head: self.head,
             head_init: HeadInit::Default,
             head_norm: self.head_norm,
             stem: self.stem,
@@ -156,6 +158,7 @@ const RESNET18_QUARTER: Case = Case {
     backbone: Backbone::Resnet18,
     width: 0.25,
     dim: 32,
+    head: HeadKind::Linear,
     head_norm: HeadNorm::None,
     batch: 6,
     side: 32,
@@ -186,6 +189,13 @@ fn a_normalised_head_is_torchs_batch_norm_without_scale_and_shift() {
     let backbone = Backbone::ResnetSmall;
     let file = "resnet_small_half.safetensors";
     Case { file, backbone, width: 0.5, head_norm: HeadNorm::Batch, ..RESNET18_QUARTER }.check();
+}
+
+#[test]
+fn a_head_of_two_layers_is_torchs_sequential() {
+    let backbone = Backbone::ResnetSmall;
+    let file = "resnet_small_mlp.safetensors";
+    Case { file, backbone, width: 0.5, head: HeadKind::Mlp, ..RESNET18_QUARTER }.check();
 }
 
 #[test]
@@ -309,6 +319,7 @@ fn an_image_that_poolings_leave_nothing_of_is_refused() {
             dim: 8,
             width: 0.02,
             head_init: HeadInit::Default,
+            head: HeadKind::Linear,
             head_norm: HeadNorm::None,
             stem,
             weights: None,

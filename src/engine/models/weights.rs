@@ -36,11 +36,7 @@ impl Model {
             .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
             .chain(statistics.take(self.n_buffers))
             .collect();
-        let is_head = |name: &str| {
-            [self.head_name, "head_norm"]
-                .iter()
-                .any(|head| name.strip_prefix(head).is_some_and(|leaf| leaf.starts_with('.')))
-        };
+        let is_head = |name: &str| self.head.has(name);
         let head_fits = wanted
             .iter()
             .filter(|(name, _)| is_head(name))
@@ -114,7 +110,7 @@ fn list(names: &[&String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Backbone, HeadInit, HeadNorm, ModelSpec, Stem};
+    use crate::config::spec::{Backbone, HeadInit, HeadKind, HeadNorm, ModelSpec, Stem};
     use crate::engine::models::{Arithmetic, Mode};
 
     fn model(seed: u64, dim: u32) -> (Model, Params) {
@@ -123,6 +119,7 @@ mod tests {
             dim,
             width: 0.125,
             head_init: HeadInit::Default,
+            head: HeadKind::Linear,
             head_norm: HeadNorm::Batch,
             stem: Stem::Auto,
             weights: None,

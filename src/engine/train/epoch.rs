@@ -12,9 +12,10 @@ use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
 use crate::engine::eval::encode::{encode_split, sample};
 use crate::engine::eval::knn::vote;
+use crate::engine::models::{Encoded, unit};
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
-use crate::engine::schedule::learning_rate;
+use crate::engine::schedule;
 use crate::journal::event::{Eval, Event, Number, Point, Warn};
 
 /// A loss this close below its chance value, relatively, or above it, tells hardly any instance from another. Above
@@ -38,7 +39,7 @@ impl Trainer<'_> {
         let spec = self.job.spec;
         let n = self.job.data.train.len() as u64;
         let n_images = n.min(n_steps * u64::from(spec.train.batch_size));
-        let lr = learning_rate(spec.train.lr, &spec.train.lr_drops, spec.train.epochs, epoch);
+        let lr = schedule::rate(&spec.train, self.step.saturating_sub(1), self.steps_per_epoch());
         let mut m = BTreeMap::from([
             ("lr".to_owned(), Number(lr)),
             ("images_per_second".to_owned(), Number(n_images as f64 / seconds)),
@@ -62,17 +63,15 @@ impl Trainer<'_> {
     /// What needs no labels, and k-NN where labels can vote.
     pub(super) fn evaluate(&mut self, events: &mut dyn Events) -> Result<(), TrainError> {
         let data = self.job.data;
-        let test = encode_split(&self.model, &self.params, &self.augment, &data.test, data.side)?;
-        let tested = test.embedding; // (Q, D)
+        let tested = encode_split(&self.model, &self.params, &self.augment, &data.test, data.side)?;
         let known = self.images.encode(&self.model, &self.params, &self.augment, data)?;
-        let known = known.embedding; // (n, D)
-        for embeddings in [&tested, &known] {
+        for embeddings in [&tested.embedding, &known.embedding] {
             let sum = embeddings.sum(Kind::Double).double_value(&[]);
             if !sum.is_finite() {
                 return Err(self.not_finite("embedding", self.step, sum));
             }
         }
-        let mut m = self.diagnose(&tested, &known, events)?;
+        let mut m = self.diagnose(&tested.embedding, &known.embedding, events)?;
         if no_votes(self.job.data).is_none() {
             self.vote(&tested, &known, &mut m, events)?;
         }
@@ -85,8 +84,8 @@ impl Trainer<'_> {
     /// the test images.
     fn vote(
         &mut self,
-        tested: &Tensor,
-        known: &Tensor,
+        tested: &Encoded,
+        known: &Encoded,
         m: &mut BTreeMap<String, Number>,
         events: &mut dyn Events,
     ) -> Result<(), TrainError> {
@@ -99,7 +98,7 @@ impl Trainer<'_> {
             true => bank.shallow_clone(),
             false => bank.index_select(0, &upload(&voting, self.job.device)),
         };
-        let (clean, training) = (voters(known), voters(self.bank.tensor()));
+        let (clean, training) = (voters(&known.embedding), voters(self.bank.tensor()));
         let bank_labels: Vec<u16> = rows.iter().map(|&r| data.train.labels[r as usize]).collect();
         let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
         let accuracy = |queries: &Tensor, labels: &[u16], bank: &Tensor| {
@@ -121,9 +120,16 @@ impl Trainer<'_> {
             }))
         };
         let (labels, n) = (&data.test.labels, data.test.len());
-        let top1 = accuracy(tested, labels, &clean);
+        let top1 = accuracy(&tested.embedding, labels, &clean);
         tell("knn_top1", top1, settings("clean", n))?;
-        tell("knn_top1_bank", accuracy(tested, labels, &training), settings("training", n))?;
+        let by_slots = accuracy(&tested.embedding, labels, &training);
+        tell("knn_top1_bank", by_slots, settings("training", n))?;
+        if spec.eval.knn_pooled {
+            let by_pooled = accuracy(&unit(&tested.pooled), labels, &voters(&unit(&known.pooled)));
+            let mut of_pooled = settings("clean", n);
+            of_pooled["feature"] = json!("pooled");
+            tell("knn_top1/pooled", by_pooled, of_pooled)?;
+        }
         if data.held_out.is_empty() {
             return Ok(());
         }

@@ -174,6 +174,9 @@ impl<'a> Trainer<'a> {
         let mut metrics = [&trained[..], &["lr", "images_per_second"]].concat();
         if no_votes(self.job.data).is_none() {
             metrics.extend(["knn_top1", "knn_top1_bank"]);
+            if self.job.spec.eval.knn_pooled {
+                metrics.push("knn_top1/pooled");
+            }
         }
         if !self.job.data.held_out.is_empty() {
             metrics.extend(["knn_top1_held_out", "knn_top1_selected"]);

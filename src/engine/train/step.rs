@@ -13,7 +13,7 @@ use crate::engine::device::upload;
 use crate::engine::models::{Arithmetic, Mode, Model};
 use crate::engine::objectives::{Batch, View, proximal};
 use crate::engine::params::Params;
-use crate::engine::schedule::learning_rate;
+use crate::engine::schedule;
 
 /// Pixels of the views that are made together on CUDA, 32 batches of 128 images of 32×32: an operation on all of them
 /// costs as many launches as one on a single batch, and a view depends on nothing else in its batch.
@@ -49,8 +49,7 @@ impl Trainer<'_> {
     pub(super) fn train_step(&mut self, epoch: u32, order: &[i64]) -> Result<(), TrainError> {
         let spec = self.job.spec;
         let inputs = self.inputs(epoch, order)?;
-        let train = &spec.train;
-        self.sgd.set_rate(learning_rate(train.lr, &train.lr_drops, train.epochs, epoch));
+        self.sgd.set_rate(schedule::rate(&spec.train, self.step, self.steps_per_epoch()));
         let lambda = if spec.objective.lambda_from <= epoch { spec.objective.lambda } else { 0.0 };
         let Losses { instance, proximal } = self.descend(inputs, lambda);
         self.step += 1;

@@ -18,11 +18,12 @@ use super::{App, Layer, Purpose, Tab, Typed};
 pub const SMOOTHING: [f64; 7] = [0.0, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99];
 
 /// Metrics that are looked at first, in this order; the others follow by name.
-const FIRST: [&str; 9] = [
+const FIRST: [&str; 10] = [
     "loss",
     "knn_top1",
     "knn_top1_held_out",
     "knn_top1_selected",
+    "knn_top1/pooled",
     "loss/instance",
     "loss/proximal",
     "loss/roughness",

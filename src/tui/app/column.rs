@@ -187,6 +187,7 @@ fn brief(metric: &str) -> &str {
         "knn_top1_bank" => "k-NN bank",
         "knn_top1_held_out" => "k-NN held",
         "knn_top1_selected" => "k-NN sel.",
+        "knn_top1/pooled" => "k-NN pool",
         "images_per_second" => "img/s",
         other => other,
     }

@@ -29,10 +29,10 @@ pub struct Confusion {
     pub lines: Vec<(String, String)>,
 }
 
-/// The newest one; none where there is no room for it.
+/// The newest one, of the embedding rather than of the pooled features; none where there is no room for it.
 pub fn confusion(rows: &[EvaluationRow]) -> Option<Confusion> {
     let newest = rows.iter().filter(|row| row.settings.contains_key("confusion"));
-    let row = newest.max_by_key(|row| row.step)?;
+    let row = newest.max_by_key(|row| (row.step, !row.metric.starts_with("knn_top1/pooled")))?;
     let heading = format!("what classes were found to be, in %: {}, step {}", row.metric, row.step);
     Some(Confusion { heading, lines: matrix(row)? })
 }
@@ -115,11 +115,13 @@ mod tests {
         let rows = [
             row("alignment", 10, json!({"n": 4})),
             row("knn_top1/k=5,tau=0.1", 20, json!({})),
-            row("knn_top1/selected", 20, matrix),
+            row("knn_top1/selected", 20, matrix.clone()),
+            row("knn_top1/pooled/selected", 20, matrix),
             row("cosine/positive", 20, json!({"counts": [0, 1, 8], "range": [-1, 1]})),
         ];
         let expected = [
             ("knn_top1/selected 20", "0.5000   k=5"),
+            ("knn_top1/pooled/selected 20", "0.5000   k=5"),
             ("cosine/positive 20", "0.5000   -1 ▁▂█ 1   "),
             ("alignment 10", "0.5000   n=4"),
         ];
@@ -134,7 +136,7 @@ mod tests {
         let found = confusion(&rows).unwrap();
         assert_eq!(found.lines, expected.map(owned));
         assert!(found.heading.ends_with("knn_top1/selected, step 20"), "{}", found.heading);
-        assert!(confusion(&rows[3..]).is_none());
+        assert!(confusion(&rows[4..]).is_none());
     }
 
     #[test]

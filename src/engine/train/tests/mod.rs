@@ -4,6 +4,7 @@ mod examined;
 mod files;
 mod held_out;
 mod objectives;
+mod recipe;
 mod refusals;
 mod replay;
 mod tuned;
