@@ -11,7 +11,9 @@
 //! As released (<https://github.com/mangye16/Unsupervised_Embedding_Learning>), with two augmentations: all 2B features
 //! are rows alike, each with its partner for the positive and the 2B − 2 others for the spreading part, divided by 2B.
 //! There the gradient reaches the row's feature alone and a feature's product with itself leaves the denominators;
-//! both are switches here, in either form. With half of the negatives, the others leave sum and denominators.
+//! both are switches here, in either form. With half of the negatives, the others leave sum and denominators; the authors'
+//! first release then divides the positive term by 129 and half of the negative one too, which weighs the positive twice as
+//! high against the chosen negatives as this does.
 
 use std::f64::consts::LN_2;
 

@@ -1,5 +1,6 @@
 //! Parametric softmax (InstDisc Eq. 1), the baseline: one learned weight vector an instance,
-//! P(i|f) = exp(w_i·f/τ) / Σ_j exp(w_j·f/τ).
+//! P(i|f) = exp(w_i·f/τ) / Σ_j exp(w_j·f/τ). Eq. 1 has no τ; here it has that of Eq. 2, and f of length one as there, so that
+//! w_i in place of v_i is all that differs. As w is free, τ scales its learning rate by 1/τ².
 
 use tch::Tensor;
 
