@@ -37,7 +37,7 @@ ESC = "\x1b"
 MARKS = "/proximal\r" + "    "
 # Where an experiment and a key stand in their lists.
 PROXIMAL = sorted(path.stem for path in (ROOT / "experiments").glob("*.toml")).index("proximal")
-LAMBDA = 24
+LAMBDA = 26
 SCREENS = [
     ("runs", [("", "proximal-"), (MARKS, "4 marked")]),
     ("charts", [("2", "knn_top1"), ("hhhhhhhh", "● ")]),

@@ -34,6 +34,8 @@ pub enum Purpose {
     Evaluation = 10,
     /// Which training images a run is not to see; a = class.
     HeldOut = 11,
+    /// Whether a sample's colours are jittered; a = epoch, b = instance.
+    Jitter = 12,
 }
 
 /// A stream of random numbers that depends on nothing but its key.

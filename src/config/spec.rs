@@ -103,6 +103,10 @@ pub struct DataSpec {
     /// and STL-10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<u32>,
+    /// Sets of files: share of an image's shorter side that is seen where nothing is cropped at random, in (0, 1]. Not
+    /// written where it is 1, as in specs from before there was a choice.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub crop: f64,
     /// Sets of files: what to do with a file that is no image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bad_images: Option<BadImages>,
@@ -125,6 +129,7 @@ impl DataSpec {
             held_out: 0.0,
             classes: None,
             side: None,
+            crop: 1.0,
             bad_images: None,
             split: None,
             resident: Residence::Auto,
@@ -203,6 +208,24 @@ pub enum HeadInit {
     Centred,
 }
 
+/// How the backbone's weights start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightInit {
+    /// Normal with the variance of He et al. 2015, as torchvision's networks.
+    #[default]
+    He,
+    /// Uniform with variance 1 / (3 · fan-in): a layer of torch that nobody initialises, as in the papers' released code for
+    /// CIFAR-10.
+    Torch,
+}
+
+impl WeightInit {
+    pub fn is_he(&self) -> bool {
+        *self == WeightInit::He
+    }
+}
+
 /// What makes D numbers of the pooled features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -243,6 +266,9 @@ pub struct ModelSpec {
     pub head: HeadKind,
     pub head_init: HeadInit,
     pub head_norm: HeadNorm,
+    /// Not written where it is `he`, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "WeightInit::is_he")]
+    pub init: WeightInit,
     /// Not written where it is `auto`, as in specs from before there was a choice.
     #[serde(default, skip_serializing_if = "Stem::is_auto")]
     pub stem: Stem,
@@ -282,7 +308,7 @@ pub enum ObjectiveKind {
     Nce { m: u32, tau: f64, z: ZMode, z_batches: u32, own_slot: OwnSlot },
     /// Full softmax over the bank (InstDisc Eq. 2).
     Nonparametric { tau: f64 },
-    /// Softmax with one learned weight vector an instance (InstDisc Eq. 1).
+    /// Softmax with one learned weight vector an instance (InstDisc Eq. 1, with the τ of Eq. 2).
     Parametric { tau: f64 },
     /// Softmax over the own slot and m sampled negatives.
     Infonce { m: u32, tau: f64, own_slot: OwnSlot },
@@ -380,12 +406,30 @@ pub struct AugmentSpec {
     pub crop_min: f64,
     /// Strength of brightness, contrast, saturation and hue jitter, in [0, 0.5]; 0 = none.
     pub jitter: f64,
+    /// Strength of the jitter of the hue where it is another, in [0, 0.5] of a turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hue: Option<f64>,
+    /// Probability of the jitter. Not written where it is 1, as in specs from before there was a choice.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub jitter_p: f64,
     /// Probability of a grayscale image.
     pub grayscale: f64,
     /// Horizontal flip with probability 1/2.
     pub flip: bool,
     /// Rotation up to ± this many degrees; 0 = none.
     pub rotation: f64,
+}
+
+impl AugmentSpec {
+    /// Strength of the jitter of the hue, in [0, 0.5] of a turn.
+    pub fn hue(&self) -> f64 {
+        self.hue.unwrap_or(self.jitter)
+    }
+
+    /// Whether colours are changed at all.
+    pub fn jitters(&self) -> bool {
+        0.0 < self.jitter.max(self.hue()) && 0.0 < self.jitter_p
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -401,7 +445,7 @@ pub enum Precision {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// To a tenth at each of `train.lr_drops` (the papers).
+    /// In steps at `train.lr_drops` (the papers).
     #[default]
     Steps,
     /// Along half a cosine towards 0.
@@ -426,8 +470,12 @@ pub struct TrainSpec {
     /// How long the rate rises to `lr` at first: below 1 a share of the run, from 1 on epochs. Not written where it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub warmup: f64,
-    /// Where the learning rate falls to a tenth: below 1 a share of the run, from 1 on an epoch.
+    /// Where the learning rate falls: below 1 a share of the run, from 1 on an epoch.
     pub lr_drops: Vec<f64>,
+    /// What of `lr` is left from each of these on; to a tenth of what was before where nothing is said. Not written where
+    /// there are none, as in specs from before there was a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lr_factors: Vec<f64>,
     pub momentum: f64,
     pub weight_decay: f64,
     pub precision: Precision,
@@ -443,6 +491,14 @@ pub struct TrainSpec {
 
 fn is_zero(x: &f64) -> bool {
     *x == 0.0
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+fn is_whole(share: &f64) -> bool {
+    *share == 1.0
 }
 
 fn is_false(it: &bool) -> bool {

@@ -139,7 +139,7 @@ objective = 3
     x.toml:3: title: found an unknown key, allowed: name, question, why, metrics, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]
     x.toml:5: objective.tua: found an unknown key, allowed: a key of a specification, such as objective.tau
     x.toml:6: objective.tau: found 0, allowed: a number above 0
-    x.toml:7: train: found a value, allowed: a table of epochs, batch_size, bn_splits, lr, schedule, warmup, lr_drops, momentum, weight_decay, precision, threads, checkpoint_every
+    x.toml:7: train: found a value, allowed: a table of epochs, batch_size, bn_splits, lr, schedule, warmup, lr_drops, lr_factors, momentum, weight_decay, precision, threads, checkpoint_every
     x.toml:8: seed: found { a = 1 }, allowed: a whole number from 0
     --set: m: found an unknown key, allowed: a key of a specification, such as objective.m
     --set: found nonsense, allowed: KEY=VALUE

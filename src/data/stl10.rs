@@ -122,7 +122,7 @@ impl Source for Stl10 {
                 if self.side == SIDE {
                     image.copy_from_slice(&turned);
                 } else if let Some(whole) = RgbImage::from_raw(SIDE as u32, SIDE as u32, turned) {
-                    decode::fit(&whole, self.side as u32, image);
+                    decode::fit(&whole, self.side as u32, 1.0, image);
                 }
             });
         }

@@ -20,8 +20,8 @@ pub fn load(
     home: &Home,
     key: &'static str,
 ) -> Result<Dataset, ExamineError> {
-    let bad_images = spec.data.bad_images;
-    let whole = DataSpec { side: Some(side as u32), bad_images, ..on.spec() };
+    let DataSpec { bad_images, crop, .. } = spec.data;
+    let whole = DataSpec { side: Some(side as u32), crop, bad_images, ..on.spec() };
     let found = data::load(&whole, home).map_err(|why| ExamineError::Elsewhere { key, why })?;
     if found.side == side {
         Ok(found)

@@ -21,6 +21,8 @@ pub const SHARES: [f64; 5] = [0.01, 0.02, 0.05, 0.1, 0.2];
 pub const EPOCHS: u32 = 70;
 pub const LR: f64 = 0.01;
 const DROPS: [f64; 2] = [30.0, 60.0];
+/// Augmentations are drawn under epochs that no run reaches: what is fine-tuned has not seen these views before.
+const AFTER_TRAINING: u64 = 1 << 31;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FinetuneError {
@@ -80,7 +82,7 @@ pub fn finetune(
             let mut bytes = vec![0; size * 3 * side * side];
             data.train.read(batch, &mut bytes)?;
             let instances: Vec<i64> = batch.iter().map(|&row| row.into()).collect();
-            let draws = augment.draw(spec.seed, u64::from(epoch), 0, &instances);
+            let draws = augment.draw(spec.seed, AFTER_TRAINING + u64::from(epoch), 0, &instances);
             let images = augment.apply(&on_device(&bytes, side, device), &draws); // (B, 3, S, S)
             let logits = classify(&model.forward(&params, &images, Mode::Train).pooled);
             let of = |&row: &u32| i64::from(data.train.labels[row as usize]);

@@ -15,7 +15,9 @@ pub fn rate(train: &TrainSpec, step: u64, per_epoch: u64) -> f64 {
     }
     let epoch = (step / per_epoch.max(1)) as u32;
     match train.schedule {
-        Schedule::Steps => learning_rate(train.lr, &train.lr_drops, train.epochs, epoch),
+        Schedule::Steps => {
+            in_steps(train.lr, (&train.lr_drops, &train.lr_factors), train.epochs, epoch)
+        }
         Schedule::Cosine => {
             let past = (f64::from(epoch) - warmup) / (f64::from(train.epochs) - warmup);
             cosine(train.lr, past.clamp(0.0, 1.0))
@@ -39,9 +41,15 @@ fn cosine(lr: f64, past: f64) -> f64 {
 /// A drop below 1 is a share of the run's `epochs`, from 1 on an epoch: `[0.6, 0.8]` of 200 epochs and `[120, 160]` are
 /// the same schedule.
 pub fn learning_rate(lr: f64, drops: &[f64], epochs: u32, epoch: u32) -> f64 {
+    in_steps(lr, (drops, &[]), epochs, epoch)
+}
+
+/// The same with what is left of `lr` from each drop on, as far as `factors` say.
+fn in_steps(lr: f64, (drops, factors): (&[f64], &[f64]), epochs: u32, epoch: u32) -> f64 {
     let start = |drop: f64| if drop < 1.0 { epochs_of(drop, epochs).round() } else { drop };
     let n_past = drops.iter().filter(|&&drop| start(drop) <= f64::from(epoch)).count();
-    lr / 10f64.powi(n_past as i32)
+    let said = &factors[..factors.len().min(n_past)];
+    lr * said.last().unwrap_or(&1.0) / 10f64.powi((n_past - said.len()) as i32)
 }
 
 #[cfg(test)]
@@ -74,6 +82,23 @@ mod tests {
         let plain = train(json!({}));
         assert_eq!(rate(&plain, 390 * 119 + 389, 390), 0.03);
         assert_eq!(rate(&plain, 390 * 120, 390), learning_rate(0.03, &[0.6, 0.8], 200, 120));
+    }
+
+    #[test]
+    fn drops_may_say_what_they_leave() {
+        // As the authors of InvaSpread run it: 301 epochs; 0.1, 0.05 and 0.01 of the rate from 120, 160 and 200 on.
+        let (drops, factors) = ([120.0 / 301.0, 160.0 / 301.0, 200.0 / 301.0], [0.1, 0.05, 0.01]);
+        let shares = train(json!({"epochs": 301, "lr_drops": drops, "lr_factors": factors}));
+        for (epoch, left) in
+            [(0, 1.0), (119, 1.0), (120, 0.1), (159, 0.1), (160, 0.05), (199, 0.05), (200, 0.01)]
+        {
+            assert!((rate(&shares, epoch, 1) - 0.03 * left).abs() < 1e-12, "{epoch}");
+        }
+        let one = train(json!({"lr_drops": [10, 20, 30], "lr_factors": [0.5]}));
+        let rates = [15, 25, 35].map(|epoch| rate(&one, epoch, 1));
+        for (found, left) in rates.into_iter().zip([0.5, 0.05, 0.005]) {
+            assert!((found - 0.03 * left).abs() < 1e-12, "{rates:?}");
+        }
     }
 
     #[test]

@@ -36,17 +36,18 @@ pub(crate) fn open(path: &Path) -> Result<RgbImage, String> {
     Ok(image)
 }
 
-/// Fills `slot`, (side, side, 3): shorter side resized to `side`, centre cropped. An image that already has the size
-/// passes through untouched.
-pub(crate) fn fit(image: &RgbImage, side: u32, slot: &mut [u8]) {
+/// Fills `slot`, (side, side, 3), with the centre: resized so that `side` is the share `kept` of the shorter side. An image
+/// of which all is kept and that already has the size passes through untouched.
+pub(crate) fn fit(image: &RgbImage, side: u32, kept: f64, slot: &mut [u8]) {
     let (width, height) = image.dimensions();
-    if (width, height) == (side, side) {
+    let whole = ((f64::from(side) / kept).round() as u32).max(side);
+    if (width, height) == (side, side) && whole == side {
         slot.copy_from_slice(image.as_raw());
         return;
     }
     let shorter = width.min(height);
     let scaled = |length: u32| {
-        let exact = u64::from(length) * u64::from(side);
+        let exact = u64::from(length) * u64::from(whole);
         ((exact + u64::from(shorter) / 2) / u64::from(shorter)).max(u64::from(side)) as u32
     };
     let (width, height) = (scaled(width), scaled(height));

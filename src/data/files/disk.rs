@@ -14,20 +14,26 @@ use crate::data::loader::{Loader, Look};
 pub(super) struct Disk {
     paths: Vec<PathBuf>,
     side: u32,
+    /// Share of the shorter side that a whole image shows.
+    kept: f64,
     stamp: Vec<u8>,
 }
 
 impl Disk {
     /// # Errors
     /// A file that is not there.
-    pub fn new(root: &Path, paths: Vec<PathBuf>, side: u32) -> Result<Self, DataError> {
+    pub fn new(
+        root: &Path,
+        paths: Vec<PathBuf>,
+        (side, kept): (u32, f64),
+    ) -> Result<Self, DataError> {
         let stamp = |path: &PathBuf| {
             let length = fs::metadata(path).map_err(DataError::read(path))?.len();
             let name = path.strip_prefix(root).unwrap_or(path).as_os_str().as_encoded_bytes();
             Ok([name, &[0], &length.to_le_bytes()].concat())
         };
         let stamps = paths.par_iter().map(stamp).collect::<Result<Vec<Vec<u8>>, DataError>>()?;
-        Ok(Self { paths, side, stamp: stamps.concat() })
+        Ok(Self { paths, side, kept, stamp: stamps.concat() })
     }
 }
 
@@ -47,7 +53,7 @@ impl Loader for Disk {
             let path = &self.paths[row as usize];
             let image = decode::open(path).map_err(|reason| no_image(path, &reason))?;
             match look {
-                Look::Whole => decode::fit(&image, self.side, slot),
+                Look::Whole => decode::fit(&image, self.side, self.kept, slot),
                 Look::Regions(choose) => {
                     let region = choose(row, image.width(), image.height());
                     decode::cut(&image, region, self.side, slot);

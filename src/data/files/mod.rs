@@ -29,6 +29,8 @@ pub(super) struct Files {
     root: PathBuf,
     classes: Vec<String>,
     side: u32,
+    /// Share of the shorter side that is seen where nothing is cropped at random.
+    kept: f64,
     bad_images: BadImages,
     train: Listed,
     test: Listed,
@@ -63,6 +65,7 @@ impl Files {
             root: root.to_owned(),
             classes,
             side: spec.side.or_else(|| default().map(|side| side as u32)).unwrap_or(32),
+            kept: spec.crop,
             bad_images: spec.bad_images.unwrap_or(BadImages::Refuse),
             train,
             test,
@@ -122,7 +125,7 @@ impl Source for Files {
         let slots = images.par_chunks_exact_mut(size).zip(rows);
         let read = |(slot, &row): (&mut [u8], &u32)| {
             let image = decode::open(&paths[row as usize])?;
-            decode::fit(&image, self.side, slot);
+            decode::fit(&image, self.side, self.kept, slot);
             Ok(())
         };
         let reasons = slots.map(read).map(|result: Result<(), String>| result.err()).collect();
@@ -145,7 +148,8 @@ impl Source for Files {
         let is_bad = |position: usize| bad.binary_search_by_key(&position, |(p, _)| *p).is_ok();
         let kept = (0..rows.len()).filter(|&position| !is_bad(position));
         let paths = kept.map(|position| paths[rows[position] as usize].clone()).collect();
-        let loader: Arc<dyn Loader> = Arc::new(Disk::new(&self.root, paths, self.side)?);
+        let loader: Arc<dyn Loader> =
+            Arc::new(Disk::new(&self.root, paths, (self.side, self.kept))?);
         Ok(Some(OnDisk { loader, bad }))
     }
 }

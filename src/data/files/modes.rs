@@ -59,6 +59,22 @@ fn a_region_is_cut_out_before_it_is_scaled() {
     assert!(slot.iter().all(|&value| value == 255));
     cut(&image, Region { left: 0, top: 0, width: 32, height: 32 }, 8, &mut slot);
     assert!(slot.iter().all(|&value| value == 0), "nothing of the other half leaks in");
-    fit(&image, 8, &mut slot);
+    fit(&image, 8, 1.0, &mut slot);
     assert_eq!((slot[0], slot[7 * 3]), (0, 255), "the middle square has both");
+}
+
+#[test]
+fn a_share_of_the_shorter_side_is_seen() {
+    // A white frame of an eighth of the height, on all sides of the middle square.
+    let frame = |at: u32, length: u32| at < 32 || length - 32 <= at;
+    let image = image::RgbImage::from_fn(320, 256, |x, y| {
+        let framed = frame(y, 256) || x < 64 || 256 <= x;
+        image::Rgb([if framed { 255 } else { 0 }; 3])
+    });
+    let mut slot = vec![7; 96 * 96 * 3];
+    fit(&image, 96, 0.75, &mut slot);
+    let inner = |slot: &[u8]| slot.chunks_exact(3).filter(|pixel| pixel[0] < 128).count();
+    assert_eq!(inner(&slot), 96 * 96, "128 pixels high, and 96 of them are seen");
+    fit(&image, 96, 1.0, &mut slot);
+    assert_eq!(inner(&slot), 72 * 72, "three quarters of each side");
 }

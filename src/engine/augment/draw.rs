@@ -73,7 +73,13 @@ impl Draws {
         let a = epoch | view << 32;
         let draw = |&instance: &i64| {
             let mut stream = random::stream(seed, Purpose::Augment, a, instance as u64);
-            Draw::new(spec, side as u32, side as u32, &mut stream)
+            let draw = Draw::new(spec, side as u32, side as u32, &mut stream);
+            if 1.0 <= spec.jitter_p {
+                return draw;
+            }
+            let mut stream = random::stream(seed, Purpose::Jitter, a, instance as u64);
+            let colour = draw.colour.kept(spec.jitter_p, &mut stream);
+            Draw { colour, ..draw }
         };
         let samples = match instances.len() {
             0..MANY => instances.iter().map(draw).collect(),
@@ -107,7 +113,7 @@ impl Draw {
         let flip = stream.unit() < 0.5;
         let grayscale = f64::from(stream.unit()) < spec.grayscale;
         let angle = spec.rotation as f32 * stream.range(-1.0, 1.0);
-        let colour = Colour::new(spec.jitter as f32, stream);
+        let colour = Colour::new(spec.jitter as f32, spec.hue() as f32, stream);
         let crop = Crop::new(spec.crop_min, width, height, stream);
         Self { crop, angle, colour, grayscale, flip: flip && spec.flip }
     }
@@ -127,18 +133,27 @@ pub(super) fn crop(
 }
 
 impl Colour {
-    fn new(strength: f32, stream: &mut Stream) -> Self {
+    fn new(strength: f32, hue: f32, stream: &mut Stream) -> Self {
         let mut order =
             [Operation::Brightness, Operation::Contrast, Operation::Saturation, Operation::Hue];
         stream.shuffle(&mut order);
-        let mut factor = || 1.0 + strength * stream.range(-1.0, 1.0);
+        let mut factor = |strength: f32| 1.0 + strength * stream.range(-1.0, 1.0);
         Self {
             order,
-            brightness: factor(),
-            contrast: factor(),
-            saturation: factor(),
-            hue: factor() - 1.0,
+            brightness: factor(strength),
+            contrast: factor(strength),
+            saturation: factor(strength),
+            hue: factor(hue) - 1.0,
         }
+    }
+
+    /// Itself with probability `p`, else what changes nothing. By a stream of its own: the crop, which is drawn next, stays
+    /// the same whatever `p` is.
+    fn kept(self, p: f64, stream: &mut Stream) -> Self {
+        if f64::from(stream.unit()) < p {
+            return self;
+        }
+        Self { brightness: 1.0, contrast: 1.0, saturation: 1.0, hue: 0.0, ..self }
     }
 }
 
@@ -181,8 +196,15 @@ mod tests {
 
     use super::*;
 
-    const SPEC: AugmentSpec =
-        AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, rotation: 10.0 };
+    const SPEC: AugmentSpec = AugmentSpec {
+        crop_min: 0.2,
+        jitter: 0.4,
+        hue: None,
+        jitter_p: 1.0,
+        grayscale: 0.2,
+        flip: true,
+        rotation: 10.0,
+    };
 
     fn draws(spec: &AugmentSpec, epoch: u64, view: u64, instances: &[i64]) -> Vec<Draw> {
         Draws::new(spec, 32, 3, epoch, view, instances).samples
@@ -209,6 +231,28 @@ mod tests {
             assert_eq!((plain.crop, plain.grayscale), (all.crop, all.grayscale));
             assert_eq!((plain.colour.hue, plain.colour.contrast, plain.flip), (0.0, 1.0, false));
         }
+    }
+
+    #[test]
+    fn jitter_may_be_seldom_and_have_another_hue() {
+        let n = 24_000;
+        let instances: Vec<i64> = (0..n).collect();
+        let all = draws(&SPEC, 0, 0, &instances);
+        let other = AugmentSpec { hue: Some(0.1), jitter_p: 0.8, ..SPEC };
+        let mut n_kept = 0;
+        for (all, other) in all.iter().zip(draws(&other, 0, 0, &instances)) {
+            if other.colour.brightness == 1.0 {
+                let Colour { contrast, saturation, hue, .. } = other.colour;
+                assert_eq!((contrast, saturation, hue), (1.0, 1.0, 0.0));
+            } else {
+                n_kept += 1;
+                assert_eq!(other.colour.brightness, all.colour.brightness);
+                assert!((other.colour.hue - all.colour.hue / 4.0).abs() < 1e-6);
+            }
+            assert_eq!(Draw { colour: all.colour, ..other }, *all, "nothing else is touched");
+        }
+        // Four standard errors of the share.
+        assert!((n_kept as f64 / n as f64 - 0.8).abs() < 0.011, "{n_kept}");
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Augment {
             planes = resample::rotate(&planes, &plan.draws, self.device);
         }
         let mut xs = planes.view([-1, 3, side * side]); // (B, 3, P)
-        if self.spec.jitter > 0.0 {
+        if self.spec.jitters() {
             xs = jitter::apply(xs, &plan, self.device);
         }
         self.finish(&xs, &plan.draws) // (B, 3, P)
@@ -121,8 +121,9 @@ impl Augment {
     }
 
     fn is_off(&self) -> bool {
-        let AugmentSpec { crop_min, jitter, grayscale, flip, rotation } = self.spec;
-        crop_min >= 1.0 && jitter == 0.0 && grayscale == 0.0 && !flip && rotation == 0.0
+        let AugmentSpec { crop_min, grayscale, flip, rotation, .. } = self.spec;
+        let jitters = self.spec.jitters();
+        crop_min >= 1.0 && !jitters && grayscale == 0.0 && !flip && rotation == 0.0
     }
 
     /// Grayscale where drawn, and normalisation, as one affine map of colours. `xs`: (B, 3, P) in [0, 1].
@@ -157,10 +158,24 @@ mod tests {
 
     const MEAN: [f32; 3] = [0.4914, 0.4822, 0.4465];
     const STD: [f32; 3] = [0.2023, 0.1994, 0.2010];
-    const ALL_ON: AugmentSpec =
-        AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, rotation: 15.0 };
-    const ALL_OFF: AugmentSpec =
-        AugmentSpec { crop_min: 1.0, jitter: 0.0, grayscale: 0.0, flip: false, rotation: 0.0 };
+    const ALL_ON: AugmentSpec = AugmentSpec {
+        crop_min: 0.2,
+        jitter: 0.4,
+        hue: Some(0.1),
+        jitter_p: 0.8,
+        grayscale: 0.2,
+        flip: true,
+        rotation: 15.0,
+    };
+    const ALL_OFF: AugmentSpec = AugmentSpec {
+        crop_min: 1.0,
+        jitter: 0.0,
+        hue: None,
+        jitter_p: 1.0,
+        grayscale: 0.0,
+        flip: false,
+        rotation: 0.0,
+    };
 
     fn augment(spec: AugmentSpec) -> Augment {
         Augment::new(&spec, MEAN, STD, 32, Device::Cpu)

@@ -15,10 +15,24 @@ const NEUTRAL: Colour = Colour {
     saturation: 1.0,
     hue: 0.0,
 };
-const OFF: AugmentSpec =
-    AugmentSpec { crop_min: 1.0, jitter: 0.0, grayscale: 0.0, flip: false, rotation: 0.0 };
-const CIFAR: AugmentSpec =
-    AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, rotation: 0.0 };
+const OFF: AugmentSpec = AugmentSpec {
+    crop_min: 1.0,
+    jitter: 0.0,
+    hue: None,
+    jitter_p: 1.0,
+    grayscale: 0.0,
+    flip: false,
+    rotation: 0.0,
+};
+const CIFAR: AugmentSpec = AugmentSpec {
+    crop_min: 0.2,
+    jitter: 0.4,
+    hue: None,
+    jitter_p: 1.0,
+    grayscale: 0.2,
+    flip: true,
+    rotation: 0.0,
+};
 
 /// Largest and mean difference allowed from PIL where hue is among the operations, in 1/255. PIL keeps hue in 256 steps,
 /// each of which moves a saturated channel by 6/255; torchvision's own tensors are 12/255 from PIL on these images.

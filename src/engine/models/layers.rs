@@ -3,12 +3,15 @@
 use tch::{Device, Kind, Tensor};
 
 use super::{Arithmetic, Mode};
+use crate::config::spec::WeightInit;
 use crate::engine::params::{BufferId, ParamId, Params};
 use crate::random::{self, Purpose};
 
 /// Declares layers; each parameter draws from a stream of its own, numbered in order of declaration.
 pub struct Init<'a> {
     pub seed: u64,
+    /// Of convolutions and of fully connected layers inside a network.
+    pub weights: WeightInit,
     pub params: &'a mut Params,
     pub n_drawn: u64,
 }
@@ -20,27 +23,46 @@ impl Init<'_> {
     }
 
     /// Square convolution without bias: N(0, 2 / (k² · c_out)), He et al. 2015 by fan-out as torchvision's ResNet and
-    /// VGG.
+    /// VGG; or U(±1/√fan-in), as torch starts it.
     pub fn conv(&mut self, name: &str, c_in: i64, c_out: i64, k: i64, stride: i64) -> Conv {
-        let std = (2.0 / (k * k * c_out) as f32).sqrt();
-        let mut stream = self.stream();
-        let w: Vec<f32> = (0..c_out * c_in * k * k).map(|_| std * stream.normal()).collect();
+        let n = c_out * c_in * k * k;
+        let w: Vec<f32> = match self.weights {
+            WeightInit::He => {
+                let std = (2.0 / (k * k * c_out) as f32).sqrt();
+                let mut stream = self.stream();
+                (0..n).map(|_| std * stream.normal()).collect()
+            }
+            WeightInit::Torch => self.uniform(n, k * k * c_in),
+        };
         let init = Tensor::from_slice(&w).view([c_out, c_in, k, k]);
         let weight = self.params.add(format!("{name}.weight"), init);
         Conv { weight, bias: None, kernel: k, stride, padding: k / 2 }
     }
 
-    /// The same with a bias, which starts at 0.
+    /// The same with a bias, which starts at 0, or as the weights do.
     pub fn conv_bias(&mut self, name: &str, c_in: i64, c_out: i64, k: i64, stride: i64) -> Conv {
         let conv = self.conv(name, c_in, c_out, k, stride);
-        let zeros = Tensor::zeros([c_out], (Kind::Float, Device::Cpu));
-        Conv { bias: Some(self.params.add(format!("{name}.bias"), zeros)), ..conv }
+        let bias = match self.weights {
+            WeightInit::He => Tensor::zeros([c_out], (Kind::Float, Device::Cpu)),
+            WeightInit::Torch => Tensor::from_slice(&self.uniform(c_out, k * k * c_in)),
+        };
+        Conv { bias: Some(self.params.add(format!("{name}.bias"), bias)), ..conv }
+    }
+
+    /// U(±1/√fan-in), variance 1 / (3 · fan-in), of a stream of its own.
+    fn uniform(&mut self, n: i64, fan_in: i64) -> Vec<f32> {
+        let bound = 1.0 / (fan_in as f32).sqrt();
+        let mut stream = self.stream();
+        (0..n).map(|_| stream.range(-bound, bound)).collect()
     }
 
     /// A fully connected layer inside a network: weight N(0, 2 / c_in), He et al. 2015 by fan-in, bias 0. At VGG's 25,088
     /// inputs that is the 0.01 that torchvision writes as a constant, which would starve the 512 inputs that a 32-pixel
     /// image leaves.
     pub fn hidden(&mut self, name: &str, c_in: i64, c_out: i64) -> Linear {
+        if self.weights == WeightInit::Torch {
+            return self.linear(name, c_in, c_out);
+        }
         let std = (2.0 / c_in as f32).sqrt();
         let mut stream = self.stream();
         let w: Vec<f32> = (0..c_out * c_in).map(|_| std * stream.normal()).collect();
@@ -224,11 +246,41 @@ mod tests {
     }
 
     #[test]
+    fn weights_start_with_the_variance_that_their_law_has() {
+        // 9 · 64 numbers go into an output, 9 · 128 outputs into a gradient.
+        for (weights, variance) in
+            [(WeightInit::He, 2.0 / 1152.0), (WeightInit::Torch, 1.0 / (3.0 * 576.0))]
+        {
+            let mut params = Params::new(Device::Cpu);
+            let conv = Init { seed: 5, weights, params: &mut params, n_drawn: 0 }
+                .conv_bias("c", 64, 128, 3, 1);
+            params.freeze();
+            let weight = params.get(conv.weight);
+            let moment = |power: i64| weight.pow_tensor_scalar(power).mean(Kind::Double);
+            let (mean, found) = (moment(1).double_value(&[]), moment(2).double_value(&[]));
+            // 73,728 numbers: four standard errors of the variance are 2.1 % of a normal's.
+            assert!(mean.abs() < 4.0 * (variance / 73_728.0f64).sqrt(), "{mean}");
+            assert!((found / variance - 1.0).abs() < 0.021, "{found} instead of {variance}");
+            let bias =
+                conv.bias.map(|bias| params.get(bias).abs().max().double_value(&[])).unwrap();
+            let bound = 1.0 / 24.0;
+            match weights {
+                WeightInit::He => assert_eq!(bias, 0.0),
+                WeightInit::Torch => {
+                    let largest = weight.abs().max().double_value(&[]);
+                    assert!(largest <= bound && 0.99 * bound < largest, "{largest}");
+                    assert!(0.0 < bias && bias <= bound, "{bias}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_narrow_convolution_at_a_stride_is_that_of_the_pixels_it_sees() {
         for (channels, side) in [(4, 32), (8, 7), (15, 8), (16, 8)] {
             let (mut params, shape) = (Params::new(Device::Cpu), [32, channels, side, side]);
-            let conv =
-                Init { seed: 0, params: &mut params, n_drawn: 0 }.conv("c", channels, 8, 1, 2);
+            let conv = Init { seed: 0, weights: WeightInit::He, params: &mut params, n_drawn: 0 }
+                .conv("c", channels, 8, 1, 2);
             params.freeze();
             let xs = some(shape, Kind::Float);
             let ys = conv.forward(&params, &xs, Arithmetic::Fp32);

@@ -123,7 +123,7 @@ impl Model {
             return Err(ModelError::TooSmall { backbone: name, side, least, cure });
         }
         let scaled = |channels: i64| ((channels as f64 * spec.width).round() as i64).max(1);
-        let mut init = layers::Init { seed, params, n_drawn: 0 };
+        let mut init = layers::Init { seed, weights: spec.init, params, n_drawn: 0 };
         let mut resnet = |bottleneck, blocks, widths: [i64; 4]| -> Box<dyn Network> {
             let depth = resnet::Depth { bottleneck, blocks };
             Box::new(Resnet::new(&mut init, depth, widths.map(scaled), stem, arithmetic))

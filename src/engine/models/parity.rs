@@ -10,7 +10,7 @@ use serde_json::Value;
 use tch::Device;
 
 use super::*;
-use crate::config::spec::{HeadInit, HeadKind, HeadNorm};
+use crate::config::spec::{HeadInit, HeadKind, HeadNorm, WeightInit};
 use crate::engine::eval::encode::to_vec;
 use crate::engine::optimizer::Sgd;
 use crate::engine::schedule::learning_rate;
@@ -80,6 +80,7 @@ impl Case {
             head: self.head,
             head_init: HeadInit::Default,
             head_norm: self.head_norm,
+            init: WeightInit::He,
             stem: self.stem,
             weights: None,
         };
@@ -321,6 +322,7 @@ fn an_image_that_poolings_leave_nothing_of_is_refused() {
             head_init: HeadInit::Default,
             head: HeadKind::Linear,
             head_norm: HeadNorm::None,
+            init: WeightInit::He,
             stem,
             weights: None,
         };

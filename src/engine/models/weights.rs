@@ -110,7 +110,9 @@ fn list(names: &[&String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::spec::{Backbone, HeadInit, HeadKind, HeadNorm, ModelSpec, Stem};
+    use crate::config::spec::{
+        Backbone, HeadInit, HeadKind, HeadNorm, ModelSpec, Stem, WeightInit,
+    };
     use crate::engine::models::{Arithmetic, Mode};
 
     fn model(seed: u64, dim: u32) -> (Model, Params) {
@@ -121,6 +123,7 @@ mod tests {
             head_init: HeadInit::Default,
             head: HeadKind::Linear,
             head_norm: HeadNorm::Batch,
+            init: WeightInit::He,
             stem: Stem::Auto,
             weights: None,
         };
