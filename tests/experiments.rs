@@ -24,5 +24,5 @@ fn the_experiments_in_the_repository_read_and_plan() {
         }
         n_files += 1;
     }
-    assert_eq!(n_files, 23);
+    assert_eq!(n_files, 24);
 }
