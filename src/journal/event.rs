@@ -17,12 +17,13 @@ pub const LARGEST: u64 = 1 << 53;
 pub const MOST_ATTEMPTS: u32 = i32::MAX as u32;
 
 /// Metrics that runs of today write. More may come, so this is for hints, not for checks.
-pub const METRICS: [&str; 18] = [
+pub const METRICS: [&str; 19] = [
     "loss",
     "loss/instance",
     "loss/proximal",
     "loss/roughness",
     "knn_top1",
+    "knn_top5",
     "knn_top1_bank",
     "knn_top1_held_out",
     "knn_top1_selected",

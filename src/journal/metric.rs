@@ -11,12 +11,13 @@ pub type Meaning = (&'static str, Better);
 const PERCENT: Meaning = ("%", Better::Higher);
 
 /// Metrics with a name of their own.
-const NAMED: [(&str, Meaning); 27] = [
+const NAMED: [(&str, Meaning); 28] = [
     ("loss", ("nats", Better::Lower)),
     ("loss/instance", ("nats", Better::Lower)),
     ("loss/proximal", ("nats", Better::Lower)),
     ("loss/roughness", ("nats", Better::Lower)),
     ("knn_top1", PERCENT),
+    ("knn_top5", PERCENT),
     ("knn_top1_bank", PERCENT),
     ("knn_top1_held_out", PERCENT),
     ("knn_top1_selected", PERCENT),

@@ -68,7 +68,7 @@ fn a_share_of_the_shorter_side_is_seen() {
     // A white frame of an eighth of the height, on all sides of the middle square.
     let frame = |at: u32, length: u32| at < 32 || length - 32 <= at;
     let image = image::RgbImage::from_fn(320, 256, |x, y| {
-        let framed = frame(y, 256) || x < 64 || 256 <= x;
+        let framed = frame(y, 256) || !(64..256).contains(&x);
         image::Rgb([if framed { 255 } else { 0 }; 3])
     });
     let mut slot = vec![7; 96 * 96 * 3];

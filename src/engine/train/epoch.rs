@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
-use super::{Events, TrainError, Trainer, no_votes};
+use super::{Events, TrainError, Trainer, no_votes, tells_top5};
 use crate::config::spec::ObjectiveKind;
 use crate::engine::checkpoint::Selected;
 use crate::engine::device::upload;
 use crate::engine::eval::diagnostics;
 use crate::engine::eval::encode::{encode_split, sample};
-use crate::engine::eval::knn::vote;
+use crate::engine::eval::knn::{Accuracy, vote};
 use crate::engine::models::{Encoded, unit};
 use crate::engine::objectives::nce::exact_z;
 use crate::engine::recorder::EpochLoss;
@@ -44,7 +44,8 @@ impl Trainer<'_> {
             ("lr".to_owned(), Number(lr)),
             ("images_per_second".to_owned(), Number(n_images as f64 / seconds)),
         ]);
-        if 0 < self.epoch_loss.differences.n {
+        // Of one difference there is no spread.
+        if 1 < self.epoch_loss.differences.n {
             let roughness = self.epoch_loss.differences.std();
             m.insert("loss/roughness".to_owned(), Number(roughness));
         }
@@ -120,22 +121,25 @@ impl Trainer<'_> {
             }))
         };
         let (labels, n) = (&data.test.labels, data.test.len());
-        let top1 = accuracy(&tested.embedding, labels, &clean);
+        let Accuracy { top1, top5 } = accuracy(&tested.embedding, labels, &clean);
         tell("knn_top1", top1, settings("clean", n))?;
+        if let Some(top5) = top5.filter(|_| tells_top5(data)) {
+            tell("knn_top5", top5, settings("clean", n))?;
+        }
         let by_slots = accuracy(&tested.embedding, labels, &training);
-        tell("knn_top1_bank", by_slots, settings("training", n))?;
+        tell("knn_top1_bank", by_slots.top1, settings("training", n))?;
         if spec.eval.knn_pooled {
             let by_pooled = accuracy(&unit(&tested.pooled), labels, &voters(&unit(&known.pooled)));
             let mut of_pooled = settings("clean", n);
             of_pooled["feature"] = json!("pooled");
-            tell("knn_top1/pooled", by_pooled, of_pooled)?;
+            tell("knn_top1/pooled", by_pooled.top1, of_pooled)?;
         }
         if data.held_out.is_empty() {
             return Ok(());
         }
         let held =
             encode_split(&self.model, &self.params, &self.augment, &data.held_out, data.side)?;
-        let held_out = accuracy(&held.embedding, &data.held_out.labels, &clean);
+        let held_out = accuracy(&held.embedding, &data.held_out.labels, &clean).top1;
         let mut on_held = settings("clean", data.held_out.len());
         on_held["queries"] = json!("training images held out");
         tell("knn_top1_held_out", held_out, on_held)?;

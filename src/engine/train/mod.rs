@@ -174,6 +174,9 @@ impl<'a> Trainer<'a> {
         let mut metrics = [&trained[..], &["lr", "images_per_second"]].concat();
         if no_votes(self.job.data).is_none() {
             metrics.extend(["knn_top1", "knn_top1_bank"]);
+            if tells_top5(self.job.data) {
+                metrics.push("knn_top5");
+            }
             if self.job.spec.eval.knn_pooled {
                 metrics.push("knn_top1/pooled");
             }
@@ -341,6 +344,11 @@ fn fits(spec: &RunSpec, data: &Dataset) -> Result<(), TrainError> {
         return Err(TrainError::Unfit { key: "eval.knn_k", found, allowed });
     }
     Ok(())
+}
+
+/// Whether it says something that the label is among five classes: of ten five are half.
+fn tells_top5(data: &Dataset) -> bool {
+    10 < data.classes.len()
 }
 
 /// Why no vote among training images says anything about the test images, where that is so.

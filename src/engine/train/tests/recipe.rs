@@ -44,7 +44,7 @@ fn pooled_features_vote_beside_the_embedding_under_a_head_of_two_layers() {
     let (k, tau) = (spec.eval.knn_k as usize, spec.eval.knn_tau);
     let accuracy = |bank: &Tensor, queries: &Tensor| {
         let (labels, known) = (&data.test.labels, &data.train.labels);
-        vote(queries, labels, bank, known, data.classes.len(), k, tau)
+        vote(queries, labels, bank, known, data.classes.len(), k, tau).top1
     };
     assert_eq!(accuracy(&unit(&bank.pooled), &unit(&queries.pooled)), pooled[1].1);
     assert_eq!(accuracy(&bank.embedding, &queries.embedding), curve("knn_top1")[1].1);
