@@ -203,7 +203,7 @@ impl App {
             Some(run) => {
                 // A filter may hide it.
                 self.table.select(&run);
-                if self.selected().is_none_or(|row| row.id != run) {
+                if self.table.cursor().is_none() {
                     self.table.set_filter("", &self.rows);
                     self.table.select(&run);
                 }

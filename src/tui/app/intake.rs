@@ -38,7 +38,7 @@ impl App {
                 self.rows = rows;
                 self.loaded = true;
                 self.trouble = None;
-                self.table.refresh(&self.rows);
+                self.take_rows();
                 self.watch_over();
             }
             Data::Records(records) => {

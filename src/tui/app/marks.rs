@@ -18,6 +18,10 @@ impl Marks {
         self.colour(id).is_some()
     }
 
+    pub fn ids(&self) -> impl Iterator<Item = &RunId> {
+        self.0.iter().map(|(id, _)| id)
+    }
+
     /// The colour slot of a marked run; it keeps it while it is marked.
     pub fn colour(&self, id: &str) -> Option<usize> {
         self.0.iter().find(|(marked, _)| marked == id).map(|(_, slot)| *slot)

@@ -17,6 +17,7 @@ mod images;
 mod intake;
 mod layer;
 mod line;
+mod lost;
 mod map;
 mod marks;
 mod mouse;
@@ -294,9 +295,12 @@ impl App {
         self.toast.is_some() || self.rows.iter().any(|row| row.state.is_active())
     }
 
-    /// The run under the cursor.
+    /// The run under the cursor. One that the table shows no longer stays what the other screens look at, while it is there.
     pub fn selected(&self) -> Option<&RunRow> {
-        self.table.selected_index().map(|i| &self.rows[i])
+        match self.table.lost() {
+            Some(id) if self.tab != Tab::Runs => self.rows.iter().find(|row| row.id == *id),
+            _ => self.table.selected_index().map(|i| &self.rows[i]),
+        }
     }
 
     /// Marked runs, else the one under the cursor: what charts show and verbs work on.
@@ -338,6 +342,7 @@ impl App {
     fn on_key(&mut self, key: KeyEvent, effects: &mut Vec<Effect>) {
         let Some(name) = keys::name_of(key) else { return };
         self.dirty = true;
+        self.table.expect(Vec::new());
         let scope = self.scope();
         let sequence =
             if self.typed.is_empty() { name.clone() } else { format!("{} {name}", self.typed) };
@@ -362,6 +367,7 @@ impl App {
             self.say(false, "read only: this screen only looks (started with --readonly)");
             return;
         }
+        self.table.marks_seen();
         match action {
             Action::Quit => effects.push(Effect::Quit),
             Action::Redraw => {

@@ -106,9 +106,10 @@ impl App {
         }
         let line = self.table.offset() + usize::from(at.y - table.y - 1);
         let Some(TableLine::Run(row)) = self.table.lines().get(line) else { return };
-        match *row as isize - self.table.cursor() as isize {
-            0 => self.act(Action::Open, effects),
-            by => self.table.step(by),
+        if self.table.cursor() == Some(*row) {
+            self.act(Action::Open, effects);
+        } else {
+            self.table.select_line(line);
         }
     }
 }

@@ -200,7 +200,10 @@ impl App {
                 self.preview[0] = argument.to_owned();
             }
             Action::NextMetric => self.say(false, format!("no metric is called {argument}")),
-            Action::Open => self.table.select(argument),
+            Action::Open if self.rows.iter().any(|row| row.id == argument) => {
+                self.table.select(argument);
+            }
+            Action::Open => self.say(false, format!("no run is called {argument}")),
             _ => return false,
         }
         true

@@ -137,7 +137,7 @@ impl App {
 
     /// The selected run as an experiment of its own, with the line open in which it is changed.
     pub(super) fn clone_run(&mut self) {
-        let Some(row) = self.selected() else { return };
+        let Some(row) = self.selected() else { return self.say(false, self.none_chosen()) };
         let listed = Listed {
             file: "clone.toml".into(),
             name: "clone".into(),

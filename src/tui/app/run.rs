@@ -75,7 +75,9 @@ impl App {
                 }
             }
             Action::CopyPath => {
-                if let Some(path) = self.detail.as_ref().map(|detail| detail.path.clone()) {
+                let id = self.selected().map(|row| &row.id);
+                let detail = self.detail.as_ref().filter(|detail| Some(&detail.run) == id);
+                if let Some(path) = detail.map(|detail| detail.path.clone()) {
                     self.copy(path, effects);
                 }
             }

@@ -96,7 +96,9 @@ impl App {
     }
 
     pub(super) fn pin_baseline(&mut self, effects: &mut Vec<Effect>) {
-        let Some(id) = self.selected().map(|row| row.id.clone()) else { return };
+        let Some(id) = self.selected().map(|row| row.id.clone()) else {
+            return self.say(false, self.none_chosen());
+        };
         if self.memory.baseline.as_ref() == Some(&id) {
             self.memory.baseline = None;
             self.say(true, format!("{id} is no longer the baseline"));

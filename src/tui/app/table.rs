@@ -19,6 +19,13 @@ pub struct Table {
     ids: Vec<RunId>,
     lines: Vec<Line>,
     cursor: usize,
+    /// The run that the cursor was on when somebody else took it away, until another is chosen: none may take its place
+    /// under the keys that were meant for it. Where it stood is a gap before the cursor's line.
+    lost: Option<RunId>,
+    /// Runs that a verb of ours may take away: those are expected to go.
+    expected: Vec<RunId>,
+    /// The marks went with their runs, by no verb of ours, and no key has been pressed since.
+    unmarked: bool,
     offset: usize,
     page: usize,
     pub marks: Marks,
@@ -60,6 +67,9 @@ impl Default for Table {
             ids: Vec::new(),
             lines: Vec::new(),
             cursor: 0,
+            lost: None,
+            expected: Vec::new(),
+            unmarked: false,
             offset: 0,
             page: 0,
             marks: Marks::default(),
@@ -99,8 +109,14 @@ impl Table {
         &self.lines
     }
 
-    pub fn cursor(&self) -> usize {
-        self.cursor
+    /// The line of the run that is chosen, as an index into [`Table::shown`].
+    pub fn cursor(&self) -> Option<usize> {
+        (self.lost.is_none() && self.cursor < self.shown.len()).then_some(self.cursor)
+    }
+
+    /// The run that was chosen and is shown no longer, by nobody's key.
+    pub fn lost(&self) -> Option<&RunId> {
+        self.lost.as_ref()
     }
 
     /// First line on screen.
@@ -109,7 +125,7 @@ impl Table {
     }
 
     pub fn selected_index(&self) -> Option<usize> {
-        self.shown.get(self.cursor).copied()
+        self.shown.get(self.cursor()?).copied()
     }
 
     pub fn chosen(&self) -> &[Column] {
@@ -167,22 +183,41 @@ impl Table {
         self.ids.iter().for_each(|id| self.marks.add(id.clone()));
     }
 
-    /// Moves the cursor by runs, stopping at both ends.
+    /// Moves the cursor by runs, stopping at both ends. Out of a gap the first step down is onto the line behind it.
     pub fn step(&mut self, by: isize) {
         let last = self.shown.len().saturating_sub(1);
+        let by = if self.lost.take().is_some() && 0 < by { by - 1 } else { by };
         self.cursor = self.cursor.saturating_add_signed(by).min(last);
     }
 
-    /// Puts the cursor on a run, if it is shown.
+    /// Puts the cursor on a run; one that is not shown is looked at all the same, and no line is chosen.
     pub fn select(&mut self, id: &str) {
-        self.cursor = self.ids.iter().position(|seen| seen == id).unwrap_or(self.cursor);
+        match self.ids.iter().position(|seen| seen == id) {
+            Some(at) => (self.cursor, self.lost) = (at, None),
+            None => self.lost = Some(id.to_owned()),
+        }
     }
 
     /// Puts the cursor on the run of a line, if it is one.
     pub fn select_line(&mut self, line: usize) -> bool {
         let Some(Line::Run(at)) = self.lines.get(line) else { return false };
-        self.cursor = *at;
+        (self.cursor, self.lost) = (*at, None);
         true
+    }
+
+    /// What a verb is done to may leave the table. The cursor then goes on to the next line: who did it sees to it.
+    pub fn expect(&mut self, runs: Vec<RunId>) {
+        self.expected = runs;
+    }
+
+    /// Whether the marks have gone with their runs since the last key.
+    pub fn lacks_marks(&self) -> bool {
+        self.unmarked
+    }
+
+    /// Whoever has pressed a key has seen what is marked.
+    pub fn marks_seen(&mut self) {
+        self.unmarked = false;
     }
 
     pub fn half_page(&mut self, sign: isize) {
@@ -197,11 +232,12 @@ impl Table {
     pub fn fit(&mut self, page: usize) {
         self.page = page;
         let page = page.max(1);
+        let cursor = self.cursor.min(self.shown.len().saturating_sub(1));
         let at = match &self.group {
             // Without heads every run has the line of its number.
-            None => self.cursor.min(self.lines.len().saturating_sub(1)),
+            None => cursor,
             Some(_) => {
-                let here = |line: &Line| *line == Line::Run(self.cursor);
+                let here = |line: &Line| *line == Line::Run(cursor);
                 self.lines.iter().position(here).unwrap_or(0)
             }
         };
@@ -246,6 +282,7 @@ impl Table {
     pub fn try_filter(&mut self, text: &str, before: &str, rows: &[RunRow]) {
         self.filter = text.to_owned();
         self.filter_error = None;
+        self.lost = None;
         match readable(text) {
             Ok(filter) => self.accepts = filter,
             Err(why) => {
@@ -312,9 +349,24 @@ impl Table {
         self.refresh(rows);
     }
 
+    /// Takes in other rows. Where the run under the cursor is not shown any more, and no verb of ours took it away, no line
+    /// is chosen.
+    pub fn take(&mut self, rows: &[RunRow]) {
+        let at = self.cursor;
+        let selected = self.cursor().map(|at| self.ids[at].clone());
+        let marked: Vec<RunId> = self.marks.ids().cloned().collect();
+        self.refresh(rows);
+        let is_ours = |id: &RunId| self.expected.contains(id);
+        self.unmarked |= self.marks.is_empty() && !marked.iter().all(is_ours);
+        if let Some(gone) = selected.filter(|id| !is_ours(id) && !self.ids.contains(id)) {
+            // Behind the last line is a gap too.
+            (self.cursor, self.lost) = (at.min(self.shown.len()), Some(gone));
+        }
+    }
+
     /// Filters, groups and sorts anew; the cursor stays on its run, or on its line where that run is gone.
     pub fn refresh(&mut self, rows: &[RunRow]) {
-        let selected = self.ids.get(self.cursor).cloned();
+        let selected = self.lost.clone().or_else(|| self.ids.get(self.cursor).cloned());
         self.marks.retain(|id| rows.iter().any(|row| row.id == id));
         let accepted = |row: &RunRow| {
             let archived =
@@ -337,7 +389,11 @@ impl Table {
         self.ids = self.shown.iter().map(|&i| rows[i].id.clone()).collect();
         self.lines = self.laid_out(rows);
         let found = selected.and_then(|id| self.ids.iter().position(|seen| *seen == id));
-        self.cursor = found.unwrap_or(self.cursor).min(self.shown.len().saturating_sub(1));
+        match found {
+            Some(at) => (self.cursor, self.lost) = (at, None),
+            None if self.lost.is_some() => self.cursor = self.cursor.min(self.shown.len()),
+            None => self.cursor = self.cursor.min(self.shown.len().saturating_sub(1)),
+        }
     }
 
     fn expanded(&self) -> Vec<Column> {

@@ -60,12 +60,17 @@ fn named(runs: &[RunId]) -> String {
 impl App {
     /// Runs that the verb can mean; says why where there is none.
     fn meant(&mut self, action: Action, word: &str) -> Vec<RunId> {
+        // Meant for what was marked a moment ago.
+        if self.tab == Tab::Runs && self.table.lacks_marks() {
+            self.say(false, format!("nothing to {word}: the marked runs were removed"));
+            return Vec::new();
+        }
         let targets = self.targets();
         let meant = targets.iter().filter(|row| can(action, row));
         let meant: Vec<RunId> = meant.map(|row| row.id.clone()).collect();
         if meant.is_empty() {
             let why = match targets.as_slice() {
-                [] => format!("nothing to {word}: no run is chosen"),
+                [] => format!("nothing to {word}: {}", self.none_chosen()),
                 [one] => format!("nothing to {word}: {} is {}", one.id, one.state),
                 many => format!("nothing to {word} among {} runs", many.len()),
             };
@@ -100,11 +105,19 @@ impl App {
 
     /// Does what needs no more words.
     pub(super) fn carry_out(&mut self, verb: Action, runs: Vec<RunId>, effects: &mut Vec<Effect>) {
+        self.expect(&runs);
         match verb {
             Action::Pause => ask(Request::Pause(runs), effects),
             Action::Resume => ask(Request::Resume(runs), effects),
             Action::Archive => self.archive(runs, effects),
             _ => ask(Request::Cancel(runs), effects),
+        }
+    }
+
+    /// What a verb takes out of the table is missed there by nobody. The other screens go on to look at it.
+    fn expect(&mut self, runs: &[RunId]) {
+        if self.tab == Tab::Runs {
+            self.table.expect(runs.to_vec());
         }
     }
 
@@ -148,6 +161,9 @@ impl App {
     /// What was typed for a purpose is taken.
     pub(super) fn take_typed(&mut self, typed: Typed, effects: &mut Vec<Effect>) {
         let text = typed.line.text().trim().to_owned();
+        if let Purpose::Tag(runs) | Purpose::Remove(runs) = &typed.purpose {
+            self.expect(runs);
+        }
         match typed.purpose {
             Purpose::Tag(runs) => self.tag(runs, &text, effects),
             Purpose::Note(runs) => {

@@ -24,7 +24,10 @@ type Said = (String, Style);
 
 /// What is said about the chosen run, wrapped to `width` columns: what must be read, and the last words behind it.
 fn lines(app: &App, width: usize) -> (Vec<Said>, Vec<Said>) {
-    let Some(row) = app.selected() else { return (Vec::new(), Vec::new()) };
+    let Some(row) = app.selected() else {
+        let why = app.gone().map(|why| (figures::fit(&why, width), theme::fg(THEME.warn)));
+        return (why.into_iter().collect(), Vec::new());
+    };
     let mut head = vec![(where_it_stands(row), Style::new())];
     if let Some(reason) = row.reason.as_ref().filter(|reason| !reason.is_empty()) {
         let (glyph, style) = theme::state(row.state);

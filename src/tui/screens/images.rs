@@ -25,7 +25,8 @@ pub const FOOT: u16 = 1;
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(run) = app.selected() else {
-        put(buf, area, area.x + 2, area.y + area.height / 3, "no run is chosen", theme::faint());
+        let why = app.none_chosen();
+        put(buf, area, area.x + 2, area.y + area.height / 3, &why, theme::fg(THEME.warn));
         return;
     };
     let x = put(buf, area, area.x + 1, area.y, &run.id, theme::bold());

@@ -47,7 +47,8 @@ pub fn panel_at(app: &App, area: Rect, x: u16) -> Panel {
 
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
     let Some(row) = app.selected() else {
-        put(buf, area, area.x + 2, area.y + area.height / 3, "no run is chosen", theme::faint());
+        let why = app.none_chosen();
+        put(buf, area, area.x + 2, area.y + area.height / 3, &why, theme::fg(THEME.warn));
         return;
     };
     let [head, body] =

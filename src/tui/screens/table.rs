@@ -188,7 +188,7 @@ pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
             TableLine::Run(at) => {
                 let row = &app.rows[app.table.shown()[*at]];
                 draw_row(app, &fitted, row, strip, buf);
-                if *at == app.table.cursor() {
+                if Some(*at) == app.table.cursor() {
                     // One calm bar: colours inside it would become blocks.
                     buf.set_style(strip, Style::reset());
                     buf.set_style(strip, theme::cursor(true));

@@ -105,3 +105,36 @@ fn the_log_follows_and_is_searched() {
     lab.keys("/ ctrl-u z z z enter");
     assert!(lab.screen().contains("no line of the log contains"));
 }
+
+#[test]
+fn a_run_that_is_removed_while_it_is_looked_at_is_not_replaced() {
+    for tab in ["5", "6"] {
+        let mut lab = Lab::with(sweep(), 100, 24);
+        lab.keys(&format!("j j j {tab}"));
+        // A filter that it no longer passes, or a place in the archive, hides it in the table alone.
+        let mut rows = sweep();
+        rows[3].archived = true;
+        lab.event(Event::Data(Data::Runs(rows.clone())));
+        assert_eq!(lab.app.selected().unwrap().id, "demo-dddddddd");
+        rows.pop();
+        lab.event(Event::Data(Data::Runs(rows)));
+        let screen = lab.screen();
+        assert!(
+            screen.contains("demo-dddddddd was removed: [ or ] goes to another run"),
+            "{screen}"
+        );
+        assert!(!screen.contains("demo-cccccccc"), "{screen}");
+        lab.keys("r p x e t b n Y");
+        assert!(lab.app.layer == Layer::None && lab.last_request().is_none(), "{screen}");
+        assert!(!lab.asked.iter().any(|effect| matches!(effect, Effect::Copy(_))));
+        lab.keys("[");
+        assert_eq!(lab.app.selected().unwrap().id, "demo-cccccccc");
+    }
+}
+
+#[test]
+fn a_run_of_the_queue_that_the_filter_hides_is_looked_at_all_the_same() {
+    let mut lab = Lab::with(sweep(), 100, 24);
+    lab.keys("/ s t a t e = f a i l e d enter 4 enter");
+    assert_eq!((lab.app.tab, lab.app.selected().unwrap().id.as_str()), (Tab::Run, "demo-aaaaaaaa"));
+}

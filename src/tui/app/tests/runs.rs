@@ -76,7 +76,8 @@ fn the_cursor_stays_on_its_run_when_rows_come_and_go() {
     assert_eq!(lab.app.selected().unwrap().id, "demo-cccccccc");
     rows.retain(|row| row.id != "demo-cccccccc");
     lab.event(Event::Data(Data::Runs(rows)));
-    assert_eq!(lab.app.selected().unwrap().id, "demo-dddddddd");
+    assert!(lab.app.selected().is_none(), "nobody chose the next one");
+    assert_eq!(lab.keys("j").app.selected().unwrap().id, "demo-dddddddd");
 }
 
 #[test]
@@ -393,4 +394,68 @@ fn a_column_that_is_gone_is_sketched_no_longer() {
     lab.keys(": c o l u m n s space r u n , l o s s . c u r v e enter");
     let again = |effect: &Effect| matches!(effect, Effect::Ask(Ask::Sketch { metric, runs }) if metric == "loss" && runs.len() == 4);
     assert!(lab.asked.iter().any(again), "{:?}", lab.asked);
+}
+
+#[test]
+fn no_other_run_takes_the_place_of_one_that_somebody_else_removed() {
+    let mut lab = Lab::with(sweep(), 100, 24);
+    lab.keys("j");
+    let mut rows = sweep();
+    rows.remove(1);
+    lab.event(Event::Data(Data::Runs(rows.clone())));
+    let screen = lab.screen();
+    let said = "demo-bbbbbbbb was removed: k or j goes to another run";
+    assert!(screen.contains(said) && !screen.contains("\n>"), "{screen}");
+    // Neither of the neighbours is meant by a key that was meant for the run.
+    for verb in ["p", "r", "x", "D"] {
+        lab.keys(verb);
+        assert!(lab.app.layer == Layer::None && lab.last_request().is_none(), "{verb}");
+        assert!(lab.screen().contains("demo-bbbbbbbb was removed"), "{}", lab.screen());
+    }
+    // The gap lies between its neighbours; nothing else of the log moves the cursor.
+    lab.event(Event::Data(Data::Runs(rows.clone())));
+    let at = |lab: &Lab| lab.app.selected().map(|row| row.id.clone());
+    assert_eq!(at(&lab), None);
+    assert_eq!(at(lab.keys("j")).as_deref(), Some("demo-cccccccc"));
+    assert_eq!(at(lab.keys("k")).as_deref(), Some("demo-aaaaaaaa"));
+    // Behind the last line too, and a run that comes back is chosen again.
+    lab.keys("G");
+    lab.event(Event::Data(Data::Runs(rows[..2].to_vec())));
+    assert_eq!(at(lab.keys("k")).as_deref(), Some("demo-cccccccc"));
+    lab.event(Event::Data(Data::Runs(rows[..1].to_vec())));
+    lab.event(Event::Data(Data::Runs(rows.clone())));
+    assert_eq!(at(&lab).as_deref(), Some("demo-cccccccc"));
+    // Two filters: a person who types one chooses from what it leaves.
+    lab.event(Event::Data(Data::Runs(rows[..1].to_vec())));
+    assert_eq!(at(lab.keys("/ a enter")).as_deref(), Some("demo-aaaaaaaa"));
+}
+
+#[test]
+fn what_a_verb_of_ours_takes_away_leaves_the_cursor_on_its_line() {
+    let mut lab = Lab::with(sweep(), 100, 24);
+    lab.keys("j A");
+    let archived = Request::Archive { runs: vec!["demo-bbbbbbbb".into()], archived: true };
+    assert_eq!(lab.last_request(), Some(&archived));
+    let mut rows = sweep();
+    rows[1].archived = true;
+    lab.event(Event::Data(Data::Runs(rows.clone())));
+    assert_eq!(lab.app.selected().unwrap().id, "demo-cccccccc");
+    // Somebody else's hand.
+    rows[2].archived = true;
+    lab.event(Event::Data(Data::Runs(rows)));
+    assert!(lab.app.selected().is_none());
+    assert!(lab.screen().contains("demo-cccccccc was archived"), "{}", lab.screen());
+}
+
+#[test]
+fn marks_that_go_with_their_runs_leave_no_verb_to_the_cursor() {
+    let mut lab = Lab::with(sweep(), 100, 24);
+    lab.keys("j space g g");
+    let mut rows = sweep();
+    rows.remove(1);
+    lab.event(Event::Data(Data::Runs(rows)));
+    assert!(lab.screen().contains("the marked runs were removed"), "{}", lab.screen());
+    assert!(lab.keys("p").last_request().is_none());
+    lab.keys("p");
+    assert_eq!(lab.last_request(), Some(&Request::Pause(vec!["demo-aaaaaaaa".into()])));
 }
