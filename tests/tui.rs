@@ -228,10 +228,27 @@ fn ascii_draws_nothing_else() {
 fn read_only_looks_and_asks_for_nothing() {
     let dir = folder();
     let mut terminal = Terminal::start(dir.path(), 80, 24, &["--readonly"], &[]);
-    terminal.shows("only looks (--readonly)");
+    terminal.shows("only looks (started with --readonly)");
     terminal.types("a").shows("! read only");
     assert_eq!(terminal.types("q").ends().exit_code(), 0);
     assert!(!dir.path().join("home/lab.db").exists(), "looking made a run log");
+}
+
+#[test]
+fn a_lab_of_somebody_else_is_looked_at() {
+    let dir = folder();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("This lab has no runs yet.").types("a").shows("makes 3 runs");
+    terminal.types("\r").shows("○ 3 queued");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
+    // Not even root makes a file there, so that the lock cannot be taken.
+    let lock = dir.path().join("home/lab.db.lock");
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("/sys/somebody-elses", &lock).unwrap();
+    let mut terminal = Terminal::start(dir.path(), 80, 24, &[], &[]);
+    terminal.shows("read only").shows("queued").types("p");
+    terminal.shows("only looks (this lab cannot be written)");
+    assert_eq!(terminal.types("q").ends().exit_code(), 0);
 }
 
 #[test]

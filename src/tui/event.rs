@@ -98,6 +98,8 @@ pub enum Data {
     Void(Request),
     /// The run log cannot be read just now: why. It is tried again.
     Trouble(String),
+    /// The lab cannot be written, but read: nothing can be asked for.
+    Unwritable,
 }
 
 /// A slot with its worker, if it has one.

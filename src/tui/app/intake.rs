@@ -66,6 +66,10 @@ impl App {
             Data::Answer { done, text } => self.say(done, text),
             Data::Void(request) => self.was_void(request),
             Data::Trouble(why) => self.trouble = Some(why),
+            Data::Unwritable => {
+                (self.readonly, self.unwritable) = (true, true);
+                self.say(false, format!("{}: this screen only looks", self.why_readonly()));
+            }
         }
     }
 

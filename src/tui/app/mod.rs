@@ -100,6 +100,8 @@ pub struct App {
     /// The command line chose it: what is remembered does not count.
     pub look_given: bool,
     pub readonly: bool,
+    /// Nobody asked for that: the lab is somebody else's, or lies on a disk that cannot be written.
+    pub unwritable: bool,
     pub keymap: Keymap,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
@@ -178,6 +180,7 @@ impl App {
             look: Look::default(),
             look_given: false,
             readonly,
+            unwritable: false,
             keymap,
             size,
             now: 0,
@@ -328,6 +331,11 @@ impl App {
         self.curves.get(&id).map(|held| &held.series)
     }
 
+    /// Why nothing can be asked for, where it cannot.
+    pub fn why_readonly(&self) -> &'static str {
+        if self.unwritable { "this lab cannot be written" } else { "started with --readonly" }
+    }
+
     /// Where keys go.
     pub fn scope(&self) -> Scope {
         self.layer.scope().unwrap_or_else(|| self.tab.scope())
@@ -359,15 +367,15 @@ impl App {
                 }
             }
         }
+        self.table.marks_seen();
     }
 
     fn act(&mut self, action: Action, effects: &mut Vec<Effect>) {
         let covered = self.layer != Layer::None;
         if self.readonly && !covered && keys::KEYS.iter().any(|k| k.action == action && k.writes) {
-            self.say(false, "read only: this screen only looks (started with --readonly)");
-            return;
+            let why = self.why_readonly();
+            return self.say(false, format!("read only: this screen only looks ({why})"));
         }
-        self.table.marks_seen();
         match action {
             Action::Quit => effects.push(Effect::Quit),
             Action::Redraw => {

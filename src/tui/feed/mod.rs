@@ -179,15 +179,25 @@ impl Server {
         self.opened_for(false).await
     }
 
-    /// As [`Self::opened`]; who `brings` the first runs may make it.
+    /// As [`Self::opened`]; who `brings` the first runs may make it. One that cannot be written is looked at.
     async fn opened_for(&mut self, brings: bool) -> Result<Store, StoreError> {
         if let Some(store) = &self.store {
             return Ok(store.clone());
         }
-        let store = match (self.readonly, brings) {
-            (true, _) => Store::open_readonly(&self.home).await?,
-            (false, false) => Store::open_existing(&self.home).await?,
-            (false, true) => Store::open(&self.home).await?,
+        let opened = match (self.readonly, brings) {
+            (true, _) => Store::open_readonly(&self.home).await,
+            (false, false) => Store::open_existing(&self.home).await,
+            (false, true) => Store::open(&self.home).await,
+        };
+        let store = match opened {
+            Err(unwritable @ StoreError::ReadOnly { .. }) if !self.readonly => {
+                // Why it cannot be written is told where it cannot be read either.
+                let looking = Store::open_readonly(&self.home).await.map_err(|_| unwritable)?;
+                self.readonly = true;
+                self.tell(Data::Unwritable);
+                looking
+            }
+            opened => opened?,
         };
         self.store = Some(store.clone());
         Ok(store)

@@ -4,20 +4,28 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::tui::app::App;
+use crate::tui::figures;
 use crate::tui::theme;
 
+/// Lines that what is wrong may take.
+const WHY: usize = 6;
+
 pub fn draw(app: &App, area: Rect, buf: &mut Buffer) {
+    // One line at the foot may be too short for what is to be done.
+    let why = app.trouble.as_deref().unwrap_or_default();
+    let why = figures::wrap(why, usize::from(area.width.saturating_sub(4)), WHY);
+    let trouble: Vec<(&str, &str)> = [("", "The run log cannot be read."), ("", "")]
+        .into_iter()
+        .chain(why.iter().map(|line| ("", line.as_str())))
+        .collect();
+    let nothing =
+        format!("This lab has no runs yet, and this screen only looks ({}).", app.why_readonly());
     let lines: &[(&str, &str)] = if app.trouble.is_some() {
-        &[("", "The run log cannot be read.")]
+        &trouble
     } else if !app.loaded {
         &[("", "reading the run log …")]
     } else if app.readonly {
-        &[
-            ("", "This lab has no runs yet, and this screen only looks (--readonly)."),
-            ("", ""),
-            ("?", "all keys"),
-            ("q", "quit"),
-        ]
+        &[("", &nothing), ("", ""), ("?", "all keys"), ("q", "quit")]
     } else {
         &[
             ("", "This lab has no runs yet."),

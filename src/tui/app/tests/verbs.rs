@@ -61,6 +61,28 @@ fn read_only_refuses_in_words() {
 }
 
 #[test]
+fn a_lab_that_cannot_be_written_is_looked_at_and_says_so() {
+    let mut lab = Lab::with(sweep(), 80, 24);
+    lab.event(Event::Data(Data::Unwritable));
+    let screen = lab.screen();
+    assert!(screen.contains("this lab cannot be written: this screen only looks"), "{screen}");
+    assert!(lab.keys("p").last_request().is_none());
+    let said = "! read only: this screen only looks (this lab cannot be written)";
+    assert!(lab.screen().contains(said), "{}", lab.screen());
+}
+
+#[test]
+fn what_is_wrong_with_the_run_log_is_read_to_its_end() {
+    let mut lab = Lab::empty(80, 24);
+    let why = "/mnt/a/rather/long/place/of/a/lab.db cannot be written (read-only): choose another lab with \
+               --home, or look only, with --readonly";
+    lab.event(Event::Data(Data::Trouble(why.into())));
+    let screen = lab.screen();
+    let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("or look only, with --readonly"), "{screen}");
+}
+
+#[test]
 fn archiving_and_tagging_can_be_undone() {
     let mut lab = Lab::with(sweep(), 120, 40);
     lab.keys("j A");
