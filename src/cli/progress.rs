@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::say;
-use crate::store::{RunId, RunRow, State};
+use crate::report::runs::progress;
+use crate::store::{Progress, RunId, RunRow, State};
 
 /// Between two lines about the same run where no terminal is.
 const LINES: Duration = Duration::from_secs(10);
@@ -137,8 +138,9 @@ fn name(run: &RunRow) -> String {
 /// `epoch 3.2/20  1240 images/s  2m10s left`, as far as known.
 fn pace(run: &RunRow) -> String {
     let mut parts = Vec::new();
-    if 0 < run.progress.epochs {
-        parts.push(format!("epoch {:.1}/{}", run.progress.epoch, run.progress.epochs));
+    let Progress { epoch, epochs, .. } = progress(run);
+    if 0 < epochs && run.started_at.is_some() {
+        parts.push(format!("epoch {epoch:.1}/{epochs}"));
     }
     if !run.state.is_active() {
         return parts.join("  ");

@@ -9,10 +9,11 @@ use super::{Context, Exit, FormatArg, print};
 use crate::config::keys::{self, KEYS};
 use crate::journal::cause::Cause;
 use crate::journal::event::Number;
+use crate::journal::metric;
 use crate::report::evaluations::{by_age, newest, stopped_short};
 use crate::report::table::{Format, Table};
 use crate::report::{digits, runs, shown};
-use crate::store::{EvaluationRow, RunId, RunRow, State, Store};
+use crate::store::{EvaluationRow, RunId, RunRow, State, Store, Summary};
 
 /// Show everything known about a run.
 #[derive(Debug, clap::Args)]
@@ -102,7 +103,7 @@ async fn table(
             table.push([name.to_owned(), value]);
         }
     };
-    let progress = run.so_far();
+    let progress = runs::progress(run);
     line("run", run.id.clone());
     line("folder", context.home.run(&run.id).path().display().to_string());
     line("state", run.state.to_string());
@@ -131,11 +132,7 @@ async fn table(
         }
     }
     for (name, metric) in &run.metrics {
-        let Number(last) = metric.last;
-        let unit = &metric.unit;
-        let best = metric.best.zip(metric.best_step);
-        let best = best.map(|(x, step)| format!(", best {} {unit} at step {step}", digits(x)));
-        line(name, format!("{} {unit}{}", digits(last), best.unwrap_or_default()));
+        line(name, measured(metric));
     }
     if let Some(last) = store.checkpoints(&run.id).await?.last() {
         line("checkpoint", format!("step {} ({})", last.step, last.file));
@@ -151,6 +148,16 @@ async fn table(
         line(&runs::time(change.at), format!("{} by {}{why}", change.to, change.by));
     }
     Ok(table)
+}
+
+/// `41.20 %, best 43.00 % at step 80`.
+fn measured(summary: &Summary) -> String {
+    let unit = metric::written_unit(&summary.unit);
+    let value = |x: f64| format!("{} {unit}", digits(x)).trim_end().to_owned();
+    let Number(last) = summary.last;
+    let best = summary.best.zip(summary.best_step);
+    let best = best.map(|(x, step)| format!(", best {} at step {step}", value(x)));
+    format!("{}{}", value(last), best.unwrap_or_default())
 }
 
 /// Of each class how many of its test images the newest confusion matrix has right, and what it takes the others for.
@@ -198,4 +205,21 @@ fn last_words(context: &Context, id: &str) -> String {
         last.iter().map(|line| format!("  {}\n", line.chars().map(clean).collect::<String>()));
     let last: String = last.collect();
     if last.is_empty() { last } else { format!("\nEnd of {}:\n{last}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::event::Better;
+
+    #[test]
+    fn a_plain_number_has_no_unit() {
+        let of = |unit: &str, best: Option<f64>| {
+            let (unit, last) = (unit.to_owned(), Number(0.0003));
+            let (last_step, better) = (8, Better::Higher);
+            measured(&Summary { last, last_step, best, best_step: best.map(|_| 7), unit, better })
+        };
+        assert_eq!(of("1", None), "0.0003000");
+        assert_eq!(of("%", Some(43.0)), "0.0003000 %, best 43.00 % at step 7");
+    }
 }

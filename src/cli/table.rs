@@ -61,7 +61,9 @@ impl Args {
             Some(text) => Some(store.resolve(text).await?),
             None => None,
         };
-        let options = Options { rows: self.rows, cols: self.cols, baseline, interim: self.interim };
+        let (rows, cols, interim) = (self.rows, self.cols, self.interim);
+        let paced = self.metric.iter().any(|metric| metric::is_paced(metric));
+        let options = Options { rows, cols, baseline, interim, paced };
         let record = named(&store, &self.experiment).await?;
         let tables = if self.metric.is_empty() {
             declared(&store, &record, &options).await?
@@ -88,7 +90,10 @@ pub async fn declared(
 ) -> Result<Vec<Ablation>> {
     let mut runs = store.runs().await?;
     let mut tables = Vec::new();
-    for metric in metrics_of(record) {
+    let metrics = metrics_of(record);
+    let paced = metrics.iter().any(|metric| metric::is_paced(metric));
+    let options = &Options { paced, ..options.clone() };
+    for metric in metrics {
         // One that is measured at the end is no slip before.
         if let Ok(table) = of_runs(store, record, &mut runs, &metric, options).await
             && table.rows.iter().any(|row| row.mean.is_some())

@@ -79,6 +79,13 @@ pub fn reach(metric: &str) -> Option<(&str, f64)> {
     level.is_finite().then_some((name, level))
 }
 
+/// Whether the value depends on how often it was measured: the best of more values is better, and a level is seen to be
+/// reached no earlier than somebody looks.
+pub fn is_paced(metric: &str) -> bool {
+    let (name, best) = split(metric);
+    best || reach(name).is_some()
+}
+
 /// The one way of writing a metric's name: `NAME.reach=60.0` is `NAME.reach=60`.
 pub fn canonical(name: &str) -> String {
     reach(name).map_or_else(|| name.to_owned(), |(name, level)| format!("{name}.reach={level}"))
@@ -95,6 +102,11 @@ pub fn split(metric: &str) -> (&str, bool) {
 /// A metric's name with the suffix that [`split`] takes off: what tables call a column.
 pub fn suffixed(name: &str, best: bool) -> String {
     format!("{name}.{}", if best { "best" } else { "last" })
+}
+
+/// A unit as people read it: a plain number has none.
+pub fn written_unit(unit: &str) -> &str {
+    if unit == "1" { "" } else { unit }
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //!
 //! A row is one setting of the factors; its seeds become mean ± sample standard deviation (n). Only finished runs count.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::setting::{Asked, Group, same};
+use super::setting::{Asked, Differing, Group, alike, same};
 use crate::config::keys::{self, KEYS};
 use crate::config::{Reference, applies};
 use crate::journal::event::{Better, METRICS};
@@ -24,6 +24,9 @@ pub struct Options {
     pub baseline: Option<RunId>,
     /// Count runs that are not finished, at their latest value.
     pub interim: bool,
+    /// How often runs were evaluated tells settings apart, as it does for a metric that is [`metric::is_paced`]. To be said
+    /// of all tables that stand together where it holds for one of them: they have the same rows.
+    pub paced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +63,8 @@ pub struct Row {
     pub std: Option<f64>,
     /// Mean minus the baseline's.
     pub delta: Option<f64>,
+    /// The same seed by seed; absent where there is nothing to compare with, or no seed that both rows have.
+    pub paired: Option<Paired>,
     pub is_baseline: bool,
     pub runs: Vec<RunId>,
     /// What its runs have that the experiment's file does not ask for by itself: another size, another `--set`.
@@ -67,6 +72,18 @@ pub struct Row {
     /// Which of [`Ablation::other_settings`]; none = the file's own.
     pub setting: Option<usize>,
     pub reference: Option<Reference>,
+}
+
+/// Differences between runs of one seed. They have the order, the views and the negatives in common, so that these scatter
+/// far less than the two means do.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Paired {
+    /// Seeds that both rows have.
+    pub n: usize,
+    /// Of the sample of differences; absent below two seeds.
+    pub std: Option<f64>,
+    /// Neither row has a seed that the other lacks: the mean of the differences is the difference of the means.
+    pub is_whole: bool,
 }
 
 /// What cannot be tabulated.
@@ -78,8 +95,13 @@ pub enum AblationError {
     #[error("no run of {experiment} has the metric {metric}: found {metric}, allowed: {}", .allowed.join(", "))]
     Metric { experiment: String, metric: String, allowed: Vec<String> },
 
-    #[error("{name}.{suffix}: found .{suffix}, allowed: .last, .best")]
+    #[error("--metric {name}.{suffix}: found .{suffix}, allowed: .last, .best, .reach=X")]
     Suffix { name: String, suffix: String },
+
+    #[error(
+        "--metric {name}.reach={level}: found {level:?}, allowed: a number, as in {name}.reach=60"
+    )]
+    Level { name: String, level: String },
 
     #[error("{name}.reach: found {name}, allowed: a metric of which more or less is better")]
     Reach { name: String },
@@ -106,7 +128,7 @@ pub fn ablation(
     let members = members(experiment, runs);
     check_metric(experiment, &members, name)?;
     let factors = factors(experiment, &members, options)?;
-    let asked = Asked::read(&experiment.text);
+    let asked = Asked::read(&experiment.text, options.paced || metric::is_paced(metric));
     let mut rows: Vec<(Row, Vec<&RunRow>)> = Vec::new();
     for (run, variant) in &members {
         let varied = point(run, &factors);
@@ -119,10 +141,10 @@ pub fn ablation(
             None => rows.push((Row::new(varied, variant.clone()), vec![run])),
         }
     }
-    let counts = |run: &&&RunRow| options.interim || run.state == State::Finished;
+    let counts = |run: &RunRow| options.interim || run.state == State::Finished;
+    let measured = |run: &RunRow| value(run, name, best).filter(|_| counts(run));
     for (row, group) in &mut rows {
-        let values: Vec<f64> =
-            group.iter().filter(counts).filter_map(|run| value(run, name, best)).collect();
+        let values: Vec<f64> = group.iter().filter_map(|run| measured(run)).collect();
         (row.n, row.n_planned) = (values.len(), group.len());
         row.n_ended = group.iter().filter(|run| run.state == State::Finished).count();
         (row.mean, row.std) = mean_and_std(&values);
@@ -134,17 +156,17 @@ pub fn ablation(
             metric::canonical(split(&reference.metric).0) == name && fits(reference, group)
         };
         row.reference = experiment.references.iter().find(stands).cloned();
-        // In a folder may lie what the paper trained on; that it is one, its setting says.
-        let in_folder = |run: &&RunRow| setting(run, "data.dataset") == Some("folder".into());
-        if let Some(reference) = row.reference.as_mut().filter(|_| group.iter().all(in_folder)) {
+        if let Some(reference) = row.reference.as_mut()
+            && group.iter().all(|run| may_be(run, reference.on.as_deref()))
+        {
             reference.on = None;
         }
     }
     let other_settings = settle(&mut rows);
-    let mut rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     // Stable: within a setting the experiment's order.
-    rows.sort_by_key(|row| row.setting);
-    compare(experiment, &mut rows, options)?;
+    rows.sort_by_key(|(row, _)| row.setting);
+    compare(experiment, &mut rows, options, &measured)?;
+    let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
     let described = members.iter().find_map(|(run, _)| run.metrics.get(name));
     let known = || metric::meaning(name).unwrap_or(("", Better::Neither));
     let (unit, better) = match described {
@@ -167,15 +189,37 @@ pub fn ablation(
 /// Says of each row which setting it was measured at, and returns those that are not the file's own.
 fn settle(rows: &mut [(Row, Vec<&RunRow>)]) -> Vec<Map<String, Value>> {
     let mut groups: Vec<Group> = Vec::new();
-    for (row, runs) in rows {
-        let Some(run) = runs.first().filter(|_| !row.differs.is_empty()) else { continue };
-        let known = groups.iter_mut().position(|group| group.takes(&row.differs, run));
-        row.setting = known.or(Some(groups.len()));
-        if known.is_none() {
-            groups.push(Group::new(row.differs.clone(), run));
-        }
+    let settings: Vec<Option<usize>> = rows
+        .iter()
+        .map(|row| {
+            let differing = differing(row).filter(|(differs, _)| !differs.is_empty())?;
+            let known = groups.iter_mut().position(|group| group.takes(differing));
+            if known.is_none() {
+                groups.push(Group::new(differing));
+            }
+            known.or(groups.len().checked_sub(1))
+        })
+        .collect();
+    let differs = groups.into_iter().map(|group| group.differs).collect();
+    for ((row, _), setting) in rows.iter_mut().zip(settings) {
+        row.setting = setting;
     }
-    groups.into_iter().map(|group| group.differs).collect()
+    differs
+}
+
+/// What a row differs in, with a run of it.
+fn differing<'a>((row, runs): &'a (Row, Vec<&RunRow>)) -> Option<Differing<'a>> {
+    Some((&row.differs, runs.first()?))
+}
+
+/// Whether the run may have trained on `published`, the data of a published value: in a folder may lie what the paper had,
+/// as nothing but the folder says. Images of that size alone are taken for it; small ones are another set in files.
+fn may_be(run: &RunRow, published: Option<&str>) -> bool {
+    const LARGE: u64 = 128;
+    let side = || setting(run, "data.side").and_then(|side| side.as_u64());
+    published == Some("ImageNet")
+        && setting(run, "data.dataset") == Some("folder".into())
+        && side().is_some_and(|side| LARGE <= side)
 }
 
 impl Row {
@@ -189,6 +233,7 @@ impl Row {
             mean: None,
             std: None,
             delta: None,
+            paired: None,
             is_baseline: false,
             runs: Vec::new(),
             differs: Map::new(),
@@ -233,6 +278,10 @@ fn check_metric(
     let measured = metric::reach(name).map_or(name, |(name, _)| name);
     if METRICS.contains(&measured) || known.iter().any(|metric| metric == measured) {
         return Ok(());
+    }
+    if let Some((name, level)) = name.split_once(".reach=").filter(|_| measured == name) {
+        let (name, level) = (name.to_owned(), level.to_owned());
+        return Err(AblationError::Level { name, level });
     }
     // A number may have a point in it, as in `finetune_top1/labels=0.2`; a word behind one is a suffix.
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphabetic());
@@ -353,41 +402,92 @@ pub fn fits(reference: &Reference, group: &[&RunRow]) -> bool {
 /// another size gains is no effect of the factors. In a two-way table too there is one baseline cell a setting.
 fn compare(
     experiment: &ExperimentRecord,
-    rows: &mut [Row],
+    rows: &mut [(Row, Vec<&RunRow>)],
     options: &Options,
+    measured: &dyn Fn(&RunRow) -> Option<f64>,
 ) -> Result<(), AblationError> {
-    let asked = match &options.baseline {
-        None => None,
+    let baselines = match &options.baseline {
+        None => baselines(rows),
         Some(run) => {
-            let at = rows.iter().position(|row| row.runs.contains(run));
+            let at = rows.iter().position(|(row, _)| row.runs.contains(run));
             let (experiment, run) = (experiment.name.clone(), run.clone());
-            Some(at.ok_or(AblationError::Baseline { experiment, run })?)
+            vec![at.ok_or(AblationError::Baseline { experiment, run })?; rows.len()]
         }
     };
-    for y in 0..rows.len() {
-        let alike = |row: &Row| row.setting == rows[y].setting;
-        let first = || rows.iter().position(|row| alike(row) && row.mean.is_some());
-        let any = || rows.iter().position(alike);
-        let Some(baseline) = asked.or_else(first).or_else(any) else { continue };
-        let zero = rows[baseline].mean;
-        let row = &mut rows[y];
+    let seeds: Vec<BTreeMap<u64, f64>> =
+        rows.iter().map(|(_, runs)| by_seed(runs, measured)).collect();
+    for (y, baseline) in baselines.into_iter().enumerate() {
+        let zero = rows[baseline].0.mean;
+        let row = &mut rows[y].0;
         row.is_baseline = y == baseline;
         row.delta = row.mean.zip(zero).map(|(mean, zero)| mean - zero);
+        row.paired = paired(&seeds[y], &seeds[baseline]).filter(|_| !row.is_baseline);
     }
     Ok(())
 }
 
-impl Ablation {
-    /// Rows whose mean is the best, in the metric's direction.
-    pub fn best(&self) -> Option<usize> {
-        let means = self.rows.iter().enumerate().filter_map(|(i, row)| Some((i, row.mean?)));
-        let means = means.filter(|(_, mean)| mean.is_finite());
-        let by_mean = |a: &(usize, f64), b: &(usize, f64)| a.1.total_cmp(&b.1);
-        match self.better {
-            Better::Higher => means.max_by(by_mean),
-            Better::Lower => means.min_by(by_mean),
-            Better::Neither => None,
+/// Of each row which one it is compared with. Of those that were measured alike it is the first that has a value, else the
+/// first: a key that differs and means nothing in it, as a number of transformations where there is one image a class, makes
+/// no second baseline.
+fn baselines(rows: &[(Row, Vec<&RunRow>)]) -> Vec<usize> {
+    let is_alike = |x: usize, y: usize| {
+        differing(&rows[x]).zip(differing(&rows[y])).is_some_and(|(x, y)| alike(x, y))
+    };
+    let mut of: Vec<usize> = (0..rows.len()).collect();
+    let mut firsts: Vec<usize> = Vec::new();
+    let (valued, bare): (Vec<usize>, Vec<usize>) =
+        (0..rows.len()).partition(|&y| rows[y].0.mean.is_some());
+    for y in valued.into_iter().chain(bare) {
+        match firsts.iter().find(|&&first| is_alike(first, y)) {
+            Some(&first) => of[y] = first,
+            None => firsts.push(y),
         }
-        .map(|(i, _)| i)
+    }
+    of
+}
+
+/// The value of each seed: the mean where a row averages over more than seeds.
+fn by_seed(runs: &[&RunRow], measured: &dyn Fn(&RunRow) -> Option<f64>) -> BTreeMap<u64, f64> {
+    let mut seeds: BTreeMap<u64, Vec<f64>> = BTreeMap::new();
+    for run in runs {
+        seeds.entry(run.seed).or_default().extend(measured(run));
+    }
+    let mean = |(seed, values): (u64, Vec<f64>)| Some((seed, mean_and_std(&values).0?));
+    seeds.into_iter().filter_map(mean).collect()
+}
+
+/// How far the seeds that two rows have in common lie apart.
+fn paired(here: &BTreeMap<u64, f64>, there: &BTreeMap<u64, f64>) -> Option<Paired> {
+    let both = here.iter().filter_map(|(seed, x)| Some(x - there.get(seed)?));
+    let differences: Vec<f64> = both.collect();
+    let n = differences.len();
+    let is_whole = n == here.len() && n == there.len();
+    let (_, std) = mean_and_std(&differences);
+    (0 < n).then_some(Paired { n, std, is_whole })
+}
+
+impl Ablation {
+    /// Rows whose mean is the best, in the metric's direction; of several that come to the same all of them, and none where
+    /// no row is worse.
+    pub fn best(&self) -> Vec<usize> {
+        let means: Vec<(usize, f64)> = self.means().collect();
+        let values = means.iter().map(|(_, mean)| *mean);
+        let best = match self.better {
+            Better::Higher => values.reduce(f64::max),
+            Better::Lower => values.reduce(f64::min),
+            Better::Neither => None,
+        };
+        let Some(best) = best else { return Vec::new() };
+        // The same numbers in another order add up to almost the same.
+        let ties = |mean: f64| (mean - best).abs() <= 1e-12 * best.abs();
+        let found: Vec<usize> =
+            means.iter().filter(|(_, mean)| ties(*mean)).map(|(y, _)| *y).collect();
+        if found.len() < means.len() { found } else { Vec::new() }
+    }
+
+    /// The finite ones, each with its row.
+    fn means(&self) -> impl Iterator<Item = (usize, f64)> {
+        let means = self.rows.iter().enumerate().filter_map(|(y, row)| Some((y, row.mean?)));
+        means.filter(|(_, mean)| mean.is_finite())
     }
 }

@@ -54,14 +54,14 @@ impl<'a> Beside<'a> {
         right.extend_from_slice(&names[factors..]);
         let right: Vec<&str> = right.iter().map(String::as_str).collect();
         let mut wide = Table::new(names).right(&right);
-        let columns: Vec<(&Ablation, Numbers, Option<usize>)> =
-            self.0.iter().map(|table| (table, table.numbers(), table.best_of_several())).collect();
+        let columns: Vec<(&Ablation, Numbers, Vec<usize>)> =
+            self.0.iter().map(|table| (table, table.numbers(), table.best())).collect();
         for (y, row) in first.rows.iter().enumerate() {
             let mut cells = first.settings(row);
             let n = self.n(y);
-            for &(table, numbers, best) in &columns {
+            for (table, numbers, best) in &columns {
                 let row = &table.rows[y];
-                if best == Some(y) {
+                if best.contains(&y) {
                     wide.emphasise(y, cells.len());
                 }
                 // Said where some seeds lack this metric and not the others.

@@ -43,9 +43,9 @@ pub fn over_epochs(points: &[CurvePoint]) -> Vec<(f64, f64)> {
 
 /// What stands at the axis of a metric: its name and its unit.
 pub fn axis(name: &str) -> String {
-    match metric::meaning(name) {
-        Some((unit, _)) if !matches!(unit, "" | "1") => format!("{name} ({unit})"),
-        _ => name.to_owned(),
+    match metric::meaning(name).map_or("", |(unit, _)| metric::written_unit(unit)) {
+        "" => name.to_owned(),
+        unit => format!("{name} ({unit})"),
     }
 }
 

@@ -7,6 +7,7 @@ use super::notes::Notes;
 use super::table::{Format, Table, latex_cell};
 use crate::config::{Reference, Status};
 use crate::journal::event::Number;
+use crate::journal::metric;
 
 impl Ablation {
     /// The rendered table, ending in a line break.
@@ -120,7 +121,7 @@ impl Ablation {
         let right: Vec<&str> =
             right.iter().map(String::as_str).chain([&*value, "n", "Δ", "paper"]).collect();
         let mut table = Table::new(names).right(&right);
-        let best = self.best_of_several();
+        let best = self.best();
         let (notes, numbers) = (self.notes(), self.numbers());
         for (i, row) in self.rows.iter().enumerate() {
             let mut cells = self.settings(row);
@@ -132,7 +133,7 @@ impl Ablation {
                 cells.push(numbers.published(row, &notes));
             }
             table.push(cells);
-            if best == Some(i) {
+            if best.contains(&i) {
                 table.emphasise(i, at);
             }
         }
@@ -163,7 +164,7 @@ impl Ablation {
         names.extend(heads.clone());
         let right: Vec<&str> = right.iter().chain(&heads).map(String::as_str).collect();
         let mut table = Table::new(names).right(&right);
-        let best = self.best().map(|i| &self.rows[i]);
+        let best: Vec<&Row> = self.best().into_iter().map(|i| &self.rows[i]).collect();
         let (notes, numbers) = (self.notes(), self.numbers());
         for (y, line) in lines.iter().enumerate() {
             let mut cells: Vec<String> = down.iter().map(|key| shown(line.get(key))).collect();
@@ -176,9 +177,10 @@ impl Ablation {
             }
             table.push(cells);
             for (x, column) in columns.iter().enumerate() {
-                if best.is_some_and(|row| {
+                let here = |row: &&Row| {
                     row.factors.get(across) == *column && self.line(row, across) == *line
-                }) {
+                };
+                if best.iter().any(here) {
                     table.emphasise(y, down.len() + x);
                 }
             }
@@ -193,11 +195,6 @@ impl Ablation {
 
     pub(super) fn with_paper(&self) -> bool {
         self.rows.iter().any(|row| row.reference.is_some())
-    }
-
-    /// The best row, where it had anything to be better than.
-    pub(super) fn best_of_several(&self) -> Option<usize> {
-        self.best().filter(|_| 1 < self.rows.len())
     }
 
     pub(super) fn settings(&self, row: &Row) -> Vec<String> {
@@ -218,7 +215,8 @@ impl Ablation {
     }
 
     pub(super) fn heading(&self) -> String {
-        let unit = if self.unit.is_empty() { String::new() } else { format!(" ({})", self.unit) };
+        let unit = metric::written_unit(&self.unit);
+        let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
         format!("{}{unit}", self.metric.strip_suffix(".last").unwrap_or(&self.metric))
     }
 

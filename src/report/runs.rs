@@ -128,7 +128,7 @@ pub fn table(runs: &[RunRow], whole: bool) -> Table {
     for run in runs {
         let last = |name: &str| run.metrics.get(name).map(|metric| metric.last);
         let best = run.metrics.get("knn_top1").and_then(|metric| metric.best);
-        let finished = run.state == crate::store::State::Finished;
+        let finished = run.state == State::Finished;
         let why = run.warning.clone().or_else(|| run.reason.clone().filter(|_| !finished));
         table.push([
             run.id.clone(),
@@ -146,9 +146,16 @@ pub fn table(runs: &[RunRow], whole: bool) -> Table {
     table
 }
 
+/// How far a run is, as people read it: one that has finished without a step, as the untrained net does, had no epoch to go.
+pub fn progress(run: &RunRow) -> Progress {
+    let so_far = run.so_far();
+    let is_bare = run.state == State::Finished && so_far.steps == 0;
+    if is_bare { Progress { epochs: 0, ..so_far } } else { so_far }
+}
+
 /// `12/200`.
 fn epochs(run: &RunRow) -> String {
-    let Progress { epoch, epochs, .. } = run.so_far();
+    let Progress { epoch, epochs, .. } = progress(run);
     format!("{}/{epochs}", epoch.floor())
 }
 

@@ -13,35 +13,30 @@ use crate::config::ranges::Default;
 use crate::config::{Experiment, default};
 use crate::store::RunRow;
 
-/// Keys whose value changes no number that a table shows.
-const IDLE: [&str; 8] = [
-    "seed",
-    "data.root",
-    "data.resident",
-    "train.threads",
-    "train.checkpoint_every",
-    "eval.every",
-    "eval.finally",
-    "eval.on",
-];
+/// Keys whose value changes no number that a table shows. Where images are while a run trains is none of them: a crop is of
+/// the whole file on disk, and of the square that it became in memory.
+const IDLE: [&str; 6] =
+    ["seed", "data.root", "train.threads", "train.checkpoint_every", "eval.finally", "eval.on"];
+
+/// How often a run was evaluated: which value is the last it does not change, but which is the best, and when a level was
+/// first seen to be reached.
+const PACE: &str = "eval.every";
 
 /// Every value that an experiment's file asks for by itself, key by key. What it varies is left out: that stands in each row,
 /// and a size may take other values of it.
 pub struct Asked(Vec<(&'static str, Vec<Value>)>);
 
 impl Asked {
-    /// Of a file's text. Where that is no experiment nothing is known, and nothing differs from it.
-    pub fn read(text: &str) -> Asked {
+    /// Of a file's text, as far as it changes a number of a table; `paced`: with how often runs are evaluated. Where the text
+    /// is no experiment nothing is known, and nothing differs from it.
+    pub fn read(text: &str, paced: bool) -> Asked {
+        let left_out: Vec<&str> = IDLE.into_iter().chain((!paced).then_some(PACE)).collect();
         let written = experiment::parse("", text, &Overrides::default());
-        written.as_ref().map_or(Asked(Vec::new()), Asked::of)
+        written.map_or(Asked(Vec::new()), |experiment| Self::without(&experiment, &left_out))
     }
 
-    /// Of a file as it was read, at the size that it was read at.
-    pub fn of(experiment: &Experiment) -> Asked {
-        Self::without(experiment, &IDLE)
-    }
-
-    /// As [`Asked::of`], with what changes no number of a table: everything that a command has to say.
+    /// Of a file as it was read, at the size that it was read at, with what changes no number of a table: everything that a
+    /// command has to say.
     pub fn wholly(experiment: &Experiment) -> Asked {
         Self::without(experiment, &["seed", "data.root"])
     }
@@ -81,30 +76,38 @@ pub fn same(a: &Value, b: &Value) -> bool {
     a == b || (a.is_number() && b.is_number() && a.as_f64() == b.as_f64())
 }
 
+/// What a run differs in from the file, and the run.
+pub type Differing<'a> = (&'a Map<String, Value>, &'a RunRow);
+
+/// Whether two runs were measured at the same setting: a key that means nothing in one of them, as λ's first epoch at λ = 0,
+/// tells them not apart.
+pub fn alike(a: Differing, b: Differing) -> bool {
+    let fits = |(differs, _): Differing, (others, other): Differing| {
+        differs.iter().all(|(key, value)| match others.get(key) {
+            Some(known) => same(value, known),
+            None => setting(other, key).is_none(),
+        })
+    };
+    fits(a, b) && fits(b, a)
+}
+
 /// Rows of one setting, told by what they differ in from the file.
 pub struct Group<'a> {
     pub differs: Map<String, Value>,
-    runs: Vec<&'a RunRow>,
+    rows: Vec<Differing<'a>>,
 }
 
 impl<'a> Group<'a> {
-    pub fn new(differs: Map<String, Value>, run: &'a RunRow) -> Self {
-        Group { differs, runs: vec![run] }
+    pub fn new(row: Differing<'a>) -> Self {
+        Group { differs: row.0.clone(), rows: vec![row] }
     }
 
-    /// Takes in a row with the same setting, and says whether it did: a key that means nothing in one of them, as λ's first
-    /// epoch at λ = 0, tells them not apart.
-    pub fn takes(&mut self, differs: &Map<String, Value>, run: &'a RunRow) -> bool {
-        let idle = |run: &RunRow, key: &String| setting(run, key).is_none();
-        let here = self.differs.iter().all(|(key, value)| match differs.get(key) {
-            Some(other) => same(value, other),
-            None => idle(run, key),
-        });
-        let mut new = differs.iter().filter(|(key, _)| !self.differs.contains_key(*key));
-        let takes = here && new.all(|(key, _)| self.runs.iter().all(|run| idle(run, key)));
+    /// Takes in a row with the same setting, and says whether it did.
+    pub fn takes(&mut self, row: Differing<'a>) -> bool {
+        let takes = self.rows.iter().all(|known| alike(*known, row));
         if takes {
-            self.differs.extend(differs.clone());
-            self.runs.push(run);
+            self.differs.extend(row.0.clone());
+            self.rows.push(row);
         }
         takes
     }

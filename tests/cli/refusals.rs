@@ -35,7 +35,7 @@ fn a_misspelt_value_is_no_empty_list() {
             (&["runs", "state>5"], "found > before a word, allowed: :, =, !="),
             (
                 &["table", "x", "--metric", "knn_top1.lst"],
-                "error: knn_top1.lst: found .lst, allowed: .last, .best",
+                "error: --metric knn_top1.lst: found .lst, allowed: .last, .best, .reach=X",
             ),
             (&["table", "x", "--metric", "knn_topp1"], "no run of x has the metric knn_topp1"),
             (

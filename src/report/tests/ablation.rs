@@ -66,6 +66,21 @@ fn a_given_run_names_the_baseline() {
     let deltas: Vec<i64> =
         table(&options).rows.iter().map(|row| row.delta.unwrap().round() as i64).collect();
     assert_eq!(deltas, [-8, 0, 2]);
+#[test]
+fn equal_rows_are_best_together_and_none_where_all_are_equal() {
+    let (record, mut runs) = negatives();
+    let mut best = |means: [f64; 3]| {
+        for (i, run) in runs.iter_mut().enumerate() {
+            run.metrics.get_mut("knn_top1").unwrap().last = Number(means[i / 3]);
+        }
+        let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+        (table.best(), table.render(Format::Md).matches("**").count() / 2)
+    };
+    assert_eq!(best([60.0, 70.0, 70.0]), (vec![1, 2], 2));
+    assert_eq!(best([70.0, 60.0, f64::NAN]), (vec![0], 1));
+    assert_eq!(best([70.0, 70.0, 70.0]), (vec![], 0));
+}
+
 }
 
 #[test]
@@ -122,7 +137,12 @@ fn what_cannot_be_tabulated_is_said_with_what_can() {
     for runs in [&runs, &queued] {
         let suffix = ablation(&record, runs, "knn_top1.lst", &Options::default());
         let suffix = suffix.unwrap_err().to_string();
-        assert_eq!(suffix, "knn_top1.lst: found .lst, allowed: .last, .best");
+        assert_eq!(suffix, "--metric knn_top1.lst: found .lst, allowed: .last, .best, .reach=X");
+        let level = ablation(&record, runs, "knn_top1.reach=x", &Options::default());
+        assert_eq!(
+            level.unwrap_err().to_string(),
+            "--metric knn_top1.reach=x: found \"x\", allowed: a number, as in knn_top1.reach=60"
+        );
     }
     assert!(early("knn_topp1").unwrap_err().to_string().contains("allowed: loss, loss/instance"));
     // A class or a share may have a point in its name.
@@ -157,3 +177,4 @@ fn seeds_are_rows_or_columns_where_they_are_asked_for() {
     let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;
     assert_eq!((rows.len(), rows[1].n, &rows[1].factors["seed"]), (3, 3, &json!(1)));
 }
+    assert_eq!(of("lr"), ("1".into(), Better::Neither, "lr".into()));

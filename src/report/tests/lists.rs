@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::runs::{self, Listed};
 use super::negatives;
-use crate::store::RunRow;
+use crate::store::{RunRow, State};
 
 #[test]
 fn a_list_of_runs_is_written_as_each_of_them_reads() {
@@ -54,4 +54,17 @@ fn a_row_of_runs_reads_as_the_fixed_json() {
     assert!(
         ["last", "best", "best_step", "unit", "better"].iter().all(|key| metric.contains_key(*key))
     );
+}
+
+/// The untrained net is only evaluated.
+#[test]
+fn a_finished_run_without_a_step_had_no_epoch_to_go() {
+    let (_, mut runs) = negatives();
+    let run = &mut runs[0];
+    (run.started_at, run.progress.epochs) = (Some(0), 10);
+    let epochs = |run: &RunRow| runs::table(std::slice::from_ref(run), false).rows()[0][4].clone();
+    assert_eq!((run.state, epochs(run)), (State::Finished, "0/0".into()));
+    assert_eq!(runs::json(run)["progress"]["epochs"], 10);
+    run.state = State::Running;
+    assert_eq!(epochs(run), "0/10");
 }

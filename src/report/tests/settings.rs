@@ -51,13 +51,13 @@ fn a_published_value_beside_another_size_is_marked_and_sizes_stand_apart() {
     let (record, runs) = two_sizes();
     let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
     insta::assert_snapshot!(table.render(Format::Table), @r#"
-       M  KIND           FRACTION  Z_BATCHES  KNN_TOP1 (%)  N         Δ             PAPER
-     512  nce                   1          1    62.0 ± 2.0  3  baseline
-    4096  nce                   1          1    70.1 ± 0.2  3      +8.1              80.4
-       –  nonparametric         1          –    73.0 ± 2.0  3     +11.0   80.8 (recalled)
-     512  nce                 0.1          2    62.0 ± 2.0  3  baseline
-    4096  nce                 0.1          2    70.1 ± 0.2  3      +8.1             80.4†
-       –  nonparametric       0.1          –    73.0 ± 2.0  3     +11.0  80.8† (recalled)
+       M  KIND           FRACTION  Z_BATCHES  KNN_TOP1 (%)  N            Δ             PAPER
+     512  nce                   1          1    62.0 ± 2.0  3     baseline
+    4096  nce                   1          1    70.1 ± 0.2  3   +8.1 ± 1.9              80.4
+       –  nonparametric         1          –    73.0 ± 2.0  3  +11.0 ± 0.0   80.8 (recalled)
+     512  nce                 0.1          2    62.0 ± 2.0  3     baseline
+    4096  nce                 0.1          2    70.1 ± 0.2  3   +8.1 ± 1.9             80.4†
+       –  nonparametric       0.1          –    73.0 ± 2.0  3  +11.0 ± 0.0  80.8† (recalled)
     † published at another setting; here: data.fraction = 0.1, objective.z_batches = 2
     paper: Wu et al. 2018, Table 1 (verified)
     paper: memory (recalled)
@@ -70,7 +70,7 @@ fn a_published_value_beside_another_size_is_marked_and_sizes_stand_apart() {
     );
     assert!(table.render(Format::Md).contains("\n\n† published at another setting; here: "));
     let csv = table.render(Format::Csv);
-    let last: Vec<&str> = csv.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    let last: Vec<&str> = csv.lines().map(|line| line.rsplit(',').nth(2).unwrap()).collect();
     assert_eq!(last[..2], ["differs", ""]);
     assert_eq!(last[4], "data.fraction=0.1 objective.z_batches=2");
     let json = table.json();
@@ -118,6 +118,68 @@ fn a_value_of_other_data_says_so() {
     assert!(caveats[1].starts_with("‡ published at another setting; here: data.fraction = 0.1"));
     assert!(caveats[2].starts_with("§ published on ImageNet and at another setting; here: data"));
     assert_eq!(table.json()["rows"][1]["reference"]["on"], "ImageNet");
+}
+
+#[test]
+fn large_images_in_files_may_be_the_published_ones_and_small_ones_are_not() {
+    let on = |published: &str, side: u64| {
+        let (mut record, mut runs) = negatives();
+        record.references[0].on = Some(published.into());
+        for run in &mut runs {
+            run.spec.set("data.dataset", json!("folder"));
+            run.spec.set("data.side", json!(side));
+        }
+        let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+        table.rows.iter().find_map(|row| row.reference.clone()).unwrap().on
+    };
+    assert_eq!(on("ImageNet", 224), None);
+    assert_eq!(on("ImageNet", 32).as_deref(), Some("ImageNet"));
+    assert_eq!(on("Places", 224).as_deref(), Some("Places"));
+    assert_eq!(
+        on("a pre-trained Inception-V1", 224).as_deref(),
+        Some("a pre-trained Inception-V1")
+    );
+}
+
+/// `objective.transforms` means something under `exemplar` alone.
+#[test]
+fn a_key_that_means_nothing_elsewhere_makes_no_second_baseline() {
+    let text = "name = 'x'\n[grid]\nobjective.kind = ['nce', 'exemplar', 'infonce']\nseed = [0]";
+    let (record, mut runs) = lab(text, &[60.0, 62.0, 64.0]);
+    runs[1].spec.set("objective.transforms", json!(4));
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let rows = table.rows.iter().map(|row| (row.setting, row.is_baseline, row.delta));
+    let expected = [(None, true, Some(0.0)), (None, false, Some(4.0)), (Some(0), false, Some(2.0))];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    // Two that do differ are two settings all the same.
+    runs.iter_mut().for_each(|run| run.spec.set("objective.tau", json!(0.5)));
+    runs[0].spec.set("objective.tau", json!(0.07));
+    let table = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    assert_eq!(table.rows.iter().filter(|row| row.is_baseline).count(), 2);
+}
+
+#[test]
+fn how_often_runs_were_evaluated_counts_where_it_shows() {
+    let (record, mut runs) = negatives();
+    runs.iter_mut().for_each(|run| run.spec.set("eval.every", json!(7)));
+    let differs = |runs: &[RunRow], metric: &str, paced: bool| {
+        let options = Options { paced, ..Options::default() };
+        let differs = ablation(&record, runs, metric, &options).unwrap().rows[0].differs.clone();
+        differs.keys().cloned().collect::<Vec<_>>()
+    };
+    assert!(differs(&runs, "knn_top1", false).is_empty());
+    for (metric, paced) in
+        [("knn_top1.best", false), ("knn_top1.reach=60", false), ("knn_top1", true)]
+    {
+        assert_eq!(differs(&runs, metric, paced), ["eval.every"], "{metric}");
+    }
+    // A crop is of the whole file on disk, and of a small square in memory.
+    for run in &mut runs {
+        run.spec.set("data.dataset", json!("folder"));
+        run.spec.set("data.resident", json!("disk"));
+    }
+    let found = differs(&runs, "knn_top1", false);
+    assert!(found.contains(&"data.resident".to_owned()), "{found:?}");
 }
 
 /// Of one source, one cell was read and the other recalled.

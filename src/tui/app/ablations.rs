@@ -94,6 +94,7 @@ impl App {
             cols: across.filter(|_| factors.len() > 1).and_then(|at| factors.get(at)).cloned(),
             baseline,
             interim: state.interim,
+            ..Options::default()
         };
         ablation(experiment, &self.rows, &metric, &options).map_err(|why| why.to_string())
     }

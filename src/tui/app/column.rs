@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::config::keys;
 use crate::journal::event::Better;
 use crate::report::ablation::setting;
-use crate::store::model::RunRow;
+use crate::store::model::{RunRow, State};
 use crate::tui::figures;
 
 /// A column of the run table.
@@ -206,10 +206,10 @@ pub fn written(row: &RunRow, key: &str) -> String {
     factor(row, key).map_or("–".into(), |value| figures::setting(&value))
 }
 
-/// Done share in [0, 1].
+/// Done share in [0, 1]; the untrained net has no step to go, and is done when its run has finished.
 pub fn share(row: &RunRow) -> f64 {
     match row.progress.steps {
-        0 => 0.0,
+        0 => f64::from(u8::from(row.state == State::Finished)),
         steps => (row.progress.step as f64 / steps as f64).clamp(0.0, 1.0),
     }
 }

@@ -55,7 +55,10 @@ pub async fn carry_out(home: &Home, store: Store, cwd: &Path, request: Request) 
                         queued.iter().filter(|run| !matches!(run.fate, Fate::Shared(_))).count();
                     let shared = queued.len() - new;
                     let name = &plan.experiment.name;
-                    let there = format!("{name}: all {shared} runs are there already");
+                    let there = match shared {
+                        1 => format!("{name}: its one run is there already"),
+                        _ => format!("{name}: all {shared} runs are there already"),
+                    };
                     let kept = queued.iter().filter(|run| run.root == Root::Kept).count();
                     let mut text = match (new, shared) {
                         (0, _) => there,

@@ -5,6 +5,7 @@ use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::{Modifier, Style};
 use unicode_width::UnicodeWidthStr;
 
+use crate::journal::metric;
 use crate::report::ablation::{Ablation, Row};
 use crate::report::table::Align;
 use crate::tui::app::{App, short};
@@ -99,7 +100,8 @@ fn places(grid: &Grid, table: &Ablation, area: Rect) -> Places {
 fn draw_head(app: &App, table: &Ablation, area: Rect, buf: &mut Buffer) {
     let x = put(buf, area, area.x + 1, area.y, &table.experiment, theme::title(true));
     put(buf, area, x + 2, area.y, &table.question, theme::faint());
-    let unit = if table.unit.is_empty() { String::new() } else { format!(" ({})", table.unit) };
+    let unit = metric::written_unit(&table.unit);
+    let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
     let (n, planned) =
         table.rows.iter().fold((0, 0), |(n, all), row| (n + row.n, all + row.n_planned));
     let counted = match app.ablations.interim {

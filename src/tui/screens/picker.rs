@@ -201,7 +201,9 @@ fn summary(runs: &[&PlannedRun]) -> String {
     let plural = if n == 1 { "run" } else { "runs" };
     match there {
         0 => format!("makes {n} {plural}"),
-        _ if there == n => format!("all {n} {plural} are there already"),
-        _ => format!("makes {} of {n} {plural}; {there} are there already", n - there),
+        1 if n == 1 => "its one run is there already".to_owned(),
+        _ if there == n => format!("all {n} runs are there already"),
+        1 => format!("makes {} of {n} runs; one is there already", n - 1),
+        _ => format!("makes {} of {n} runs; {there} are there already", n - there),
     }
 }

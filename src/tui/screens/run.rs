@@ -7,6 +7,7 @@ use ratatui::style::{Modifier, Style};
 use serde_json::Value;
 
 use crate::config::keys::KEYS;
+use crate::journal::metric;
 use crate::report::ablation::written;
 use crate::report::shown;
 use crate::store::model::RunRow;
@@ -103,7 +104,8 @@ fn sheet(app: &App, row: &RunRow) -> Vec<Entry> {
         let best = metric.best.zip(metric.best_step).map_or(String::new(), |(best, step)| {
             format!("   best {} at step {}", figures::value(best), figures::grouped(step as usize))
         });
-        sheet.line(name, &format!("{} {}{best}", figures::value(metric.last.0), metric.unit));
+        let unit = metric::written_unit(&metric.unit);
+        sheet.line(name, &format!("{} {unit}{best}", figures::value(metric.last.0)));
     }
     if let Some(detail) = app.detail.as_ref().filter(|detail| detail.run == row.id) {
         sheet.detail(detail);

@@ -65,6 +65,18 @@ fn the_sheet_ends_at_the_bottom_of_the_screen() {
 }
 
 #[test]
+fn a_run_without_an_epoch_to_go_is_done_when_it_has_finished() {
+    let mut rows = sweep();
+    rows[1].progress.steps = 0;
+    rows[2].progress.steps = 0;
+    rows[2].started_at = None;
+    let screen = Lab::with(rows, 160, 24).screen();
+    let line = |id: &str| screen.lines().find(|line| line.contains(id)).unwrap_or_default();
+    assert!(line("demo-bbbbbbbb").contains("100%"), "{screen}");
+    assert!(line("demo-cccccccc").contains(" 0%"), "{screen}");
+}
+
+#[test]
 fn the_way_back_from_the_log_is_shown() {
     let mut lab = tabled(80, 24);
     let foot = |lab: &Lab| lab.screen().lines().last().unwrap().to_owned();

@@ -232,10 +232,15 @@ fn the_picker_previews_and_queues() {
         PlannedRun { varied: "lambda=0".into(), spec: json!({}), exists: Some(State::Finished) },
         PlannedRun { varied: "lambda=10".into(), spec: json!({}), exists: None },
     ];
-    let plan = Plan { wanted: wanted(Some("cpu"), ""), runs: Ok(runs) };
-    lab.event(Event::Data(Data::Plan(plan)));
+    let plan = |runs: &[PlannedRun]| {
+        let wanted = wanted(Some("cpu"), "");
+        Event::Data(Data::Plan(Plan { wanted, runs: Ok(runs.to_vec()) }))
+    };
+    lab.event(plan(&runs[..1]));
+    assert!(lab.screen().contains("its one run is there already"), "{}", lab.screen());
+    lab.event(plan(&runs));
     let screen = lab.screen();
-    assert!(screen.contains("makes 1 of 2 runs; 1 are there already"), "{screen}");
+    assert!(screen.contains("makes 1 of 2 runs; one is there already"), "{screen}");
     assert!(
         screen.contains("[cpu]") && screen.contains("lambda=0   (finished already)"),
         "{screen}"

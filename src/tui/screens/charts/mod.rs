@@ -12,6 +12,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::widgets::Widget;
 use unicode_width::UnicodeWidthStr;
 
+use crate::journal::metric;
 use crate::store::model::RunRow;
 use crate::tui::app::{App, Axis, SMOOTHING, Shown, groups};
 use crate::tui::curves::{Band, Series, Window, band};
@@ -185,7 +186,8 @@ impl Chart<'_> {
     /// Name, unit and what was done to the axis; at the right how many points are drawn, or what stands at the crosshair.
     fn title(&self, drawn: &[Drawn], area: Rect, buf: &mut Buffer) {
         let known = self.app.rows.iter().find_map(|row| row.metrics.get(self.metric));
-        let mut unit = known.map_or("", |summary| summary.unit.as_str()).to_owned();
+        let unit = known.map_or("", |summary| metric::written_unit(&summary.unit));
+        let mut unit = unit.to_owned();
         if self.app.view().log_y.contains(self.metric) {
             unit.push_str(" log");
         }
