@@ -16,9 +16,12 @@ use crate::store::{ExperimentRecord, RunRow, Store, Summary};
 /// Print an experiment's ablation table.
 ///
 /// Its rows are what the experiment varied; a cell is mean ± sample standard deviation over the finished seeds, beside
-/// it the difference to the baseline and the published value. The source stands below: a recalled value says so, and a †
-/// marks one beside a row that was measured at another setting than the file's own, such as --size cpu. Of several
-/// metrics each has a column, without the differences: those of --metric, else those that the experiment's file names under
+/// it the difference to the baseline and the published value. Behind the difference stands ± the sample standard deviation of
+/// the differences seed by seed, with the number of pairs where one of the two rows has other seeds too: runs of one seed see
+/// the images in one order, so that it tells rows apart which their own ± does not. Of several copies of a run (--again)
+/// one counts, the newest that has finished: it stands for its seed. The source stands below: a recalled value says so, and a
+/// † marks one beside a row that was measured at another setting than the file's own, such as --size cpu. Of several metrics
+/// each has a column, without the differences: those of --metric, else those that the experiment's file names under
 /// `metrics`, as far as they have been measured, else k-NN.
 #[derive(Debug, clap::Args)]
 #[command(

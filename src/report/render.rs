@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::ablation::{Ablation, Row};
+use super::ablation::{Ablation, Paired, Row};
 use super::notes::Notes;
 use super::table::{Format, Table, latex_cell};
 use crate::config::{Reference, Status};
@@ -67,6 +67,8 @@ impl Ablation {
                 "mean": number(row.mean),
                 "std": number(row.std),
                 "delta": number(row.delta),
+                "delta_std": number(row.paired.and_then(|paired| paired.std)),
+                "delta_n": row.paired.map(|paired| paired.n),
                 "baseline": row.is_baseline,
                 "runs": row.runs,
                 "differs": row.differs,
@@ -86,9 +88,9 @@ impl Ablation {
 
     /// One line a row, numbers as they are.
     pub(super) fn flat(&self) -> Table {
-        let others =
-            ["n", "n_planned", "mean", "std", "delta", "reference", "status", "source", "differs"];
-        let names = self.factors.iter().map(String::as_str).chain(others);
+        let measured = ["n", "n_planned", "mean", "std", "delta"];
+        let others = ["reference", "status", "source", "differs", "delta_std", "delta_n"];
+        let names = self.factors.iter().map(String::as_str).chain(measured).chain(others);
         let mut table = Table::new(names);
         for row in &self.rows {
             let exact = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
@@ -103,6 +105,8 @@ impl Ablation {
             cells.push(reference.map_or_else(String::new, |reference| reference.source.clone()));
             let pairs = row.differs.iter().map(|(key, x)| format!("{key}={}", shown(Some(x))));
             cells.push(pairs.collect::<Vec<_>>().join(" "));
+            cells.push(exact(row.paired.and_then(|paired| paired.std)));
+            cells.push(row.paired.map_or_else(String::new, |paired| paired.n.to_string()));
             table.push(cells);
         }
         table
@@ -122,11 +126,11 @@ impl Ablation {
             right.iter().map(String::as_str).chain([&*value, "n", "Δ", "paper"]).collect();
         let mut table = Table::new(names).right(&right);
         let best = self.best();
-        let (notes, numbers) = (self.notes(), self.numbers());
+        let (notes, numbers, differences) = (self.notes(), self.numbers(), self.differences());
         for (i, row) in self.rows.iter().enumerate() {
             let mut cells = self.settings(row);
             let at = cells.len();
-            let delta = row.delta.map_or_else(String::new, |delta| numbers.signed(delta));
+            let delta = differences.difference(row);
             let delta = if row.is_baseline { "baseline".to_owned() } else { delta };
             cells.extend([numbers.measured(row), count(row), delta]);
             if with_paper {
@@ -222,10 +226,19 @@ impl Ablation {
 
     /// How its numbers are written; once for all of them, as all of them decide it.
     pub(super) fn numbers(&self) -> Numbers {
+        self.by(self.rows.iter().filter_map(|row| row.std))
+    }
+
+    /// As [`Ablation::numbers`], of the differences to the baseline, where pairs of seeds may agree better.
+    fn differences(&self) -> Numbers {
+        let paired = self.rows.iter().filter_map(|row| row.paired?.std);
+        self.by(self.rows.iter().filter_map(|row| row.std).chain(paired))
+    }
+
+    fn by(&self, stds: impl Iterator<Item = f64>) -> Numbers {
         if ["%", "epochs"].contains(&self.unit.as_str()) {
             return Numbers { decimals: Some(1) };
         }
-        let stds = self.rows.iter().filter_map(|row| row.std);
         let least = stds.filter(|std| std.is_finite() && 0.0 < *std).reduce(f64::min);
         let decimals = least.map(|std| (1 - std.log10().floor() as i32).max(0) as usize);
         Numbers { decimals: decimals.filter(|decimals| *decimals <= MOST_DECIMALS) }
@@ -260,6 +273,20 @@ impl Numbers {
             (None, _) => String::new(),
             (Some(mean), None) => self.text(mean),
             (Some(mean), Some(std)) => format!("{} ± {}", self.text(mean), self.text(std)),
+        }
+    }
+
+    /// How far a row lies from the baseline, and how far its seeds differ in that: with how many these are, where one of the
+    /// two rows has others too.
+    fn difference(self, row: &Row) -> String {
+        let Some(delta) = row.delta else { return String::new() };
+        let text = self.signed(delta);
+        match row.paired {
+            Some(Paired { n, std: Some(std), is_whole }) => {
+                let pairs = if is_whole { String::new() } else { format!(" ({n} pairs)") };
+                format!("{text} ± {}{pairs}", self.text(std))
+            }
+            _ => text,
         }
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::ablation::{Options, ablation};
+use super::super::ablation::{Options, Row, ablation};
+use super::super::table::Format;
 use super::{negatives, table};
 use crate::journal::event::{Better, Number};
 use crate::store::{Member, RunRow, State};
@@ -21,6 +22,8 @@ fn json_has_the_fixed_form() {
         "mean": 62.0,
         "std": 2.0,
         "delta": 0.0,
+        "delta_std": null,
+        "delta_n": null,
         "baseline": true,
         "runs": ["run-0", "run-1", "run-2"],
         "differs": {},
@@ -35,6 +38,9 @@ fn json_has_the_fixed_form() {
         "mean": 72.0,
         "std": 2.0_f64.sqrt(),
         "delta": 10.0,
+        // Seeds 0 and 1: 71 − 60 and 73 − 62.
+        "delta_std": 0.0,
+        "delta_n": 2,
         "baseline": false,
         "runs": ["run-6", "run-7", "run-8"],
         "differs": {},
@@ -61,12 +67,6 @@ fn one_seed_has_no_deviation_and_none_has_no_mean() {
 }
 
 #[test]
-fn a_given_run_names_the_baseline() {
-    let options = Options { baseline: Some("run-4".into()), ..Options::default() };
-    let deltas: Vec<i64> =
-        table(&options).rows.iter().map(|row| row.delta.unwrap().round() as i64).collect();
-    assert_eq!(deltas, [-8, 0, 2]);
-#[test]
 fn equal_rows_are_best_together_and_none_where_all_are_equal() {
     let (record, mut runs) = negatives();
     let mut best = |means: [f64; 3]| {
@@ -81,6 +81,12 @@ fn equal_rows_are_best_together_and_none_where_all_are_equal() {
     assert_eq!(best([70.0, 70.0, 70.0]), (vec![], 0));
 }
 
+#[test]
+fn a_given_run_names_the_baseline() {
+    let options = Options { baseline: Some("run-4".into()), ..Options::default() };
+    let deltas: Vec<i64> =
+        table(&options).rows.iter().map(|row| row.delta.unwrap().round() as i64).collect();
+    assert_eq!(deltas, [-8, 0, 2]);
 }
 
 #[test]
@@ -161,6 +167,7 @@ fn a_metric_has_unit_and_direction_before_its_first_point() {
     };
     assert_eq!(of("knn_top1"), ("%".into(), Better::Higher, "knn_top1 (%)".into()));
     assert_eq!(of("loss.best"), ("nats".into(), Better::Lower, "loss.best (nats)".into()));
+    assert_eq!(of("lr"), ("1".into(), Better::Neither, "lr".into()));
     assert_eq!(of("anything"), (String::new(), Better::Neither, "anything".into()));
 }
 
@@ -177,4 +184,39 @@ fn seeds_are_rows_or_columns_where_they_are_asked_for() {
     let rows = ablation(&record, &runs, "knn_top1", &options).unwrap().rows;
     assert_eq!((rows.len(), rows[1].n, &rows[1].factors["seed"]), (3, 3, &json!(1)));
 }
-    assert_eq!(of("lr"), ("1".into(), Better::Neither, "lr".into()));
+
+/// Seeds 0, 1 and 2 of the first row have 60, 62 and 64.
+#[test]
+fn seeds_are_compared_with_themselves() {
+    let (record, mut runs) = negatives();
+    let pairs = |runs: &[RunRow], options: Options| {
+        let table = ablation(&record, runs, "knn_top1", &options).unwrap();
+        let of = |row: &Row| row.paired.map(|it| (it.n, it.std, it.is_whole));
+        (table.rows.iter().map(of).collect::<Vec<_>>(), table)
+    };
+    for (run, knn) in runs.iter_mut().zip([60.0, 62.0, 64.0, 61.0, 65.0, 66.0, 61.0, 63.0, 65.0]) {
+        run.metrics.get_mut("knn_top1").unwrap().last = Number(knn);
+    }
+    // 1, 3 and 2 are 2 ± 1; 1, 1 and 1 are 1 ± 0.
+    let (found, table) = pairs(&runs, Options::default());
+    assert_eq!(found, [None, Some((3, Some(1.0), true)), Some((3, Some(0.0), true))]);
+    assert_eq!((table.rows[1].delta, table.rows[2].delta), (Some(2.0), Some(1.0)));
+    let cells: Vec<String> = table.table().rows().iter().map(|row| row[4].clone()).collect();
+    assert_eq!(cells, ["baseline", "+2.0 ± 1.0", "+1.0 ± 0.0"]);
+    // Without seed 0 there: means of 65.5 and 62, pairs 3 and 2. Without two of them there is nothing to scatter.
+    runs[3].state = State::Running;
+    runs[6].state = State::Running;
+    runs[7].state = State::Running;
+    let (found, table) = pairs(&runs, Options::default());
+    assert_eq!(found, [None, Some((2, Some(0.5_f64.sqrt()), false)), Some((1, None, false))]);
+    assert_eq!((table.rows[1].delta, table.rows[2].delta), (Some(3.5), Some(3.0)));
+    let cells: Vec<String> = table.table().rows().iter().map(|row| row[4].clone()).collect();
+    assert_eq!(cells, ["baseline", "+3.5 ± 0.7 (2 pairs)", "+3.0"]);
+    let csv = table.render(Format::Csv);
+    assert!(csv.lines().next().unwrap().ends_with(",differs,delta_std,delta_n"), "{csv}");
+    assert!(csv.lines().nth(2).unwrap().ends_with(",0.7071067811865476,2"), "{csv}");
+    assert!(table.render(Format::Tex).contains("+3.5 $\\pm$ 0.7 (2 pairs)"));
+    // Rows that are the seeds themselves have none in common.
+    let rows = Options { rows: vec!["seed".into()], ..Options::default() };
+    assert!(pairs(&runs, rows).0.iter().all(Option::is_none));
+}

@@ -13,19 +13,19 @@ use crate::store::{RunRow, State, Summary};
 #[test]
 fn people_read_it_aligned_with_sources_below() {
     insta::assert_snapshot!(table(&Options::default()).render(Format::Table), @r#"
-       M  KIND           KNN_TOP1 (%)    N         Δ            PAPER
-     512  nce              62.0 ± 2.0    3  baseline
-    4096  nce              70.1 ± 0.2    3      +8.1             80.4
-       –  nonparametric    72.0 ± 1.4  2/3     +10.0  80.8 (recalled)
+       M  KIND           KNN_TOP1 (%)    N                      Δ            PAPER
+     512  nce              62.0 ± 2.0    3               baseline
+    4096  nce              70.1 ± 0.2    3             +8.1 ± 1.9             80.4
+       –  nonparametric    72.0 ± 1.4  2/3  +10.0 ± 0.0 (2 pairs)  80.8 (recalled)
     paper: Wu et al. 2018, Table 1 (verified)
     paper: memory (recalled)
     "#);
     insta::assert_snapshot!(table(&Options::default()).render(Format::Md), @r#"
-    |    m | kind          |   knn_top1 (%) |   n |        Δ |           paper |
-    | ---: | ------------- | -------------: | --: | -------: | --------------: |
-    |  512 | nce           |     62.0 ± 2.0 |   3 | baseline |                 |
-    | 4096 | nce           |     70.1 ± 0.2 |   3 |     +8.1 |            80.4 |
-    |    – | nonparametric | **72.0 ± 1.4** | 2/3 |    +10.0 | 80.8 (recalled) |
+    |    m | kind          |   knn_top1 (%) |   n |                     Δ |           paper |
+    | ---: | ------------- | -------------: | --: | --------------------: | --------------: |
+    |  512 | nce           |     62.0 ± 2.0 |   3 |              baseline |                 |
+    | 4096 | nce           |     70.1 ± 0.2 |   3 |            +8.1 ± 1.9 |            80.4 |
+    |    – | nonparametric | **72.0 ± 1.4** | 2/3 | +10.0 ± 0.0 (2 pairs) | 80.8 (recalled) |
 
     paper: Wu et al. 2018, Table 1 (verified)  
     paper: memory (recalled)
@@ -36,18 +36,18 @@ fn people_read_it_aligned_with_sources_below() {
     m & kind & knn\_top1 (\%) & n & $\Delta$ & paper \\
     \midrule
     512 & nce & 62.0 $\pm$ 2.0 & 3 & baseline &  \\
-    4096 & nce & 70.1 $\pm$ 0.2 & 3 & +8.1 & 80.4 \\
-    -- & nonparametric & \textbf{72.0 $\pm$ 1.4} & 2/3 & +10.0 & 80.8 (recalled) \\
+    4096 & nce & 70.1 $\pm$ 0.2 & 3 & +8.1 $\pm$ 1.9 & 80.4 \\
+    -- & nonparametric & \textbf{72.0 $\pm$ 1.4} & 2/3 & +10.0 $\pm$ 0.0 (2 pairs) & 80.8 (recalled) \\
     \bottomrule
     \end{tabular}
     % paper: Wu et al. 2018, Table 1 (verified)
     % paper: memory (recalled)
     "#);
     insta::assert_snapshot!(table(&Options::default()).render(Format::Csv).replace("\r\n", "\n"), @r#"
-    objective.m,objective.kind,n,n_planned,mean,std,delta,reference,status,source,differs
-    512,nce,3,3,62,2,0,,,,
-    4096,nce,3,3,70.10000000000001,0.1732050807568861,8.100000000000009,80.4,verified,"Wu et al. 2018, Table 1",
-    ,nonparametric,2,3,72,1.4142135623730951,10,80.8,recalled,memory,
+    objective.m,objective.kind,n,n_planned,mean,std,delta,reference,status,source,differs,delta_std,delta_n
+    512,nce,3,3,62,2,0,,,,,,
+    4096,nce,3,3,70.10000000000001,0.1732050807568861,8.100000000000009,80.4,verified,"Wu et al. 2018, Table 1",,1.8520259177452147,3
+    ,nonparametric,2,3,72,1.4142135623730951,10,80.8,recalled,memory,,0,2
     "#);
 }
 
@@ -151,7 +151,7 @@ fn numbers_are_written_as_far_as_seeds_agree() {
     let written = cells(&runs);
     assert_eq!(
         written,
-        ["5.91 ± 0.51 3 baseline", "13.90 ± 3.10 3 +7.99", "29.91 ± 0.80 3 +24.00"]
+        ["5.91 ± 0.51 3 baseline", "13.90 ± 3.10 3 +7.99 ± 2.60", "29.91 ± 0.80 3 +24.00 ± 0.30"]
     );
     // A row that has finished without the metric lacks it for good, and is nothing to compare with.
     for run in &mut runs[..3] {
