@@ -4,11 +4,12 @@ use color_eyre::eyre::Result;
 
 use super::asked::{Asked, Hands};
 use super::queue::summary;
-use super::table::{declared, named, together};
+use super::table::{declared, named};
 use super::watch::{Watched, watch};
 use super::{Context, Exit, FormatArg, print, say};
 use crate::queue::{Desk, Manner, Plan};
 use crate::report::ablation::Options;
+use crate::report::beside::together;
 use crate::report::table::Format;
 use crate::store::{RunRow, State};
 

@@ -7,10 +7,8 @@ use crate::config::keys;
 use crate::journal::event::{Better, Number};
 use crate::journal::metric::{self, split};
 use crate::report::ablation::{Ablation, AblationError, Options, ablation, reached};
-use crate::report::beside::Beside;
+use crate::report::beside::of_one;
 use crate::report::declared::{METRIC, metrics_of};
-use crate::report::json_of;
-use crate::report::table::Format;
 use crate::store::{ExperimentRecord, RunRow, Store, Summary};
 
 /// Print an experiment's ablation table.
@@ -113,14 +111,6 @@ pub async fn declared(
     Ok(tables)
 }
 
-/// The tables of one experiment: its metrics side by side.
-fn of_one(tables: &[Ablation], format: Format) -> String {
-    match tables {
-        [table] => table.render(format),
-        several => Beside::new(several).render(format),
-    }
-}
-
 /// The experiment of that name; else which there are.
 pub async fn named(store: &Store, experiment: &str) -> Result<ExperimentRecord> {
     if let Some(record) = store.experiment(experiment).await? {
@@ -172,16 +162,4 @@ async fn note_reach(store: &Store, run: &mut RunRow, name: &str, level: f64) -> 
     };
     run.metrics.insert(metric::canonical(&format!("{name}.reach={level}")), summary);
     Ok(())
-}
-
-/// The tables of several experiments on one stdout: one JSON value, or one table after the other.
-pub fn together(experiments: &[Vec<Ablation>], format: Format) -> String {
-    match (experiments, format) {
-        ([tables], _) => of_one(tables, format),
-        (_, Format::Json) => json_of(&experiments.concat()),
-        _ => {
-            let each = experiments.iter().map(|tables| of_one(tables, format));
-            each.collect::<Vec<_>>().join("\n")
-        }
-    }
 }

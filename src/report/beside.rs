@@ -1,9 +1,10 @@
-//! Several metrics of one experiment as one table, a column each: methods down, evaluations across. Pure.
+//! Several metrics of one experiment as one table, a column each: methods down, evaluations across. And the tables of several
+//! experiments, one after the other. Pure.
 
 use super::ablation::{Ablation, Row};
 use super::notes::Notes;
 use super::render::{Numbers, count, footnotes, json_of};
-use super::table::{Format, Table};
+use super::table::{Format, Table, latex_cell};
 
 /// Ablations of one experiment by the same options, each over another metric, so that they have the same rows.
 pub struct Beside<'a>(&'a [Ablation]);
@@ -25,7 +26,7 @@ impl<'a> Beside<'a> {
         }
     }
 
-    fn long(&self) -> Table {
+    pub(super) fn long(&self) -> Table {
         let each: Vec<(&str, Table)> =
             self.0.iter().map(|table| (table.metric.as_str(), table.flat())).collect();
         let columns = each.iter().take(1).flat_map(|(_, table)| table.columns());
@@ -80,4 +81,48 @@ impl<'a> Beside<'a> {
     fn n(&self, y: usize) -> Option<&Row> {
         self.0.iter().map(|table| &table.rows[y]).max_by_key(|row| row.n)
     }
+}
+
+/// The tables of one experiment: its metrics side by side.
+pub fn of_one(tables: &[Ablation], format: Format) -> String {
+    match tables {
+        [table] => table.render(format),
+        several => Beside::new(several).render(format),
+    }
+}
+
+/// The tables of several experiments on one stdout, ending in a line break: one JSON array, one CSV of all, else one table
+/// after the other under its name and question.
+pub fn together(experiments: &[Vec<Ablation>], format: Format) -> String {
+    match (experiments, format) {
+        ([tables], _) => of_one(tables, format),
+        (_, Format::Json) => json_of(&experiments.concat()),
+        (_, Format::Csv) => {
+            let each = experiments.iter().filter_map(|tables| {
+                let name = &tables.first()?.experiment;
+                Some(Beside::new(tables).long().under("experiment", name))
+            });
+            Table::stacked(&each.collect::<Vec<_>>()).render(format)
+        }
+        _ => {
+            let titled = |tables: &Vec<Ablation>| title(tables, format) + &of_one(tables, format);
+            experiments.iter().map(titled).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+/// What stands above a table where there are others.
+fn title(tables: &[Ablation], format: Format) -> String {
+    let Some(Ablation { experiment, question, .. }) = tables.first() else { return String::new() };
+    let (head, below) = match format {
+        Format::Md => (format!("## {experiment}\n"), format!("\n{question}\n")),
+        Format::Tex => {
+            let words = [experiment, question].map(|text| latex_cell(text));
+            (format!("\\subsection*{{{}}}\n", words[0]), format!("{}\n", words[1]))
+        }
+        _ => (format!("{experiment}\n"), format!("{question}\n")),
+    };
+    let below = if question.is_empty() { "" } else { &below };
+    let gap = if format == Format::Table { "" } else { "\n" };
+    format!("{head}{below}{gap}")
 }

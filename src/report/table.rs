@@ -74,6 +74,42 @@ impl Table {
         self.strong.push((row, column));
     }
 
+    /// The same under one more column, the first, whose cells are all `cell`.
+    #[must_use]
+    pub fn under(mut self, name: &str, cell: &str) -> Self {
+        self.columns.insert(0, Column { name: name.to_owned(), align: Align::Left });
+        self.rows.iter_mut().for_each(|row| row.insert(0, cell.to_owned()));
+        self.strong.iter_mut().for_each(|(_, column)| *column += 1);
+        self
+    }
+
+    /// The rows of all tables below each other, under every column that one of them has; a column stands before the one that
+    /// it stood before. What a table has no column for is empty.
+    pub fn stacked(tables: &[Table]) -> Table {
+        let mut columns: Vec<Column> = Vec::new();
+        let place = |columns: &[Column], name: &str| columns.iter().position(|it| it.name == name);
+        for table in tables {
+            for (x, column) in table.columns.iter().enumerate() {
+                if place(&columns, &column.name).is_none() {
+                    let later = table.columns.iter().skip(x + 1);
+                    let before = later.filter_map(|next| place(&columns, &next.name)).next();
+                    columns.insert(before.unwrap_or(columns.len()), column.clone());
+                }
+            }
+        }
+        let mut stacked = Table { columns, ..Table::default() };
+        for table in tables {
+            for row in &table.rows {
+                let cell = |column: &Column| {
+                    place(&table.columns, &column.name).map_or("", |x| row[x].as_str())
+                };
+                let cells: Vec<&str> = stacked.columns.iter().map(cell).collect();
+                stacked.push(cells);
+            }
+        }
+        stacked
+    }
+
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }

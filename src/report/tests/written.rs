@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::ablation::{Ablation, Options, ablation};
-use super::super::beside::Beside;
+use super::super::beside::{Beside, together};
 use super::super::table::Format;
 use super::{lab, negatives, table};
 use crate::config::Reference;
@@ -160,4 +160,31 @@ fn numbers_are_written_as_far_as_seeds_agree() {
     assert_eq!(cells(&runs)[..2], ["– 0/3 ", "13.90 ± 3.10 3 baseline"]);
     runs[0].state = State::Queued;
     assert_eq!(cells(&runs)[0], " 0/3 ");
+}
+
+#[test]
+fn several_experiments_are_one_csv_and_tables_with_their_names() {
+    let text = "name = 'other'\n[grid]\nobjective.tau = [0.07, 0.1]\nseed = [0]";
+    let (record, runs) = lab(text, &[50.0, 51.5]);
+    let other = ablation(&record, &runs, "knn_top1", &Options::default()).unwrap();
+    let both = [vec![table(&Options::default())], vec![other]];
+    insta::assert_snapshot!(together(&both, Format::Csv).replace("\r\n", "\n"), @r#"
+    experiment,metric,objective.m,objective.kind,objective.tau,n,n_planned,mean,std,delta,reference,status,source,differs,delta_std,delta_n
+    negatives,knn_top1.last,512,nce,,3,3,62,2,0,,,,,,
+    negatives,knn_top1.last,4096,nce,,3,3,70.10000000000001,0.1732050807568861,8.100000000000009,80.4,verified,"Wu et al. 2018, Table 1",,1.8520259177452147,3
+    negatives,knn_top1.last,,nonparametric,,2,3,72,1.4142135623730951,10,80.8,recalled,memory,,0,2
+    other,knn_top1.last,,,0.07,1,1,50,,0,,,,,,
+    other,knn_top1.last,,,0.1,1,1,51.5,,1.5,,,,,,1
+    "#);
+    let text = together(&both, Format::Table);
+    assert!(text.starts_with("negatives\nHow many?\n   M  KIND"), "{text}");
+    assert!(text.contains("\n\nother\n TAU  KNN_TOP1"), "{text}");
+    let md = together(&both, Format::Md);
+    assert!(md.starts_with("## negatives\n\nHow many?\n\n|    m | kind"), "{md}");
+    assert!(md.contains("\n## other\n\n|  tau |"), "{md}");
+    let tex = together(&both, Format::Tex);
+    assert!(tex.starts_with("\\subsection*{negatives}\nHow many?\n\n\\begin{tabular}"), "{tex}");
+    assert_eq!(together(&both[1..], Format::Csv), both[1][0].render(Format::Csv));
+    let json: Value = serde_json::from_str(&together(&both, Format::Json)).unwrap();
+    assert_eq!(json[1]["experiment"], "other");
 }
