@@ -326,6 +326,7 @@ async fn a_person_may_type_the_beginning_of_an_id() {
     assert_eq!(lab.store.resolve("x-00000000").await.unwrap(), "x-00000000");
     assert_eq!(lab.store.resolve("x-00000001").await.unwrap(), "x-00000001", "whole ids win");
     assert_eq!(lab.store.resolve("x-00000001.").await.unwrap(), "x-00000001.2");
+    assert!(refused(lab.store.resolve("x-00000002.").await).contains("the nearest is"));
     assert_eq!(
         refused(lab.store.resolve("x-0000000").await),
         "x-0000000 could be x-00000000, x-00000001, x-00000001.2: type more of it"

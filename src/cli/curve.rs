@@ -3,6 +3,7 @@
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
+use super::verb::resolve;
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
 use crate::journal::event::Number;
@@ -24,7 +25,7 @@ pub struct Args {
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
-        let id = store.resolve(&self.run).await?;
+        let id = resolve(&context.home, &store, &self.run).await?;
         let metrics = store.metrics(&id).await?;
         if !metrics.contains(&self.metric) {
             return Err(unknown(&id, &self.metric, &metrics));

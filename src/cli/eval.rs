@@ -59,7 +59,7 @@ impl Args {
         let names = self.evaluations()?;
         self.check_data_set()?;
         let store = Store::open_existing(&context.home).await?;
-        let ids = self.runs.ids(&store).await?;
+        let ids = self.runs.ids(&context.home, &store).await?;
         let mut table = Table::new(["run", "step", "metric", "value"]).right(&["step", "value"]);
         let mut found = Vec::new();
         let mut troubles = Vec::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use color_eyre::eyre::{Result, WrapErr};
 
+use super::verb::resolve;
 use super::{Context, Exit, print_bytes, say};
 use crate::lab::RunDir;
 use crate::queue::is_lost_for_good;
@@ -43,7 +44,7 @@ const LOOK: Duration = Duration::from_millis(200);
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
-        let id = store.resolve(&self.run).await?;
+        let id = resolve(&context.home, &store, &self.run).await?;
         let mut log = Log::new(&context.home.run(&id), self.only);
         loop {
             // Asked before the files are read: what a run that has ended wrote is there by then.

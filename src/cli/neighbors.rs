@@ -7,6 +7,7 @@ use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
 use super::step::StepArg;
+use super::verb::resolve;
 use super::{Context, Exit, FormatArg, bad_input, print, unwritable};
 use crate::config::RunSpec;
 use crate::data::{self, Dataset};
@@ -60,7 +61,7 @@ impl Args {
             )));
         }
         let store = Store::open_readonly(&context.home).await?;
-        let id = store.resolve(&self.run).await?;
+        let id = resolve(&context.home, &store, &self.run).await?;
         let run = store.run(&id).await?;
         let dir = context.home.run(&id);
         let step = self.step.of(&dir)?;

@@ -4,7 +4,7 @@ use color_eyre::eyre::Result;
 
 use super::verb::{Runs, ask_named};
 use super::{Context, Exit};
-use crate::queue::Desk;
+use crate::queue::{Desk, in_trash};
 use crate::store::{RunId, StoreError};
 
 /// Move runs into the trash with everything they wrote, and back. Live runs are refused.
@@ -46,7 +46,7 @@ impl Args {
 async fn meant(desk: &Desk, text: &str) -> Result<RunId> {
     match desk.store.resolve(text).await {
         Err(unknown @ StoreError::UnknownRun { .. }) => {
-            desk.in_trash(text)?.ok_or_else(|| unknown.into())
+            in_trash(&desk.home, text)?.ok_or_else(|| unknown.into())
         }
         found => Ok(found?),
     }

@@ -5,6 +5,7 @@ use std::fs;
 use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
+use super::verb::resolve;
 use super::{Context, Exit, FormatArg, print};
 use crate::config::keys::{self, KEYS};
 use crate::journal::cause::Cause;
@@ -34,7 +35,7 @@ const LAST_LINES: usize = 20;
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
-        let id = store.resolve(&self.run).await?;
+        let id = resolve(&context.home, &store, &self.run).await?;
         let run = store.run(&id).await?;
         let text = match self.format.format {
             Format::Json => format!("{:#}\n", all(context, &store, &id, &run).await?),

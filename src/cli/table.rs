@@ -2,6 +2,7 @@
 
 use color_eyre::eyre::Result;
 
+use super::verb::resolve;
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
 use crate::journal::event::{Better, Number};
@@ -59,7 +60,7 @@ impl Args {
         }
         let store = Store::open_readonly(&context.home).await?;
         let baseline = match &self.baseline {
-            Some(text) => Some(store.resolve(text).await?),
+            Some(text) => Some(resolve(&context.home, &store, text).await?),
             None => None,
         };
         let (rows, cols, interim) = (self.rows, self.cols, self.interim);

@@ -4,8 +4,9 @@ use color_eyre::eyre::Result;
 
 use super::{Context, Exit, bad_input, say};
 use crate::filter::Filter;
-use crate::queue::{Answer, Desk, QueueError, Workers};
-use crate::store::{RunId, Store};
+use crate::lab::Home;
+use crate::queue::{Answer, Desk, QueueError, Workers, in_trash};
+use crate::store::{RunId, Store, StoreError};
 
 /// RUN…, or a filter.
 #[derive(Debug, clap::Args)]
@@ -20,10 +21,10 @@ pub struct Runs {
 
 impl Runs {
     /// Those meant, by whole ids.
-    pub async fn ids(&self, store: &Store) -> Result<Vec<RunId>> {
+    pub async fn ids(&self, home: &Home, store: &Store) -> Result<Vec<RunId>> {
         let mut ids = self.found(store).await?;
         for text in &self.named {
-            ids.push(store.resolve(text).await?);
+            ids.push(resolve(home, store, text).await?);
         }
         Ok(ids)
     }
@@ -47,13 +48,26 @@ impl Runs {
     }
 }
 
+/// The run that a person means. Of one that was removed it is said where it lies.
+pub async fn resolve(home: &Home, store: &Store, text: &str) -> Result<RunId> {
+    match store.resolve(text).await {
+        Err(unknown @ StoreError::UnknownRun { .. }) => Err(match in_trash(home, text)? {
+            Some(id) => bad_input(format!(
+                "run {id} is in the trash: `instdisc-lab rm --undo {id}` brings it back"
+            )),
+            None => unknown.into(),
+        }),
+        found => Ok(found?),
+    }
+}
+
 /// Asks every run. A refusal stops nothing: the others are still asked, and the exit code says so at the end.
 pub async fn ask_each(
     desk: &Desk,
     runs: &Runs,
     ask: impl AsyncFn(&Desk, &str) -> Result<Answer, QueueError>,
 ) -> Result<Exit> {
-    ask_named(desk, &runs.ids(&desk.store).await?, ask).await
+    ask_named(desk, &runs.ids(&desk.home, &desk.store).await?, ask).await
 }
 
 /// As [`ask_each`], of runs that need not be in the run log.

@@ -42,6 +42,7 @@ pub use desk::{Answer, Desk, QueueError};
 pub use enqueue::{Fate, Manner, Plan, Queued, Root};
 pub use ensure::{Duty, ensure_workers};
 pub use rebuild::{Rebuilt, rebuild};
+pub use remove::in_trash;
 pub use settings::{SettingsError, Where, Workers};
 pub use slots::Slot;
 

@@ -1,6 +1,7 @@
 //! `rm`: takes a run out of the lab, row and directory, and lays the directory into the trash; `rm --undo` takes it out
 //! again, `rm --forever` deletes. A run that a process works on is refused.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -10,8 +11,10 @@ use super::meta::Meta;
 use super::rebuild::describe;
 use super::slurm::array::Array;
 use crate::files::sync_parent;
-use crate::lab::RunDir;
-use crate::store::{Change, RunId, RunRow, State, StoreError, Wish, Wished};
+use crate::lab::{Home, RunDir};
+use crate::store::{
+    Change, RunId, RunRow, State, StoreError, Wish, Wished, is_beginning, is_whole_id,
+};
 
 impl Desk {
     /// Into the trash, within the change that takes its row away: whatever dies in between, the row is still there, and
@@ -74,6 +77,10 @@ impl Desk {
 
     /// Out of the trash, as it was: with its curves, tags and note, and in the state it had.
     pub async fn unremove(&self, id: &str) -> Result<Answer, QueueError> {
+        // As a name of a folder it could lead anywhere.
+        if !is_whole_id(id) {
+            return Ok(Answer::Refused("is no whole id of a run".into()));
+        }
         let dir = self.home.run(id);
         let is_known = match self.store.run(id).await {
             Ok(_) => true,
@@ -131,40 +138,13 @@ impl Desk {
                 continue;
             }
             // After that: what has moved meanwhile lies there by now.
-            let trash = self.trash()?;
+            let trash = trash(&self.home)?;
             let removed = |id: &str| trash.iter().any(|name| id_of(name) == id);
             if !array.elements.iter().any(|element| removed(&element.run)) {
                 fs::remove_dir_all(&array.folder).map_err(file_error(&array.folder))?;
             }
         }
         Ok(())
-    }
-
-    /// The run in the trash that a person means: its whole id, or a beginning that fits no other there.
-    pub fn in_trash(&self, text: &str) -> Result<Option<RunId>, QueueError> {
-        let mut ids: Vec<String> =
-            self.trash()?.iter().map(|name| id_of(name).to_owned()).collect();
-        ids.dedup();
-        ids.retain(|id| !text.is_empty() && id.starts_with(text));
-        let exact = ids.iter().position(|id| id == text);
-        let only = exact.or((ids.len() == 1).then_some(0));
-        Ok(only.map(|at| ids.swap_remove(at)))
-    }
-
-    /// What lies in the trash, by name.
-    pub fn trash(&self) -> Result<Vec<String>, QueueError> {
-        let folder = self.home.trash();
-        let entries = match fs::read_dir(&folder) {
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(file_error(&folder))?,
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let name = entry.map_err(file_error(&folder))?.file_name();
-            names.push(name.to_string_lossy().into_owned());
-        }
-        names.sort();
-        Ok(names)
     }
 
     /// What a person decided is kept in the directory; that a queued run waited or a paused one stood still is not a
@@ -198,9 +178,39 @@ impl Desk {
             rest => rest.strip_prefix('~')?.parse::<u32>().ok(),
         };
         let newest =
-            self.trash()?.into_iter().filter_map(|name| Some((number(&name)?, name))).max();
+            trash(&self.home)?.into_iter().filter_map(|name| Some((number(&name)?, name))).max();
         Ok(newest.map(|(_, name)| RunDir::new(self.home.trash().join(name)).path().to_owned()))
     }
+}
+
+/// The run in the trash that a person means: its whole id, or a beginning that fits no other there.
+///
+/// # Errors
+/// When the trash cannot be read.
+pub fn in_trash(home: &Home, text: &str) -> Result<Option<RunId>, QueueError> {
+    let names = trash(home)?;
+    let mut ids: BTreeSet<&str> = names.iter().map(|name| id_of(name)).collect();
+    if ids.contains(text) {
+        return Ok(Some(text.to_owned()));
+    }
+    ids.retain(|id| is_beginning(text, id));
+    Ok(ids.pop_first().filter(|_| ids.is_empty()).map(str::to_owned))
+}
+
+/// What lies in the trash, by name.
+fn trash(home: &Home) -> Result<Vec<String>, QueueError> {
+    let folder = home.trash();
+    let entries = match fs::read_dir(&folder) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(file_error(&folder))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(file_error(&folder))?.file_name();
+        names.push(name.to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The run that a folder in the trash is of.

@@ -52,13 +52,17 @@ impl Store {
         found.ok_or_else(|| StoreError::unknown_run(id))
     }
 
-    /// The run that a person means: its whole id, or a beginning that fits no other.
+    /// The run that a person means: its whole id, or a beginning (as [`is_beginning`](super::is_beginning) has it) that fits
+    /// no other.
     ///
     /// # Errors
     /// [`StoreError::UnknownRun`], [`StoreError::AmbiguousRun`].
     pub async fn resolve(&self, text: &str) -> Result<RunId> {
         let query = sqlx::query_as(
-            "SELECT id, count(*) OVER () FROM run WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id <> ?1, key LIMIT 9",
+            "SELECT id, count(*) OVER () FROM run
+              WHERE id = ?1 OR (substr(id, 1, length(?1)) = ?1 AND substr(id, length(?1) + 1, 1) <> '.'
+                                AND (instr(?1, '.') = 0 OR substr(?1, -1) = '.'))
+              ORDER BY id <> ?1, key LIMIT 9",
         );
         let rows: Vec<(String, u32)> = query.bind(text).fetch_all(&self.0.readers).await?;
         let all = rows.first().map_or(0, |(_, all)| *all as usize);

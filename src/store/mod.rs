@@ -44,6 +44,7 @@ pub use error::StoreError;
 pub use ingest::{Ingested, catch_up, catch_up_all};
 pub use keeper::{keep_here, kept_elsewhere};
 pub use model::{IllegalTransition, Launch, Progress, RunId, RunRow, State, Summary};
+pub use model::{is_beginning, is_whole_id};
 use open::Begin;
 pub use open::location;
 pub use pending::MOST_METRICS;

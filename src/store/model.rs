@@ -13,6 +13,27 @@ use crate::journal::event::{Better, Number};
 /// A run's name, `<experiment>-<8 hex of the fingerprint>[.N]`: directory name, and what users type.
 pub type RunId = String;
 
+/// Whether `text` has the form of a whole id.
+pub fn is_whole_id(text: &str) -> bool {
+    let (first, copy) = text.split_once('.').map_or((text, None), |(id, n)| (id, Some(n)));
+    let is_number = |n: &str| !n.is_empty() && n.bytes().all(|c| c.is_ascii_digit());
+    let is_short = |hex: &str| hex.len() == 8 && hex.bytes().all(|c| c.is_ascii_hexdigit());
+    let plain = |name: &str| name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c));
+    copy.is_none_or(is_number)
+        && first
+            .rsplit_once('-')
+            .is_some_and(|(name, hex)| !name.is_empty() && plain(name) && is_short(hex))
+}
+
+/// Whether `text` is a beginning that may stand for `id`. A whole id never stands for the copy that `--again` made of its run:
+/// who removes a run once more must not hit another.
+pub fn is_beginning(text: &str, id: &str) -> bool {
+    // A number is all of it: `.1` is no beginning of `.12`.
+    let begins = !text.is_empty() && (!text.contains('.') || text.ends_with('.'));
+    let rest = id.strip_prefix(text).filter(|_| begins);
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('.'))
+}
+
 /// Where a run stands. The only legal changes are those of [`State::may_become`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -236,6 +257,32 @@ impl RunRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whole_id_is_known_by_its_form_and_begins_no_other() {
+        for text in ["demo-c10bef81", "demo-c10bef81.2", "a-b_c-00000000.13"] {
+            assert!(is_whole_id(text), "{text}");
+        }
+        for text in [
+            "",
+            "demo",
+            "demo-c10bef8",
+            "-c10bef81",
+            "demo-c10bef81.",
+            "demo-c10bef81.x",
+            "../slots",
+            "../a-c10bef81",
+        ] {
+            assert!(!is_whole_id(text), "{text}");
+        }
+        for text in ["d", "demo-", "demo-c10bef8", "demo-c10bef81."] {
+            assert!(is_beginning(text, "demo-c10bef81.12"), "{text}");
+        }
+        for text in ["", "demo-c10bef81", "demo-c10bef81.1", "demo-c10bef81.12", "x"] {
+            assert!(!is_beginning(text, "demo-c10bef81.12"), "{text}");
+        }
+        assert!(is_beginning("run-20240101", "run-20240101-c10bef81"), "an experiment of that day");
+    }
 
     #[test]
     fn every_state_reads_back_from_its_name() {

@@ -110,6 +110,43 @@ fn removing_is_safe_to_repeat() {
 }
 
 #[test]
+fn a_whole_id_never_means_the_copy_of_its_run() {
+    let lab = Lab::new();
+    let file = lab.experiment("one", &[0.0]);
+    let id = lab.queue(&file, &["--no-start"]).remove(0);
+    let copy = lab.queue(&file, &["--no-start", "--again"]).remove(0);
+    lab.ok(&["rm", &id]);
+    lab.ok(&["rm", &id]);
+    let lies =
+        format!("error: run {id} is in the trash: `instdisc-lab rm --undo {id}` brings it back\n");
+    for args in [["cancel", &id], ["show", &id], ["pause", &id]] {
+        let output = lab.output(&args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), lies, "{args:?}");
+    }
+    assert_eq!(lab.run(&copy).state, State::Queued);
+    // A beginning of both is one of the copy, where that alone is left.
+    assert!(lab.ok(&["show", &id[..8]]).contains(&copy));
+    lab.ok(&["rm", &copy]);
+    lab.ok(&["rm", "--forever", &id]);
+    assert_eq!(lab.output(&["rm", &id]).status.code(), Some(2), "its copy's place is not its own");
+}
+
+#[test]
+fn only_what_may_be_a_run_is_taken_out_of_the_trash() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    for name in ["../slots", "../runs", ".", &id[..6]] {
+        let output = lab.output(&["rm", "--undo", name]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(
+            (output.status.code(), said),
+            (Some(2), format!("error: {name} is no whole id of a run\n"))
+        );
+    }
+}
+
+#[test]
 fn a_name_that_fits_no_run_or_many_says_which_there_are() {
     let lab = Lab::new();
     let lambdas: Vec<f64> = (0..12).map(f64::from).collect();

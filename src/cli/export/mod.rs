@@ -85,7 +85,7 @@ impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
         let store = Store::open_readonly(&context.home).await?;
         let mut written = String::new();
-        for id in self.runs.ids(&store).await? {
+        for id in self.runs.ids(&context.home, &store).await? {
             let run = store.run(&id).await?;
             let folder = context.cwd.join(&self.to).join(&run.id);
             let subject = Subject::new(context, &store, run, self.step);
