@@ -107,6 +107,30 @@ async fn every_damage_is_undone_from_the_directories() {
     }
 }
 
+/// What stood still is cancelled at a word, of which no journal knows.
+#[tokio::test]
+async fn when_a_run_was_cancelled_is_not_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = Home::new(dir.path());
+    let (store, ids) = lived_in(&home).await;
+    let desk = Desk { home: home.clone(), store, clock: Arc::new(|| 12_000), by: "cancel".into() };
+    for id in &ids[1..] {
+        desk.cancel(id).await.unwrap();
+    }
+    let before = everything(&desk.store).await;
+    assert_eq!(before.0[3].ended_at, Some(12_000));
+    desk.store.close().await;
+    std::fs::remove_file(home.database()).unwrap();
+    rebuild(&home, &(Arc::new(|| 20_000_i64) as Clock)).await.unwrap();
+    let store = Store::open(&home).await.unwrap();
+    assert_eq!(everything(&store).await, before);
+    // Out of the trash, too.
+    let desk = Desk { store, clock: Arc::new(|| 30_000), ..desk };
+    desk.remove(&ids[3]).await.unwrap();
+    desk.unremove(&ids[3]).await.unwrap();
+    assert_eq!(desk.store.run(&ids[3]).await.unwrap().ended_at, Some(12_000));
+}
+
 #[tokio::test]
 async fn a_living_trainer_is_found_running_and_left_to_the_next_worker() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::desk::{Desk, QueueError, file_error};
 use super::meta::Meta;
 use crate::files::{DRAFT, replace};
-use crate::store::{RunRow, Wish, Wished};
+use crate::store::Wish;
 
 /// Between two looks at the lock of those who edit.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -117,16 +117,15 @@ impl Desk {
     /// Notes in the run's directory what is wanted of it; to be kept until the row says so too. Best effort: a run has to be
     /// cancelled even where its directory cannot be written, and the run log knows it too.
     #[must_use = "others may edit once it is dropped"]
-    pub(super) async fn wish(&self, run: &RunRow, what: Wished, fresh: bool) -> Option<Edits> {
+    pub(super) async fn wish(&self, id: &str, wish: Wish) -> Option<Edits> {
         let edits = self.edits().await.ok()?;
-        self.wish_with(&edits, run, what, fresh);
+        self.wish_with(&edits, id, wish);
         Some(edits)
     }
 
     /// As [`Self::wish`], for who edits already.
-    pub(super) fn wish_with(&self, edits: &Edits, run: &RunRow, what: Wished, fresh: bool) {
-        let wish = Wish { what, attempt: run.attempt, fresh };
-        let _ = self.edit(edits, &run.id, |meta| meta.wish = Some(wish));
+    pub(super) fn wish_with(&self, edits: &Edits, id: &str, wish: Wish) {
+        let _ = self.edit(edits, id, |meta| meta.wish = Some(wish));
     }
 
     /// Waits until nobody else edits. Never blocks its thread, on which whoever holds the lock may wait for the run log.

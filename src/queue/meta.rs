@@ -60,7 +60,9 @@ impl Meta {
             return Some("an experiment or a tag has no name");
         }
         let places = self.experiments.iter().map(|known| known.ordinal.max(known.planned));
-        let largest = places.fold(self.queued_at.unsigned_abs(), u64::max);
+        let wished = self.wish.and_then(|wish| wish.at).unwrap_or_default();
+        let times = self.queued_at.unsigned_abs().max(wished.unsigned_abs());
+        let largest = places.fold(times, u64::max);
         let often = self.wish.is_some_and(|wish| MOST_ATTEMPTS < wish.attempt);
         (often || LARGEST < largest).then_some("a number is larger than it can be")
     }
@@ -110,6 +112,7 @@ mod tests {
             text: String::new(),
             planned: 0,
         };
+        let wish = Wish { what: Wished::Queue, attempt: 1, fresh: false, at: None };
         for meta in [
             Meta { tags: vec!["a".into(), String::new()], ..Meta::default() },
             Meta { experiments: vec![membership("a"), membership("")], ..Meta::default() },
@@ -118,10 +121,8 @@ mod tests {
                 ..Meta::default()
             },
             Meta { queued_at: i64::MIN, ..Meta::default() },
-            Meta {
-                wish: Some(Wish { what: Wished::Queue, attempt: u32::MAX, fresh: false }),
-                ..Meta::default()
-            },
+            Meta { wish: Some(Wish { attempt: u32::MAX, ..wish }), ..Meta::default() },
+            Meta { wish: Some(Wish { at: Some(i64::MAX), ..wish }), ..Meta::default() },
         ] {
             meta.write(&run).unwrap();
             assert_eq!(Meta::read(&run).unwrap_err().kind(), io::ErrorKind::InvalidData);
@@ -132,7 +133,10 @@ mod tests {
     fn a_file_with_fewer_keys_reads() {
         let dir = tempfile::tempdir().unwrap();
         let run = RunDir::new(dir.path());
-        std::fs::write(run.meta(), r#"{"tags":["a"],"later":1}"#).unwrap();
-        assert_eq!(Meta::read(&run).unwrap().tags, ["a"]);
+        let text = r#"{"tags":["a"],"later":1,"wish":{"what":"cancel","attempt":2}}"#;
+        std::fs::write(run.meta(), text).unwrap();
+        let meta = Meta::read(&run).unwrap();
+        let wish = Wish { what: Wished::Cancel, attempt: 2, fresh: false, at: None };
+        assert_eq!((meta.tags, meta.wish), (vec!["a".to_owned()], Some(wish)));
     }
 }

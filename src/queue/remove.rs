@@ -156,11 +156,14 @@ impl Desk {
             State::Cancelled => Wished::Cancel,
             _ => return,
         };
-        let wish = Wish { what, attempt: run.attempt, fresh: false };
+        let wish = Wish { what, attempt: run.attempt, fresh: false, at: run.ended_at };
         let keep =
             |old: Option<Wish>| old.filter(|old| old.what == what && old.attempt == run.attempt);
         let Ok(edits) = self.edits().await else { return };
-        let change = |meta: &mut Meta| meta.wish = keep(meta.wish).or(Some(wish));
+        let change = |meta: &mut Meta| {
+            let kept = keep(meta.wish).unwrap_or(wish);
+            meta.wish = Some(Wish { at: kept.at.or(wish.at), ..kept });
+        };
         let _ = self.edit(&edits, &run.id, change);
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::desk::{Answer, Desk, QueueError, was_first};
-use crate::store::{RunRow, State, Wished};
+use crate::store::{RunRow, State, Wish, Wished};
 
 impl Desk {
     /// A paused run goes back into the queue.
@@ -31,7 +31,7 @@ impl Desk {
         match state {
             State::Failed | State::Cancelled | State::Lost => self.requeue(&run, fresh).await,
             State::Queued if fresh => {
-                let _edits = self.wish(&run, Wished::Queue, true).await;
+                let _edits = self.wish(&run.id, self.wish_to_queue(&run, true)).await;
                 let done = was_first(self.store.freshen(id).await)?;
                 Ok(if done { Answer::Done(ANEW.into()) } else { overtaken() })
             }
@@ -48,7 +48,7 @@ impl Desk {
     }
 
     pub(super) async fn requeue(&self, run: &RunRow, fresh: bool) -> Result<Answer, QueueError> {
-        let _edits = self.wish(run, Wished::Queue, fresh).await;
+        let _edits = self.wish(&run.id, self.wish_to_queue(run, fresh)).await;
         let mut change = self.change(None);
         // Behind those that were queued while it was away, also where the clock was put back.
         change.at = change.at.max(self.store.last_in_line().await? + 1);
@@ -64,6 +64,10 @@ impl Desk {
             false => "is queued and begins at its first step: it has no checkpoint",
         };
         Ok(Answer::Done(words.into()))
+    }
+
+    fn wish_to_queue(&self, run: &RunRow, fresh: bool) -> Wish {
+        Wish { fresh, ..Wish::of(run, Wished::Queue, self.now()) }
     }
 
     fn has_checkpoint(&self, id: &str) -> bool {

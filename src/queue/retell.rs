@@ -57,7 +57,7 @@ pub(super) async fn describe_again(
         _ => None,
     };
     let fresh = known.fresh.contains(&id);
-    let wish = what.map(|what| Wish { what, attempt: row.attempt, fresh });
+    let wish = what.map(|what| Wish { what, attempt: row.attempt, fresh, at: row.ended_at });
     // When it was first queued, by which a cluster's jobs know it; the row's own time moves with every retry.
     let first = store.history(&id).await?.first().map_or(row.queued_at, |change| change.at);
     let meta = Meta {

@@ -1,7 +1,7 @@
 //! `pause` and `cancel`: settled at once where no process works on the run, else left as a request for its worker.
 
 use super::desk::{Answer, Desk, QueueError, was_first};
-use crate::store::{Request, RunRow, State, StoreError, Wished};
+use crate::store::{Request, RunRow, State, StoreError, Wish, Wished};
 
 /// Times a verb looks again when the run changes under its hands.
 pub(super) const LOOKS: usize = 20;
@@ -41,8 +41,9 @@ impl Desk {
         match (run.state, request) {
             (state, _) if state == goal => Ok(Some(Answer::Already(format!("is already {goal}")))),
             (Queued, _) | (Paused | Lost, Request::Cancel) => {
-                let _edits = self.wish(run, wished, false).await;
-                let done = self.store.transition(&run.id, run.state, goal, self.change(None)).await;
+                let change = self.change(None);
+                let _edits = self.wish(&run.id, Wish::of(run, wished, change.at)).await;
+                let done = self.store.transition(&run.id, run.state, goal, change).await;
                 Ok(was_first(done)?.then(|| Answer::Done(format!("is {goal}"))))
             }
             (state, _) if state.is_active() => self.ask_to_stop(run, request).await,
@@ -63,18 +64,20 @@ impl Desk {
         request: Request,
     ) -> Result<Option<Answer>, QueueError> {
         let edits = self.edits().await.ok();
+        let now = self.now();
         let note = |request| {
             let wished = match request {
                 Request::Pause => Wished::Pause,
                 Request::Cancel => Wished::Cancel,
             };
-            edits.iter().for_each(|edits| self.wish_with(edits, run, wished, false));
+            let wish = Wish::of(run, wished, now);
+            edits.iter().for_each(|edits| self.wish_with(edits, &run.id, wish));
         };
         // Into the directory first, as everything that people say.
         let before = self.store.request_of(&run.id).await?.map(|asked| asked.request);
         let expected = if before == Some(Request::Cancel) { Request::Cancel } else { request };
         note(expected);
-        let standing = match self.store.request(&run.id, request, self.now(), &self.by).await {
+        let standing = match self.store.request(&run.id, request, now, &self.by).await {
             Err(StoreError::NothingToStop { .. }) => return Ok(None),
             standing => standing?,
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{Launch, RunId, State};
+use super::model::{Launch, RunId, RunRow, State};
 use crate::config::Reference;
 use crate::journal::event::{EndState, Figures, Number};
 use crate::journal::process::Identity;
@@ -174,6 +174,15 @@ pub struct Wish {
     /// With `Queue`: the next start ignores checkpoints.
     #[serde(default)]
     pub fresh: bool,
+    /// When; absent where a program wrote this that did not note it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
+}
+
+impl Wish {
+    pub fn of(run: &RunRow, what: Wished, at: i64) -> Self {
+        Self { what, attempt: run.attempt, fresh: false, at: Some(at) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

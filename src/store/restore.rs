@@ -153,6 +153,13 @@ impl Outline {
         Ok(outline)
     }
 
+    /// When it came to be in `state`, as far as anybody noted it: a run that waits or stands still is cancelled at a word, of
+    /// which its journal does not know.
+    fn ended_at(&self, state: State, wish: Option<Wish>) -> Option<i64> {
+        let cancelled = wish.filter(|_| state == State::Cancelled).and_then(|wish| wish.at);
+        self.ending.as_ref().map(|ending| ending.at).max(cancelled)
+    }
+
     fn state(&self, lives: bool, wish: Option<Wish>) -> State {
         let ended = match &self.ending {
             _ if lives => return State::Running,
@@ -183,7 +190,7 @@ async fn insert(
     change: &Change,
 ) -> Result<i64> {
     let is_over = matches!(state, State::Finished | State::Failed | State::Cancelled | State::Lost);
-    let ended_at = is_over.then(|| outline.ending.as_ref().map_or(change.at, |ending| ending.at));
+    let ended_at = is_over.then(|| outline.ended_at(state, run.wish).unwrap_or(change.at));
     let reason = outline.ending.as_ref().filter(|_| state == State::Failed);
     let fresh = run.wish.is_some_and(|wish| wish.fresh && state == State::Queued);
     let query = sqlx::query_scalar(
