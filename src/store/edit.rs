@@ -79,10 +79,14 @@ impl Store {
         if found.state.is_active() {
             return Err(StoreError::StillActive { run: id.to_owned(), state: found.state });
         }
-        // Only places of the grid as it was last queued are counted; a run of an earlier one may lie beyond them.
+        // Only places of the grid as it was last queued are counted, and only those that are empty now: a run of an earlier
+        // grid may lie beyond them, and a place may have several runs, of `--again` or of an earlier grid.
         let query = sqlx::query(
             "UPDATE experiment SET removed = removed + 1
-              WHERE key IN (SELECT experiment FROM run_experiment WHERE run = ? AND ordinal < planned)",
+              WHERE key IN (SELECT experiment FROM run_experiment AS place WHERE run = ? AND ordinal < planned
+                              AND NOT EXISTS (SELECT 1 FROM run_experiment AS other
+                                               WHERE other.experiment = place.experiment AND other.ordinal = place.ordinal
+                                                 AND other.run <> place.run))",
         );
         query.bind(found.key).execute(&mut *tx).await?;
         sqlx::query("DELETE FROM run WHERE key = ?").bind(found.key).execute(&mut *tx).await?;

@@ -147,6 +147,35 @@ fn only_what_may_be_a_run_is_taken_out_of_the_trash() {
 }
 
 #[test]
+fn a_place_of_a_grid_that_another_run_fills_is_not_counted_as_removed() {
+    let lab = Lab::new();
+    let sound = |when: &str| {
+        // What this machine lacks besides is none of its business.
+        let said = String::from_utf8(lab.output(&["doctor", "--check"]).stdout).unwrap();
+        assert!(said.contains("all of it sound") && !said.contains("broken"), "{when}: {said}");
+    };
+    let file = lab.experiment("one", &[0.0, 1.0]);
+    let first = lab.queue(&file, &["--no-start"]);
+    let again = lab.queue(&file, &["--no-start", "--again"]);
+    lab.ok(&["rm", &first[0]]);
+    sound("a copy is left");
+    lab.ok(&["rm", &again[0]]);
+    sound("the place is empty");
+    lab.ok(&["rm", "--undo", &first[0]]);
+    sound("the place has its run back");
+    // The same name over other values: the runs of the grid before are still there.
+    let changed = lab.queue(&lab.experiment("one", &[2.0, 3.0]), &["--no-start"]);
+    for id in [&first[0], &first[1], &again[1], &changed[1]] {
+        lab.ok(&["cancel", id]);
+        lab.ok(&["rm", id]);
+        sound("of an earlier grid");
+    }
+    lab.ok(&["rm", "--undo", &first[1]]);
+    lab.ok(&["rm", "--undo", &changed[1]]);
+    sound("all of them are back");
+}
+
+#[test]
 fn a_name_that_fits_no_run_or_many_says_which_there_are() {
     let lab = Lab::new();
     let lambdas: Vec<f64> = (0..12).map(f64::from).collect();
