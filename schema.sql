@@ -6,7 +6,7 @@
 -- SQLite before 3.51.3, which can lose pages of the write-ahead log.
 
 PRAGMA application_id = 1229734210;  -- 'ILAB'
-PRAGMA user_version = 3;             -- a program that knows less refuses the file; src/store/migrations/ has the way here
+PRAGMA user_version = 4;             -- a program that knows less refuses the file; src/store/migrations/ has the way here
 
 -- An experiment file as it was last queued.
 CREATE TABLE experiment (
@@ -214,15 +214,16 @@ CREATE TABLE warning (
 
 CREATE INDEX warning_by_run ON warning (run);
 
--- For people.
+-- For people, and for whatever SQLite they have (3.37 at least, for STRICT): one older than what a view says refuses the
+-- whole file.
 
 CREATE VIEW runs AS
 SELECT run.id, run.state, run.reason, run.attempt, run.device,
        round(run.epoch, 2) AS epoch, run.epochs, run.step, run.steps, round(run.sec, 1) AS sec,
-       (SELECT group_concat(experiment.name, ' ' ORDER BY experiment.key) FROM run_experiment
+       (SELECT group_concat(name, ' ') FROM (SELECT experiment.name FROM run_experiment
           JOIN experiment ON experiment.key = run_experiment.experiment
-         WHERE run_experiment.run = run.key) AS experiments,
-       (SELECT group_concat(tag, ' ') FROM tag WHERE tag.run = run.key) AS tags,
+         WHERE run_experiment.run = run.key ORDER BY experiment.key)) AS experiments,
+       (SELECT group_concat(tag, ' ') FROM (SELECT tag FROM tag WHERE tag.run = run.key ORDER BY tag)) AS tags,
        (SELECT last FROM summary JOIN metric ON metric.key = summary.metric
          WHERE summary.run = run.key AND metric.name = 'loss') AS loss,
        (SELECT last FROM summary JOIN metric ON metric.key = summary.metric

@@ -154,13 +154,13 @@ async fn a_newer_file_is_refused_and_left_alone() {
     let path = lab.store.path().to_path_buf();
     lab.store.close().await;
     let mut newer = raw(&path).await;
-    sqlx::query("PRAGMA user_version = 4").execute(&mut newer).await.unwrap();
+    sqlx::query("PRAGMA user_version = 5").execute(&mut newer).await.unwrap();
     newer.close().await.unwrap();
     let before = std::fs::read(&path).unwrap();
     for said in
         [refused(Store::open(&lab.home).await), refused(Store::open_readonly(&lab.home).await)]
     {
-        assert!(said.ends_with("(schema 4, this one knows 3): update instdisc-lab"), "{said}");
+        assert!(said.ends_with("(schema 5, this one knows 4): update instdisc-lab"), "{said}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }

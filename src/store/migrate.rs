@@ -1,7 +1,8 @@
 //! Bringing an older run log up to date: a copy first, then one step a version, each in one transaction.
 //!
 //! The caller holds the lock beside the database, so of eight programs that start at once after an upgrade one migrates
-//! and seven find it done. A step only adds: workers of the older program may still be at work on the file.
+//! and seven find it done. A step takes nothing away that a program reads: workers of the older one may still be at work on
+//! the file.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -14,8 +15,11 @@ use super::{Result, SCHEMA_VERSION};
 use crate::files::{PARTIAL, beside, sync_parent};
 
 /// Step `i` leads from schema `i + 1` to `i + 2`, and says so in its last line (`PRAGMA user_version`).
-const STEPS: [&str; SCHEMA_VERSION as usize - 1] =
-    [include_str!("migrations/2.sql"), include_str!("migrations/3.sql")];
+const STEPS: [&str; SCHEMA_VERSION as usize - 1] = [
+    include_str!("migrations/2.sql"),
+    include_str!("migrations/3.sql"),
+    include_str!("migrations/4.sql"),
+];
 
 /// What a connection that only looks lays over an older run log: columns that came since, empty. (`experiment` has got some
 /// too, which only an audit asks for.) Of no consequence once somebody has brought the file up to date: the view then

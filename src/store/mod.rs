@@ -63,7 +63,7 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The whole schema.
 const SCHEMA: &str = include_str!("../../schema.sql");
 /// `user_version` of [`SCHEMA`].
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 /// An open run log. Cheap to clone; all clones share its connections.
 #[derive(Clone)]
