@@ -67,6 +67,17 @@ fn data_ls_is_json_alone_on_stdout() {
     assert_eq!(names, instdisc_lab::config::keys::DATASETS);
     let state = list[1]["state"].as_str().unwrap();
     assert!(state.starts_with("2.00 KiB fetched; `data fetch cifar10` goes on"), "{state}");
+    // The sentences as numbers, for programs alone.
+    let numbers = |row: &serde_json::Value| {
+        ["train", "test", "side", "megabytes", "fetched"].map(|name| row[name].as_u64())
+    };
+    assert_eq!(numbers(&list[1]), [Some(50_000), Some(10_000), Some(32), Some(162), Some(2048)]);
+    assert_eq!(numbers(&list[0]), [Some(10_000), Some(2_000), Some(32), None, None]);
+    let folder = list.as_array().unwrap().iter().find(|row| row["dataset"] == "folder").unwrap();
+    assert_eq!((numbers(folder), folder["train"].is_null()), ([None; 5], true));
+    assert!(
+        !String::from_utf8(lab(home.path(), &["data", "ls"]).stdout).unwrap().contains("MEGABYTES")
+    );
 }
 
 #[test]

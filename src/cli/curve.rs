@@ -7,6 +7,7 @@ use super::verb::resolve;
 use super::{Context, Exit, FormatArg, bad_input, print};
 use crate::config::keys;
 use crate::journal::event::Number;
+use crate::report::exact;
 use crate::report::table::{Format, Table};
 use crate::store::{CurvePoint, Store};
 
@@ -41,7 +42,7 @@ impl Args {
                         step.to_string(),
                         epoch.to_string(),
                         sec.to_string(),
-                        value.to_string(),
+                        exact(value),
                     ]);
                 }
                 table.render(format)

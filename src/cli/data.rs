@@ -14,10 +14,10 @@ use crate::config::applies;
 use crate::config::keys;
 use crate::config::spec::{BadImages, DataSpec, DatasetKind};
 use crate::data::archive::Remote;
-use crate::data::published::{self, State, Then};
+use crate::data::published::{self, Extent, State, Then};
 use crate::data::{self, fetch};
 use crate::lab::Home;
-use crate::report::table::Table;
+use crate::report::table::{Format, Table};
 
 /// List, fetch and check data sets.
 #[derive(Debug, clap::Args)]
@@ -93,7 +93,9 @@ impl Args {
 
     pub async fn run(self, context: &Context) -> Result<Exit> {
         match self.action {
-            Action::Ls(format) => super::print(&list(&context.home).render(format.format))?,
+            Action::Ls(FormatArg { format }) => {
+                super::print(&list(&context.home, format).render(format))?;
+            }
             Action::Fetch { dataset: Name(kind), python, from } => {
                 let home = context.home.clone();
                 let get = move || get_all(kind, python, from.as_deref(), &home);
@@ -138,11 +140,17 @@ fn whole(dataset: DatasetKind) -> DataSpec {
     DataSpec { bad_images: Some(BadImages::Skip), ..DataSpec::whole(dataset) }
 }
 
-fn list(home: &Home) -> Table {
-    let mut table = Table::new(["dataset", "images", "state", "where"]);
+/// Programs also get as numbers what people read in sentences: `megabytes` is what `data fetch` gets in all, and `fetched` how
+/// many bytes of that it has begun with.
+fn list(home: &Home, format: Format) -> Table {
+    const NUMBERS: [&str; 5] = ["train", "test", "side", "megabytes", "fetched"];
+    let numbers = NUMBERS.into_iter().filter(|_| format.is_for_programs());
+    let names = ["dataset", "images", "state", "where"].into_iter();
+    let mut table = Table::new(names.chain(numbers)).right(&NUMBERS);
     for kind in published::ALL {
         let (name, root) = (data::name(kind), data::root(&whole(kind), home));
         let megabytes: u32 = published::remotes(kind).iter().map(|remote| remote.megabytes).sum();
+        let mut fetched = None;
         let (state, path) = match published::state(kind, &root) {
             State::BuiltIn => ("built in".to_owned(), PathBuf::new()),
             State::Found(path) => {
@@ -152,6 +160,7 @@ fn list(home: &Home) -> Table {
             State::Packed(path) => (format!("packed; {}", published::unpacking(kind)), path),
             State::Missing => match published::unfinished(kind, &root) {
                 Some((bytes, part)) => {
+                    fetched = Some(bytes);
                     let done = HumanBytes(bytes);
                     (format!("{done} fetched; `data fetch {name}` goes on"), part)
                 }
@@ -159,7 +168,13 @@ fn list(home: &Home) -> Table {
                 None => (format!("missing; `data fetch {name}` gets it ({megabytes} MB)"), root),
             },
         };
-        table.push([name, published::images(kind), &state, &path.display().to_string()]);
+        let words = [name, published::images(kind), &state, &path.display().to_string()];
+        let Extent { train, test, side } = published::extent(kind);
+        let download = (0 < megabytes).then_some(megabytes);
+        let numbers = [train, test, side, download].map(|n| n.map(u64::from)).into_iter();
+        let numbers = numbers.chain([fetched]).filter(|_| format.is_for_programs());
+        let cells = numbers.map(|n| n.map_or_else(String::new, |n| n.to_string()));
+        table.push(words.map(str::to_owned).into_iter().chain(cells));
     }
     table
 }

@@ -16,6 +16,7 @@ use crate::config::ranges::Kind;
 use crate::queue::launcher::local::Local;
 use crate::queue::slots::check_device;
 use crate::report::evaluations::stopped_short;
+use crate::report::exact;
 use crate::report::table::{Format, Table};
 use crate::store::{EvaluationRow, RunId, State, Store, catch_up};
 
@@ -84,7 +85,7 @@ impl Args {
                 if let Some(short) = stopped_short(&row) {
                     say(format_args!("{id}: {short}"));
                 }
-                let value = format!("{:.4}", row.value.0);
+                let value = four_digits(row.value.0);
                 table.push([id.to_string(), row.step.to_string(), row.metric.clone(), value]);
                 found.push(finding(id, &row));
             }
@@ -148,6 +149,10 @@ impl Args {
         let last = said.lines().rfind(|line| !line.is_empty()).unwrap_or("the trainer was killed");
         Err(bad_input(last.trim_start_matches("instdisc-train: ").to_owned()))
     }
+}
+
+fn four_digits(x: f64) -> String {
+    if x.is_finite() { format!("{x:.4}") } else { exact(x) }
 }
 
 fn finding(run: &RunId, row: &EvaluationRow) -> Value {

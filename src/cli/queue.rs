@@ -97,6 +97,9 @@ impl Args {
         let mut names = vec!["run", "state"];
         names.extend(&factors);
         names.push("seed");
+        // As `queue` itself calls it, for programs; people have read it in the first column.
+        let for_programs = self.format.format.is_for_programs();
+        names.extend(for_programs.then_some("id"));
         let is_number = |key: &&str| keys::key(key).is_some_and(|key| key.kind.is_number());
         let numbers: Vec<&str> = names.iter().copied().filter(is_number).collect();
         let mut table = Table::new(names).right(&numbers);
@@ -112,9 +115,10 @@ impl Args {
                 };
                 let (id, state) = known.map_or_else(new, |(id, state)| (id, state.to_string()));
                 let value = |key: &&str| run.varied.get(*key).map_or_else(String::new, plain);
-                let mut cells = vec![id, state];
+                let mut cells = vec![id.clone(), state];
                 cells.extend(factors.iter().map(value));
                 cells.push(run.spec.seed.to_string());
+                cells.extend(for_programs.then_some(id));
                 table.push(cells);
             }
         }

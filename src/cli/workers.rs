@@ -5,7 +5,8 @@ use color_eyre::eyre::Result;
 
 use super::{Context, Exit, FormatArg, print};
 use crate::queue::{Slot, slots};
-use crate::report::table::Table;
+use crate::report::runs;
+use crate::report::table::{Format, Table};
 use crate::store::{InHand, Store, StoreError};
 
 /// List the workers, or ask them to leave after their current run.
@@ -38,23 +39,22 @@ impl Args {
             Err(why) => return Err(why.into()),
         };
         for worker in store.workers().await? {
-            let runs = store.runs_in(&worker.slot).await?;
+            let in_hand = store.runs_in(&worker.slot).await?;
             let slot = Slot::parse(&worker.slot);
             let gone =
                 slot.is_none_or(|slot| slots::is_free(&context.home, &slot).unwrap_or(false));
-            let state = match (gone, worker.draining, runs.is_empty()) {
+            let state = match (gone, worker.draining, in_hand.is_empty()) {
                 (true, ..) => "gone",
                 (_, true, _) => "draining",
                 (_, _, false) => "working",
                 _ => "idle",
             };
-            let since = DateTime::from_timestamp_millis(worker.since).unwrap_or_default();
             table.push([
                 worker.slot,
                 state.to_owned(),
-                in_hand(&runs),
+                named(&in_hand),
                 worker.process.pid.to_string(),
-                since.with_timezone(&Local).format("%F %T").to_string(),
+                since(worker.since, self.format.format),
             ]);
         }
         print(&table.render(self.format.format))?;
@@ -62,10 +62,32 @@ impl Args {
     }
 }
 
-fn in_hand(runs: &[InHand]) -> String {
+/// By the reader's own clock in the table; else for programs, as everywhere.
+fn since(ms: i64, format: Format) -> String {
+    let at = DateTime::from_timestamp_millis(ms).unwrap_or_default();
+    match format {
+        Format::Table => at.with_timezone(&Local).format("%F %T").to_string(),
+        _ => runs::time(ms),
+    }
+}
+
+fn named(runs: &[InHand]) -> String {
     match runs {
         [] => String::new(),
         [run] => run.id.clone(),
         many => format!("{} runs", many.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_the_same_time_wherever_they_run() {
+        for format in [Format::Json, Format::Csv] {
+            assert_eq!(since(1_000, format), "1970-01-01T00:00:01.000Z");
+        }
+        assert!(!since(1_000, Format::Table).contains('T'));
     }
 }

@@ -61,6 +61,31 @@ pub fn images(kind: DatasetKind) -> &'static str {
     }
 }
 
+/// What [`images`] says, for programs: how many train a run that asks for all of them, how many test it, and the side that they
+/// are published at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extent {
+    pub train: Option<u32>,
+    pub test: Option<u32>,
+    pub side: Option<u32>,
+}
+
+pub fn extent(kind: DatasetKind) -> Extent {
+    let (train, test, side) = match kind {
+        DatasetKind::Shapes => (10_000, 2_000, Some(32)),
+        DatasetKind::Cifar10 | DatasetKind::Cifar100 => (50_000, 10_000, Some(32)),
+        DatasetKind::Stl10 => (5_000, 8_000, Some(96)),
+        DatasetKind::Mnist | DatasetKind::FashionMnist | DatasetKind::Kmnist => {
+            (60_000, 10_000, Some(28))
+        }
+        DatasetKind::Cub200 => (5_864, 5_924, None),
+        DatasetKind::Cars196 => (8_054, 8_131, None),
+        DatasetKind::Sop => (59_551, 60_502, None),
+        DatasetKind::Folder => return Extent::default(),
+    };
+    Extent { train: Some(train), test: Some(test), side }
+}
+
 /// The files that `data fetch` gets; none where there is nothing to get or nowhere to get it from.
 pub fn remotes(kind: DatasetKind) -> Vec<Remote> {
     match kind {
@@ -171,4 +196,23 @@ pub fn settle(kind: DatasetKind, path: &Path) -> Result<Then, DataError> {
         archive::unpack(path)?;
     }
     Ok(then(kind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_of_the_sentence() {
+        for kind in ALL {
+            let said = images(kind).replace(',', "");
+            let Extent { train, test, side } = extent(kind);
+            for number in [train, test, side].into_iter().flatten() {
+                let mut words = said.split(|c: char| !c.is_ascii_digit());
+                assert!(words.any(|word| word == number.to_string()), "{said}: {number}");
+            }
+            assert_eq!(train.is_some(), said != "as found", "{said}");
+            assert_eq!(side.is_some(), said.contains('×'), "{said}");
+        }
+    }
 }

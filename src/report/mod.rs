@@ -20,5 +20,14 @@ pub mod tensorboard;
 
 pub use render::{digits, json_of, shown};
 
+/// A number for programs: every digit, and infinities as JSON has them.
+pub fn exact(x: f64) -> String {
+    match x {
+        f64::INFINITY => "Infinity".to_owned(),
+        f64::NEG_INFINITY => "-Infinity".to_owned(),
+        x => x.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::ablation::{Ablation, Paired, Row};
+use super::exact;
 use super::notes::Notes;
 use super::table::{Format, Table, latex_cell};
 use crate::config::{Reference, Status};
@@ -93,19 +94,19 @@ impl Ablation {
         let names = self.factors.iter().map(String::as_str).chain(measured).chain(others);
         let mut table = Table::new(names);
         for row in &self.rows {
-            let exact = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+            let number = |x: Option<f64>| x.map_or_else(String::new, exact);
             let reference = row.reference.as_ref();
             let given =
                 |key: &String| row.factors.get(key).map_or_else(String::new, |x| shown(Some(x)));
             let mut cells: Vec<String> = self.factors.iter().map(given).collect();
             cells.extend([row.n.to_string(), row.n_planned.to_string()]);
-            cells.extend([row.mean, row.std, row.delta].map(exact));
-            cells.push(exact(reference.map(|reference| reference.value)));
+            cells.extend([row.mean, row.std, row.delta].map(number));
+            cells.push(number(reference.map(|reference| reference.value)));
             cells.push(reference.map_or("", |reference| reference.status.words()).to_owned());
             cells.push(reference.map_or_else(String::new, |reference| reference.source.clone()));
             let pairs = row.differs.iter().map(|(key, x)| format!("{key}={}", shown(Some(x))));
             cells.push(pairs.collect::<Vec<_>>().join(" "));
-            cells.push(exact(row.paired.and_then(|paired| paired.std)));
+            cells.push(number(row.paired.and_then(|paired| paired.std)));
             cells.push(row.paired.map_or_else(String::new, |paired| paired.n.to_string()));
             table.push(cells);
         }

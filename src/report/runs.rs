@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::{Map, Serializer, Value, json};
 
 use super::indented::Indented;
-use super::shown;
 use super::table::Table;
+use super::{exact, shown};
 use crate::journal::event::Number;
 use crate::store::{Progress, RunRow, SpecJson, State, Summary};
 
@@ -124,7 +124,7 @@ pub fn table(runs: &[RunRow], whole: bool) -> Table {
     let names =
         ["run", "state", "varied", "seed", "epoch", "loss", "knn_top1", "best", "tags", "why"];
     let mut table = Table::new(names).right(&["seed", "epoch", "loss", "knn_top1", "best"]);
-    let number = |x: f64, digits| if whole { x.to_string() } else { format!("{x:.digits$}") };
+    let number = |x: f64, digits| if whole { exact(x) } else { format!("{x:.digits$}") };
     for run in runs {
         let last = |name: &str| run.metrics.get(name).map(|metric| metric.last);
         let best = run.metrics.get("knn_top1").and_then(|metric| metric.best);

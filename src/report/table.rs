@@ -20,6 +20,13 @@ pub enum Format {
     Tex,
 }
 
+impl Format {
+    /// What is read by programs has room for what a person has read already.
+    pub fn is_for_programs(self) -> bool {
+        matches!(self, Format::Json | Format::Csv)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
     Left,

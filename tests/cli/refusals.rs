@@ -124,6 +124,8 @@ fn what_is_queued_is_listed_with_its_fate_and_numbers_are_numbers() {
         (&row["state"], &row["objective.lambda"], &row["seed"]),
         (&"new".into(), &10.0.into(), &0.into())
     );
+    assert_eq!(row["id"], row["run"], "as what is queued calls it");
+    assert!(!queue(&["--dry-run"]).contains("ID"), "people read it once");
     let listed = parsed(queue(&["--format", "json"]));
     let of = |fate: &str| {
         let rows = planned.as_array().unwrap().iter();

@@ -7,6 +7,7 @@ use super::File;
 use super::subject::Curves;
 use crate::cli::{bad_input, curve};
 use crate::journal::event::Number;
+use crate::report::exact;
 use crate::report::figure::{self, Series, axis, file_stem, over_epochs};
 use crate::report::parquet;
 use crate::report::raster::Kind;
@@ -18,7 +19,7 @@ pub fn csv(curves: &Curves) -> File {
     let mut table = Table::new(["metric", "step", "epoch", "sec", "value"]);
     for (metric, points) in curves {
         for CurvePoint { step, epoch, sec, value } in points {
-            let numbers = [step.to_string(), epoch.to_string(), sec.to_string(), value.to_string()];
+            let numbers = [step.to_string(), epoch.to_string(), sec.to_string(), exact(*value)];
             table.push([metric.clone()].into_iter().chain(numbers));
         }
     }

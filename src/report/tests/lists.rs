@@ -2,8 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::exact;
 use super::super::runs::{self, Listed};
+use super::super::table::Format;
 use super::negatives;
+use crate::journal::event::Number;
 use crate::store::{RunRow, State};
 
 #[test]
@@ -23,6 +26,20 @@ fn a_list_of_runs_is_written_as_each_of_them_reads() {
         let expected = serde_json::to_string_pretty(&listed).unwrap() + "\n";
         assert_eq!(written(&many), expected, "{n} runs");
     }
+}
+
+#[test]
+fn infinities_are_the_same_words_in_csv_and_json() {
+    let (_, runs) = negatives();
+    let mut run = runs[0].clone();
+    let mut infinite = run.metrics["knn_top1"].clone();
+    infinite.last = Number(f64::NEG_INFINITY);
+    infinite.best = Some(f64::INFINITY);
+    run.metrics.insert("knn_top1".to_owned(), infinite);
+    let csv = runs::table(&[run.clone()], true).render(Format::Csv);
+    assert!(csv.contains(",-Infinity,Infinity,"), "{csv}");
+    assert_eq!(runs::json(&run)["metrics"]["knn_top1"]["last"], "-Infinity");
+    assert_eq!([exact(f64::NAN), exact(0.1)], ["NaN", "0.1"]);
 }
 
 #[test]
