@@ -14,7 +14,9 @@ use crate::store::{RunRow, Store, StoreError};
 ///
 /// FILTER: words and FIELD:VALUE, FIELD=VALUE, FIELD>=VALUE … with AND, OR, NOT, parentheses and quotes. Fields: state,
 /// tag, experiment, id, device, note, reason, warning, attempt, priority, epoch, pinned, archived, every key of a
-/// specification, METRIC.last and METRIC.best.
+/// specification, METRIC.last and METRIC.best. A colon looks inside notes, reasons, warnings, devices, paths and ids, and
+/// takes anything else, and a whole id, as it stands: `kind:nce` is not infonce. Commas stand between alternatives, `*` for
+/// anything: `backbone:resnet*`.
 #[derive(Debug, Default, clap::Args)]
 #[command(
     after_help = "Example: instdisc-lab runs 'state:finished objective.lambda>=10 knn_top1.best>60'"
@@ -34,6 +36,7 @@ impl Args {
         let filter = Filter::parse(&self.filter.join(" "))?;
         let all = self.all || filter.mentions_archived();
         let mut found = everything(context).await?;
+        filter.check(&found)?;
         found.retain(|run| (all || !run.archived) && filter.matches(run));
         match self.format.format {
             Format::Json => runs::write_json(&found, io::stdout().lock()).map_err(untaken)?,

@@ -40,6 +40,7 @@ impl Runs {
         let filter = Filter::parse(text)?;
         let archived = filter.mentions_archived();
         let mut runs = store.runs().await?;
+        filter.check(&runs)?;
         runs.retain(|run| (archived || !run.archived) && filter.matches(run));
         if runs.is_empty() {
             say(format_args!("No run matches {text}."));

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::config::keys::{self, KEYS};
 use crate::config::ranges::Kind;
 use crate::journal::event::METRICS;
-use crate::store::{RunRow, State};
+use crate::store::{RunRow, State, is_whole_id};
 
 /// A thing that runs have.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,10 +72,18 @@ pub(super) struct Test {
     /// Lower case.
     text: String,
     number: Option<f64>,
-    /// `:` looks inside the text; otherwise it has to be all of it.
-    inside: bool,
-    /// What stands between commas are alternatives also where it is looked for inside the text.
-    apart: bool,
+    look: Look,
+}
+
+/// How a text is held against what a person wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// All of it, as one of the alternatives between commas.
+    Whole,
+    /// Anywhere inside.
+    Inside,
+    /// Anywhere inside, as one of the alternatives; a whole id means that run and not its `--again` copies.
+    Id,
 }
 
 impl Op {
@@ -151,14 +159,13 @@ impl Field {
         }
     }
 
-    /// Long texts are searched, names are compared.
-    fn is_long(&self) -> bool {
-        match self {
-            Field::Id | Field::Device | Field::Note | Field::Reason | Field::Warning => true,
-            Field::Key(_) => {
-                self.kind().is_some_and(|kind| !kind.is_number() && kind != Kind::Bool)
-            }
-            _ => false,
+    /// Where `:` looks: long texts are searched, names are compared.
+    fn look(&self) -> Look {
+        match (self, self.kind()) {
+            (Field::Id, _) => Look::Id,
+            (Field::Device | Field::Note | Field::Reason | Field::Warning, _)
+            | (_, Some(Kind::Texts | Kind::Sets | Kind::Path)) => Look::Inside,
+            _ => Look::Whole,
         }
     }
 
@@ -221,8 +228,8 @@ impl Test {
                 name.to_lowercase().parse::<State>()?;
             }
         }
-        let (inside, apart) = (op == Op::Has && field.is_long(), field.words().is_some());
-        let test = |text: &str| Test { op, text: text.to_lowercase(), number, inside, apart };
+        let look = if op == Op::Has { field.look() } else { Look::Whole };
+        let test = |text: &str| Test { op, text: text.to_lowercase(), number, look };
         // A word that no run can have is a slip; the list would be empty, or with != everything.
         if let Some(words) = field.words() {
             let fits = |part: &&str| words.iter().any(|word| test(part).is(word));
@@ -261,14 +268,18 @@ impl Test {
         }
     }
 
-    /// One of the alternatives between commas, where `*` stands for anything.
+    /// `*` stands for anything.
     fn is(&self, text: &str) -> bool {
         let text = text.to_lowercase();
         let within = |part: &str| glob(&format!("*{part}*"), &text);
-        if self.inside {
-            return within(&self.text) || (self.apart && self.text.split(',').any(within));
+        let mut parts = self.text.split(',');
+        match self.look {
+            Look::Whole => self.text == text || parts.any(|part| glob(part, &text)),
+            Look::Inside => within(&self.text),
+            Look::Id => {
+                parts.any(|part| if is_whole_id(part) { part == text } else { within(part) })
+            }
         }
-        self.text == text || self.text.split(',').any(|pattern| glob(pattern, &text))
     }
 }
 

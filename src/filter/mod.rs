@@ -3,18 +3,22 @@
 //! ```text
 //! state:failed objective.lambda>=10 knn_top1.best>60      all of them (AND)
 //! tag:baseline OR (experiment:proximal -seed:0)           OR, NOT, -, !, parentheses
-//! model.backbone:resnet "two words" note:'to do'          quotes; a bare word is looked for everywhere
+//! model.backbone:resnet* "two words" note:'to do'         quotes; a bare word is looked for everywhere
 //! ```
 //!
 //! Fields: `state`, `tag`, `experiment`, `id`, `device`, `note`, `reason`, `warning`, `attempt`, `priority`, `epoch`,
 //! `pinned`, `archived`; every spec key, whole or its last part (`lambda`); `METRIC.last` and `METRIC.best`.
-//! `:` looks inside long texts and compares everything else, `*` stands for anything; `=`, `!=`, `<`, `<=`, `>`, `>=`.
+//! `:` looks inside what is long (ids, devices, notes, reasons, warnings, paths) and compares everything else, a whole id too;
+//! commas stand between alternatives, `*` for anything; `=`, `!=`, `<`, `<=`, `>`, `>=`.
 
 mod field;
 mod parse;
 
 use std::fmt;
 
+use crate::config::keys;
+use crate::journal::event::METRICS;
+use crate::journal::metric;
 use crate::store::RunRow;
 
 use field::{Field, Test};
@@ -44,7 +48,8 @@ enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),
     Not(Box<Node>),
-    Term(Field, Test),
+    /// With the characters before it.
+    Term(usize, Field, Test),
     /// Lower case; looked for everywhere.
     Word(String),
 }
@@ -60,7 +65,23 @@ impl Filter {
 
     /// Whether the filter speaks of archived runs; lists leave them out otherwise.
     pub fn mentions_archived(&self) -> bool {
-        self.0.mentions(&Field::Archived)
+        self.0.fields().iter().any(|(_, field)| **field == Field::Archived)
+    }
+
+    /// Holds the metrics that the filter names against those there are: ours, and what the `runs` of a lab have logged.
+    ///
+    /// # Errors
+    /// A name that fits none: as a slip it would find nothing, and with NOT everything.
+    pub fn check(&self, runs: &[RunRow]) -> Result<(), FilterError> {
+        let slip = self.0.fields().into_iter().find_map(|(at, field)| match field {
+            Field::Metric { name, .. } if !is_metric(name, runs) => Some((at, name)),
+            _ => None,
+        });
+        let Some((at, name)) = slip else { return Ok(()) };
+        let logged = runs.iter().flat_map(|run| run.metrics.keys().map(String::as_str));
+        let nearest = keys::nearest(name, METRICS.into_iter().chain(logged));
+        let hint = nearest.map(|name| format!("; the nearest is {name}")).unwrap_or_default();
+        Err(FilterError { at, message: format!("no metric is called {name}{hint}") })
     }
 }
 
@@ -70,19 +91,24 @@ impl Node {
             Node::All(nodes) => nodes.iter().all(|node| node.matches(run)),
             Node::Any(nodes) => nodes.iter().any(|node| node.matches(run)),
             Node::Not(node) => !node.matches(run),
-            Node::Term(field, test) => test.holds(&field.of(run)),
+            Node::Term(_, field, test) => test.holds(&field.of(run)),
             Node::Word(word) => field::mentions(run, word),
         }
     }
 
-    fn mentions(&self, field: &Field) -> bool {
+    /// What it names, with the characters before each.
+    fn fields(&self) -> Vec<(usize, &Field)> {
         match self {
-            Node::All(nodes) | Node::Any(nodes) => nodes.iter().any(|node| node.mentions(field)),
-            Node::Not(node) => node.mentions(field),
-            Node::Term(named, _) => named == field,
-            Node::Word(_) => false,
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().flat_map(Node::fields).collect(),
+            Node::Not(node) => node.fields(),
+            Node::Term(at, field, _) => vec![(*at, field)],
+            Node::Word(_) => Vec::new(),
         }
     }
+}
+
+fn is_metric(name: &str, runs: &[RunRow]) -> bool {
+    metric::meaning(name).is_some() || runs.iter().any(|run| run.metrics.contains_key(name))
 }
 
 /// Characters of a tag, at most.

@@ -103,7 +103,7 @@ impl Parser {
             return Err(self.error_at(at, format!("{name} is compared with nothing")));
         }
         let test = Test::new(&field, op, &value).map_err(|message| self.error_at(at, message))?;
-        Ok(Node::Term(field, test))
+        Ok(Node::Term(start, field, test))
     }
 
     /// A comparison may stand apart from its field, a colon may not.

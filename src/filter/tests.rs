@@ -80,7 +80,9 @@ fn filters_find_what_they_name() {
         "device:cuda",
         "id:1a2b",
         "proximal-1a2b3c4d.2",
-        "backbone:resnet",
+        "backbone:resnet*",
+        "id:proximal-1a2b3c4d.2",
+        "id:other-00000000,proximal-1a2b",
         "model.backbone=resnet_small",
         "flip:true",
         "objective.kind:moco,nce",
@@ -176,6 +178,42 @@ fn a_mistake_is_placed_and_explained() {
     }
     assert!(Filter::parse(&"(".repeat(100_000)).is_err());
     assert!(Filter::parse(&"-".repeat(100_000)).is_err());
+}
+
+#[test]
+fn a_name_is_all_of_it_and_a_whole_id_no_copy_of_it() {
+    let of = |kind: &str| RunRow { spec: json!({"objective": {"kind": kind}}).into(), ..run() };
+    let finds = |text: &str, run: &RunRow| Filter::parse(text).unwrap().matches(run);
+    assert!(finds("kind:nce", &of("nce")) && !finds("kind:nce", &of("infonce")));
+    assert!(finds("kind:*nce", &of("infonce")) && finds("kind:nce,moco", &of("moco")));
+    let first = RunRow { id: "proximal-1a2b3c4d".into(), ..run() };
+    for (text, first_too, copy_too) in [
+        ("id:proximal-1a2b3c4d", true, false),
+        ("id:proximal-1a2b3c4d.2", false, true),
+        ("id:proximal-1a2b3c4", true, true),
+        ("id:proximal-1a2b3c4d*", true, true),
+    ] {
+        assert_eq!((finds(text, &first), finds(text, &run())), (first_too, copy_too), "{text}");
+    }
+}
+
+#[test]
+fn a_metric_is_one_of_ours_or_one_that_a_run_has() {
+    let runs = [run()];
+    let check = |text: &str| Filter::parse(text).unwrap().check(&runs);
+    for text in ["svm_top1.best>1", "linear_top1/conv5@places.best>1", "x"] {
+        check(text).unwrap();
+    }
+    let odd =
+        RunRow { metrics: [("mine".to_owned(), run().metrics["loss"].clone())].into(), ..run() };
+    Filter::parse("mine.last<3").unwrap().check(&[odd]).unwrap();
+    for (text, at, message) in [
+        ("nosuch.best>1", 0, "no metric is called nosuch"),
+        ("x NOT knn_topl.best>1", 6, "no metric is called knn_topl; the nearest is knn_top1"),
+    ] {
+        let error = check(text).unwrap_err();
+        assert_eq!((error.at, error.message.as_str()), (at, message), "{text}");
+    }
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn a_misspelt_value_is_no_empty_list() {
             (&["runs", "objective.kind:nonsense"], "found nonsense, allowed: nce, nonparametric"),
             (&["runs", "augment.flip:maybe"], "found maybe, allowed: true, false"),
             (&["runs", "archived:yes"], "found yes, allowed: true, false"),
+            (&["runs", "nosuch.best>1"], "filter, character 1: no metric is called nosuch"),
+            (&["rm", "--where", "knn_topl.last<1"], "knn_topl; the nearest is knn_top1"),
             (&["runs", "state>5"], "found > before a word, allowed: :, =, !="),
             (
                 &["table", "x", "--metric", "knn_top1.lst"],
