@@ -52,7 +52,7 @@ use clap::{Parser, Subcommand};
 use color_eyre::Report;
 
 use crate::lab::Home;
-use crate::queue::Desk;
+use crate::queue::{Desk, judge};
 use crate::report::table::Format;
 use crate::store::Store;
 use crate::tui;
@@ -61,6 +61,8 @@ pub use exit::{BadInput, Exit, bad_input};
 
 /// Names the lab's folder in the environment.
 const HOME: &str = "INSTDISC_LAB_HOME";
+/// Says in the environment how the terminal draws images.
+const IMAGES: &str = "INSTDISC_LAB_IMAGES";
 
 /// Queue a grid of instance-discrimination runs, watch it train, read off the ablation table.
 ///
@@ -156,6 +158,19 @@ impl Command {
         }
     }
 
+    /// Whether it works by `lab.toml`. `doctor` says what is wrong with the file; a trainer that a worker has launched trains
+    /// whatever became of it since.
+    fn needs_settings(&self) -> bool {
+        !matches!(
+            self,
+            Command::Launch(_)
+                | Command::Data(_)
+                | Command::Doctor(_)
+                | Command::Keys(_)
+                | Command::Completions(_)
+        )
+    }
+
     async fn run(self, context: &Context) -> color_eyre::Result<Exit> {
         match self {
             Command::Run(args) => args.run(context).await,
@@ -245,9 +260,13 @@ fn start() -> color_eyre::Result<Exit> {
         if let Some(demo) = &demo {
             context.home = demo.home().clone();
         }
+        if cli.command.as_ref().is_none_or(Command::needs_settings) {
+            judge(&context.home)?;
+        }
         match cli.command {
             Some(command) => command.run(&context).await,
             None if context.terminal => {
+                check_images(std::env::var(IMAGES).ok().as_deref()).map_err(bad_input)?;
                 let (readonly, look, ascii) = (cli.readonly, cli.theme, cli.ascii);
                 tui::run(&context.home, tui::Options { readonly, look, ascii })?;
                 Ok(Exit::Done)
@@ -255,6 +274,19 @@ fn start() -> color_eyre::Result<Exit> {
             None => runs::Args::default().run(&context).await,
         }
     })
+}
+
+/// Holds what the environment says of images to what the screens know; nothing is no word.
+///
+/// # Errors
+/// What was found and what is allowed.
+fn check_images(wanted: Option<&str>) -> Result<(), String> {
+    match wanted {
+        None | Some("" | "blocks" | "kitty" | "iterm" | "sixel") => Ok(()),
+        Some(other) => {
+            Err(format!("{IMAGES}: found {other}, allowed: blocks, kitty, iterm, sixel"))
+        }
+    }
 }
 
 /// What `--home` or the environment names; a variable that is set to nothing names nothing.
@@ -308,6 +340,17 @@ mod tests {
     fn commands(command: &Command) -> Vec<Command> {
         let inside = command.get_subcommands().filter(|inside| !inside.is_hide_set());
         std::iter::once(command.clone()).chain(inside.flat_map(commands)).collect()
+    }
+
+    #[test]
+    fn a_way_to_draw_images_that_nobody_knows_is_refused() {
+        for known in [None, Some(""), Some("blocks"), Some("kitty"), Some("iterm"), Some("sixel")] {
+            check_images(known).unwrap();
+        }
+        assert_eq!(
+            check_images(Some("foo")).unwrap_err(),
+            "INSTDISC_LAB_IMAGES: found foo, allowed: blocks, kitty, iterm, sixel"
+        );
     }
 
     #[test]

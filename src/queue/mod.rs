@@ -43,7 +43,7 @@ pub use enqueue::{Fate, Manner, Plan, Queued, Root};
 pub use ensure::{Duty, ensure_workers};
 pub use rebuild::{Rebuilt, rebuild};
 pub use remove::in_trash;
-pub use settings::{SettingsError, Where, Workers};
+pub use settings::{SettingsError, Where, Workers, judge};
 pub use slots::Slot;
 
 /// This program, also when its file has been replaced since it was started: the kernel keeps the one that runs.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::slots::{Slot, check_device};
+use super::slurm;
 use crate::lab::Home;
 use crate::machine;
 pub use crate::settings::SettingsError;
@@ -46,6 +47,22 @@ pub enum Where {
     Local,
     /// The Slurm cluster that this machine is a login node of.
     Slurm,
+}
+
+/// Judges all of `lab.toml`, so that a slip is said by whichever command comes first, and not by the one that needs it.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn judge(home: &Home) -> Result<(), SettingsError> {
+    let lab = LabToml::load(home)?;
+    let mut wrong = Vec::new();
+    for judged in [Workers::of(&lab).map(drop), slurm::Settings::of(&lab).map(drop)] {
+        match judged {
+            Err(SettingsError::Invalid(lines)) => wrong.extend(lines),
+            judged => judged?,
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(SettingsError::Invalid(wrong)) }
 }
 
 impl Default for Workers {

@@ -172,4 +172,22 @@ fn a_slip_in_lab_toml_is_refused_whoever_reads_it() {
     }
     let doctor = lab.ok(&["doctor", "--format", "csv"]);
     assert!(doctor.contains("found an unknown table, allowed: workers; "), "{doctor}");
+    // Values too, whoever needs them.
+    let text = "[workers]\nslots = { gpu = 1 }\ngrace = -1\n[slurm]\ntime = \"zz\"\n";
+    fs::write(lab.home().settings(), text).unwrap();
+    let lines = [
+        format!("{file}:2: workers.slots.gpu: found gpu, allowed: cpu, cuda:0, cuda:1, …"),
+        format!("{file}:3: workers.grace: found -1, allowed: seconds from 0 to 86400"),
+        format!("{file}:5: slurm.time: found \"zz\", allowed: minutes, minutes:seconds, "),
+    ];
+    for args in [&["runs"][..], &["workers"], &["show", "one"], &["cancel", "one"], &[]] {
+        let (code, out, err) = said(&lab.output(args));
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}: {err}");
+        for line in &lines {
+            assert!(err.contains(line), "{args:?}: {err}");
+        }
+    }
+    let (_, out, _) = said(&lab.output(&["doctor", "--check", "--format", "csv"]));
+    assert!(out.contains("broken,lab.toml,") && out.contains("slurm.time: found"), "{out}");
+    lab.ok(&["data", "ls"]);
 }

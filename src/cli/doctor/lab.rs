@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{Finding, disk};
 use crate::lab::Home;
-use crate::queue::Workers;
 use crate::queue::audit::{Grade, audit};
+use crate::queue::{Workers, judge};
 use crate::store::{Store, StoreError};
 
 /// With `thorough` the whole run log is read.
@@ -38,9 +38,12 @@ fn folder(root: &Path, nearest: &Path) -> Finding {
     }
 }
 
-/// How many trainers work at once, as far as `lab.toml` says.
+/// How many trainers work at once, as far as `lab.toml` says; else what is wrong with that.
 fn workers(home: &Home) -> Finding {
     let what = "workers";
+    if let Err(why) = judge(home) {
+        return Finding::broken("lab.toml", why.to_string(), "mend the file or remove it");
+    }
     match Workers::load(home).map(|workers| workers.n_slots()) {
         Ok(1) => Finding::ok(what, "one trainer at a time, with every core"),
         Ok(n) => Finding::ok(

@@ -1,6 +1,7 @@
 //! What the terminal shows: colours and characters as far as its environment says, images as it says itself.
 
 use super::Finding;
+use crate::cli::{IMAGES, check_images};
 use crate::tui::pixels::Graphics;
 use crate::tui::query::Answers;
 
@@ -9,7 +10,7 @@ pub(super) fn look(
     environment: &dyn Fn(&str) -> Option<String>,
     answers: Option<&Answers>,
 ) -> Vec<Finding> {
-    let wanted = environment("INSTDISC_LAB_IMAGES");
+    let wanted = environment(IMAGES);
     vec![colours(environment), characters(environment), images(answers, wanted.as_deref())]
 }
 
@@ -54,6 +55,9 @@ fn characters(environment: &dyn Fn(&str) -> Option<String>) -> Finding {
 /// As the screens find it out: the terminal is asked, and INSTDISC_LAB_IMAGES overrules it.
 fn images(answers: Option<&Answers>, wanted: Option<&str>) -> Finding {
     let what = "images";
+    if let Err(why) = check_images(wanted) {
+        return Finding::broken(what, why, format!("unset {IMAGES}, or set it to one of them"));
+    }
     let Some(answers) = answers else {
         return Finding::ok(what, "half blocks anywhere; a terminal is asked for more");
     };
@@ -100,6 +104,11 @@ mod tests {
         assert_eq!(found(&kitty, Some(&answers)), expected);
         let overruled = [("INSTDISC_LAB_IMAGES", "blocks")];
         assert_eq!(found(&overruled, Some(&answers))[2], ok("half blocks (kitty(0.35.2))"));
+        let slip = found(&[("INSTDISC_LAB_IMAGES", "foo")], None);
+        assert_eq!(
+            (slip[2].0, slip[2].1.contains("found foo, allowed: blocks")),
+            (State::Broken, true)
+        );
     }
 
     #[test]

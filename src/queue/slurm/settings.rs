@@ -81,7 +81,7 @@ impl Settings {
         Self::of(&LabToml::load(home)?)
     }
 
-    fn of(lab: &LabToml) -> Result<Self, SettingsError> {
+    pub(in crate::queue) fn of(lab: &LabToml) -> Result<Self, SettingsError> {
         let settings: Self = lab.table("slurm")?;
         lab.refuse(settings.check())?;
         Ok(settings)
