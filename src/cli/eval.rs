@@ -14,6 +14,7 @@ use crate::config::evaluation::Evaluation;
 use crate::config::keys::{self, key};
 use crate::config::ranges::Kind;
 use crate::queue::launcher::local::Local;
+use crate::queue::locks::is_held;
 use crate::queue::slots::check_device;
 use crate::report::evaluations::stopped_short;
 use crate::report::exact;
@@ -75,6 +76,11 @@ impl Args {
                     .push(format!("{id}: is {state} on a cluster: evaluate it once it has ended"));
                 continue;
             }
+            if is_held(&context.home.run(id).lock())? {
+                let cure = format!("pause it first (`instdisc-lab pause {id}`)");
+                troubles.push(format!("{id}: is being trained: {cure}"));
+                continue;
+            }
             // The other runs are evaluated all the same.
             if let Err(why) = self.evaluate(context, id, &names).await {
                 troubles.push(format!("{id}: {why}"));
@@ -90,10 +96,13 @@ impl Args {
                 found.push(finding(id, &row));
             }
         }
-        print(&match self.format.format {
-            Format::Json => format!("{:#}\n", Value::from(found)),
-            format => table.render(format),
-        })?;
+        // A table of nothing beside an error would look like an answer.
+        if !found.is_empty() || troubles.is_empty() {
+            print(&match self.format.format {
+                Format::Json => format!("{:#}\n", Value::from(found)),
+                format => table.render(format),
+            })?;
+        }
         if troubles.is_empty() { Ok(Exit::Done) } else { Err(bad_input(troubles.join("\n"))) }
     }
 

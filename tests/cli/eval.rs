@@ -133,6 +133,23 @@ fn the_checkpoint_that_images_held_out_selected_is_there_to_be_looked_at() {
     );
 }
 
+/// Found before anything is loaded, and without a header of a table that says nothing.
+#[test]
+fn a_run_that_trains_is_to_be_paused_first() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("one", &[0.0]), &["--no-start"]).remove(0);
+    let lock = File::create(lab.dir_of(&id).lock()).unwrap();
+    lock.lock().unwrap();
+    for format in ["table", "csv", "json"] {
+        let output = lab.output(&["eval", &id, "--format", format]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let expected =
+            format!("error: {id}: is being trained: pause it first (`instdisc-lab pause {id}`)\n");
+        assert_eq!((output.status.code(), said.as_ref()), (Some(2), expected.as_str()));
+        assert!(output.stdout.is_empty(), "{format}");
+    }
+}
+
 /// Minutes of evaluating hold nobody up: only what is written is written under the run's lock. A run that a cluster started
 /// meanwhile, whose lock may not be seen from here, is left alone.
 #[test]
