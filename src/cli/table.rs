@@ -1,5 +1,7 @@
 //! `table EXPERIMENT`: the ablation table.
 
+use std::collections::BTreeSet;
+
 use color_eyre::eyre::Result;
 
 use super::verb::resolve;
@@ -9,7 +11,7 @@ use crate::journal::event::{Better, Number};
 use crate::journal::metric::{self, split};
 use crate::report::ablation::{Ablation, AblationError, Options, ablation, reached};
 use crate::report::beside::of_one;
-use crate::report::declared::{METRIC, metrics_of};
+use crate::report::declared::{METRIC, metrics_of, whole};
 use crate::store::{ExperimentRecord, RunRow, Store, Summary};
 
 /// Print an experiment's ablation table.
@@ -52,10 +54,14 @@ pub struct Args {
 
 impl Args {
     pub async fn run(self, context: &Context) -> Result<Exit> {
-        if let (Some(cols), 2..) = (&self.cols, self.metric.len()) {
+        // `knn_top1` is `knn_top1.last`.
+        let mut seen = BTreeSet::new();
+        let asked: Vec<&String> =
+            self.metric.iter().filter(|metric| seen.insert(whole(metric))).collect();
+        if let (Some(cols), 2..) = (&self.cols, asked.len()) {
             return Err(bad_input(format!(
                 "--cols {cols}: found {} metrics, allowed: one, as the columns are the metrics else",
-                self.metric.len()
+                asked.len()
             )));
         }
         let store = Store::open_readonly(&context.home).await?;
@@ -64,16 +70,16 @@ impl Args {
             None => None,
         };
         let (rows, cols, interim) = (self.rows, self.cols, self.interim);
-        let paced = self.metric.iter().any(|metric| metric::is_paced(metric));
+        let paced = asked.iter().any(|metric| metric::is_paced(metric));
         let options = Options { rows, cols, baseline, interim, paced };
         let record = named(&store, &self.experiment).await?;
-        let tables = if self.metric.is_empty() {
+        let tables = if asked.is_empty() {
             declared(&store, &record, &options).await?
         } else {
             // Read once: every column has the same rows.
             let mut runs = store.runs().await?;
             let mut tables = Vec::new();
-            for metric in &self.metric {
+            for metric in asked {
                 tables.push(of_runs(&store, &record, &mut runs, metric, &options).await?);
             }
             tables

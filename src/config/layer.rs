@@ -86,7 +86,11 @@ impl Reader {
             let is_section = KEYS.iter().any(|known| {
                 known.name.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('.'))
             });
-            if let (true, Some(nested)) = (is_section, item.as_table_like()) {
+            // What is in a section that there is not is named whole, too.
+            let may_hold = |nested: &&dyn TableLike| {
+                is_section || (keys::key(&key).is_none() && !nested.is_empty())
+            };
+            if let Some(nested) = item.as_table_like().filter(may_hold) {
                 let inner = self.entries(nested).into_iter().rev();
                 todo.extend(
                     inner.map(|(name, place, item)| (format!("{key}.{name}"), place, item)),

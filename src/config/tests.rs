@@ -126,21 +126,23 @@ name = "a b"
 title = 3
 [base]
 objective.tua = 0.1
+foo.bar = 1
 objective.tau = 0
 objective = 3
 "#;
     // TOML itself refuses the last line; without it all the rest comes together.
     let syntax = wrong(text, &Overrides::default());
-    assert_eq!(syntax, "x.toml:7: objective: found the key again, allowed: each key once");
+    assert_eq!(syntax, "x.toml:8: objective: found the key again, allowed: each key once");
     let text = text.replace("objective = 3\n", "train = 3\nseed = { a = 1 }\n");
     let all = wrong(&text, &overrides(Some("gpu"), &["m=3", "nonsense"], &["seed=", "seed=x"]));
     insta::assert_snapshot!(all, @r#"
     x.toml:2: name: found "a b", allowed: 1 to 64 letters, digits, `-` and `_`, beginning with a letter or digit
     x.toml:3: title: found an unknown key, allowed: name, question, why, metrics, preset, [base], [grid], [[variant]], [size.NAME], [[reference]]
     x.toml:5: objective.tua: found an unknown key, allowed: a key of a specification, such as objective.tau
-    x.toml:6: objective.tau: found 0, allowed: a number above 0
-    x.toml:7: train: found a value, allowed: a table of epochs, batch_size, bn_splits, lr, schedule, warmup, lr_drops, lr_factors, momentum, weight_decay, precision, threads, checkpoint_every
-    x.toml:8: seed: found { a = 1 }, allowed: a whole number from 0
+    x.toml:6: foo.bar: found an unknown key, allowed: a key of a specification (`instdisc-lab keys` lists them)
+    x.toml:7: objective.tau: found 0, allowed: a number above 0
+    x.toml:8: train: found a value, allowed: a table of epochs, batch_size, bn_splits, lr, schedule, warmup, lr_drops, lr_factors, momentum, weight_decay, precision, threads, checkpoint_every
+    x.toml:9: seed: found { a = 1 }, allowed: a whole number from 0
     --set: m: found an unknown key, allowed: a key of a specification, such as objective.m
     --set: found nonsense, allowed: KEY=VALUE
     --grid: seed: found nothing, allowed: a list of one or more values, each a whole number from 0

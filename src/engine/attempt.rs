@@ -106,6 +106,7 @@ impl AttemptError {
     /// Exit code of the trainer: 2 for what a person must mend in spec or data, 1 for the rest.
     pub fn exit_code(&self) -> u8 {
         match self {
+            AttemptError::Directory { source, .. } if source.kind() == io::ErrorKind::NotFound => 2,
             AttemptError::Spec { .. }
             | AttemptError::Device(_)
             | AttemptError::Data(_)

@@ -118,6 +118,8 @@ fn table(lab: &Lab, ids: &[String]) {
         10      1.000  0.5000 (recalled)      1.000  0.5000 (recalled)  1
     paper: a paper (recalled)
     "#);
+    let twice = ["--metric", "loss", "--metric", "loss.last"];
+    assert_eq!(lab.ok(&[&["table", "sweep"][..], &twice].concat()), plain, "the same once");
     let json = json(lab, &[&["table", "sweep", "--format", "json"][..], &both].concat());
     assert_eq!((&json[0], &json[1]["metric"]), (&table, &"loss.best".into()));
 

@@ -24,6 +24,17 @@ fn trainer(lab: &Lab, id: &str, attempt: u32) -> u32 {
     started().unwrap()
 }
 
+/// Nothing was tried yet that could have failed: it is for the person to mend.
+#[test]
+fn a_run_that_is_not_there_is_a_bad_specification() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = |run: &std::path::Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_instdisc-train"));
+        command.arg(run).args(["--attempt", "1"]).output().unwrap().status.code()
+    };
+    assert_eq!([train(&dir.path().join("none")), train(dir.path())], [Some(2); 2]);
+}
+
 #[test]
 fn a_run_that_was_killed_paused_and_orphaned_has_the_unbroken_curve() {
     let lab = Lab::new().with_real_trainer();
