@@ -108,6 +108,33 @@ fn people_read_the_file_with_the_sqlite_that_they_have() {
     assert_eq!(row, ("old".to_owned(), "a b c".to_owned()));
 }
 
+/// What an earlier `rm` counted although another run filled the place.
+#[test]
+fn places_that_were_counted_as_removed_and_are_filled_are_so_no_longer() {
+    let lab = Lab::new();
+    let id = lab.queue(&lab.experiment("x", &[0.0, 1.0]), &["--no-start"]).remove(0);
+    lab.ok(&["rm", &id]);
+    let path = lab.home().database();
+    let removed = || {
+        block_on(async {
+            let mut raw = raw(&path).await;
+            let query = sqlx::query_scalar("SELECT removed FROM experiment");
+            let removed: i64 = query.fetch_one(&mut raw).await.unwrap();
+            raw.close().await.unwrap();
+            removed
+        })
+    };
+    block_on(async {
+        let mut raw = raw(&path).await;
+        let text = "UPDATE experiment SET removed = 2; PRAGMA user_version = 3";
+        sqlx::raw_sql(text).execute(&mut raw).await.unwrap();
+        raw.close().await.unwrap();
+    });
+    assert_eq!((removed(), flaws(&lab).len()), (2, 1));
+    lab.ok(&["rm", "--undo", &id]);
+    assert_eq!((removed(), flaws(&lab)), (0, Vec::new()));
+}
+
 #[test]
 fn of_eight_programs_after_an_upgrade_one_migrates() {
     let lab = schema_1();
