@@ -117,7 +117,11 @@ impl Cause {
         if any(&DISK) {
             return Some(Cause::DiskFull);
         }
-        any(&MEMORY).then_some(Cause::OutOfMemory)
+        // oneDNN has agreed to the convolution, and finds no memory for its code and scratch. That it agrees to none is said of
+        // a descriptor.
+        let unmade = words.contains("could not create a primitive")
+            && !words.contains("primitive descriptor");
+        (unmade || any(&MEMORY)).then_some(Cause::OutOfMemory)
     }
 }
 
@@ -141,5 +145,8 @@ mod tests {
         assert_eq!(Cause::behind(torch), Some(Cause::OutOfMemory));
         assert_eq!(Cause::behind("memory allocation of 64 bytes failed"), Some(Cause::OutOfMemory));
         assert_eq!(Cause::behind("index out of range"), None);
+        let unmade = "could not create a primitive";
+        assert_eq!(Cause::behind(unmade), Some(Cause::OutOfMemory));
+        assert_eq!(Cause::behind(&format!("{unmade} descriptor for a matmul")), None);
     }
 }
