@@ -91,11 +91,16 @@ impl Default for Table {
 }
 
 /// What a filter lets through, `None` = all runs; or what is wrong with it.
-fn readable(text: &str) -> Result<Option<Filter>, String> {
-    match text.trim() {
-        "" => Ok(None),
-        _ => Filter::parse(text).map(Some).map_err(|error| error.message),
+fn readable(text: &str, rows: &[RunRow]) -> Result<Option<Filter>, String> {
+    if text.trim().is_empty() {
+        return Ok(None);
     }
+    let filter = Filter::parse(text).map_err(|error| error.message)?;
+    // Before the runs are there nobody knows what they have logged.
+    if !rows.is_empty() {
+        filter.check(rows).map_err(|error| error.message)?;
+    }
+    Ok(Some(filter))
 }
 
 impl Table {
@@ -283,12 +288,12 @@ impl Table {
         self.filter = text.to_owned();
         self.filter_error = None;
         self.lost = None;
-        match readable(text) {
+        match readable(text, rows) {
             Ok(filter) => self.accepts = filter,
             Err(why) => {
                 self.filter_error = Some(why);
                 if self.shown.is_empty() {
-                    self.accepts = readable(before).ok().flatten();
+                    self.accepts = readable(before, rows).ok().flatten();
                 }
             }
         }

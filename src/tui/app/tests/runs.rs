@@ -189,6 +189,11 @@ fn a_filter_that_cannot_be_read_is_not_taken() {
     assert_eq!(lab.app.table.filter(), "knn_top1.best>40");
     lab.keys(": f i l t e r space s t a t e > 3 enter");
     assert!(matches!(lab.app.layer, Layer::Filter { .. }), "{}", lab.screen());
+    // A slip in a metric's name would find nothing.
+    lab.keys("esc / ctrl-u k n n _ t o p p 1 . b e s t > 4 0 enter");
+    let screen = lab.screen();
+    let foot = screen.lines().last().unwrap();
+    assert!(foot.contains("no metric is called knn_topp1; the nearest is knn_top1"), "{screen}");
 }
 
 #[test]
