@@ -12,15 +12,8 @@ const B: i64 = 128;
 
 /// Images a second, drawing and normalising included.
 pub fn images_per_second() -> Measured {
-    let spec = AugmentSpec {
-        crop_min: 0.2,
-        jitter: 0.4,
-        hue: None,
-        jitter_p: 1.0,
-        grayscale: 0.2,
-        flip: true,
-        rotation: 0.0,
-    };
+    let spec =
+        AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, ..AugmentSpec::NONE };
     let augment =
         Augment::new(&spec, [0.491, 0.482, 0.447], [0.202, 0.199, 0.201], 32, Device::Cpu);
     let bytes: Vec<u8> = (0..B * 32 * 32 * 3).map(|i| ((i * 2_654_435_761) >> 13) as u8).collect();

@@ -75,12 +75,6 @@ pub enum Residence {
     Disk,
 }
 
-impl Residence {
-    pub fn is_auto(&self) -> bool {
-        *self == Residence::Auto
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSpec {
@@ -94,7 +88,7 @@ pub struct DataSpec {
     pub subset_seed: u64,
     /// Share of each class's training images that is set aside before `fraction`: neither trained on nor in the bank, but
     /// there to choose an epoch by, in [0, 1). Not written where it is 0, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held_out: f64,
     /// Restrict to these classes (names); absent = all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -114,7 +108,7 @@ pub struct DataSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<TrainingSplit>,
     /// Sets of files. Not written where it is `auto`, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "Residence::is_auto")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub resident: Residence,
 }
 
@@ -171,10 +165,6 @@ pub enum Stem {
 }
 
 impl Stem {
-    pub fn is_auto(&self) -> bool {
-        *self == Stem::Auto
-    }
-
     /// What is built for images of `side` pixels.
     pub fn resolved(self, side: usize) -> Self {
         match self {
@@ -220,12 +210,6 @@ pub enum WeightInit {
     Torch,
 }
 
-impl WeightInit {
-    pub fn is_he(&self) -> bool {
-        *self == WeightInit::He
-    }
-}
-
 /// What makes D numbers of the pooled features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -235,12 +219,6 @@ pub enum HeadKind {
     Linear,
     /// Two, as wide between as the pooled features, with a ReLU (SimCLR; MoCo v2).
     Mlp,
-}
-
-impl HeadKind {
-    pub fn is_linear(&self) -> bool {
-        *self == HeadKind::Linear
-    }
 }
 
 /// What stands between the head and the L2 normalisation.
@@ -262,15 +240,15 @@ pub struct ModelSpec {
     /// Multiplies every channel count.
     pub width: f64,
     /// Not written where it is `linear`, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "HeadKind::is_linear")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub head: HeadKind,
     pub head_init: HeadInit,
     pub head_norm: HeadNorm,
     /// Not written where it is `he`, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "WeightInit::is_he")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub init: WeightInit,
     /// Not written where it is `auto`, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "Stem::is_auto")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub stem: Stem,
     /// A safetensors file with torchvision's names that the backbone starts from; absent = random. Part of the
     /// fingerprint: it says what the run starts from.
@@ -421,6 +399,17 @@ pub struct AugmentSpec {
 }
 
 impl AugmentSpec {
+    /// Nothing is changed about an image.
+    pub const NONE: AugmentSpec = AugmentSpec {
+        crop_min: 1.0,
+        jitter: 0.0,
+        hue: None,
+        jitter_p: 1.0,
+        grayscale: 0.0,
+        flip: false,
+        rotation: 0.0,
+    };
+
     /// Strength of the jitter of the hue, in [0, 0.5] of a turn.
     pub fn hue(&self) -> f64 {
         self.hue.unwrap_or(self.jitter)
@@ -452,12 +441,6 @@ pub enum Schedule {
     Cosine,
 }
 
-impl Schedule {
-    pub fn is_steps(&self) -> bool {
-        *self == Schedule::Steps
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainSpec {
@@ -465,10 +448,10 @@ pub struct TrainSpec {
     pub batch_size: u32,
     pub lr: f64,
     /// Not written where it is `steps`, as in specs from before there was a choice.
-    #[serde(default, skip_serializing_if = "Schedule::is_steps")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Schedule,
     /// How long the rate rises to `lr` at first: below 1 a share of the run, from 1 on epochs. Not written where it is 0.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub warmup: f64,
     /// Where the learning rate falls: below 1 a share of the run, from 1 on an epoch.
     pub lr_drops: Vec<f64>,
@@ -489,8 +472,8 @@ pub struct TrainSpec {
     pub bn_splits: u32,
 }
 
-fn is_zero(x: &f64) -> bool {
-    *x == 0.0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn whole() -> f64 {
@@ -499,10 +482,6 @@ fn whole() -> f64 {
 
 fn is_whole(share: &f64) -> bool {
     *share == 1.0
-}
-
-fn is_false(it: &bool) -> bool {
-    !it
 }
 
 fn one() -> u32 {
@@ -522,7 +501,7 @@ pub struct EvalSpec {
     pub knn_tau: f64,
     /// Whether the pooled features vote too, beside the embedding. Not written where they do not, as in specs from before there
     /// was a choice.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub knn_pooled: bool,
     /// Epochs between evaluations; the last epoch is always evaluated.
     pub every: u32,

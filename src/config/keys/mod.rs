@@ -84,23 +84,28 @@ pub fn value<'a>(spec: &'a Value, name: &str) -> Option<&'a Value> {
     name.split('.').try_fold(spec, |value, part| value.get(part))
 }
 
+/// Keys that a specification does not have where they are at their default: it is older than they are, or could be.
+const UNWRITTEN: [&str; 11] = [
+    "data.held_out",
+    "data.crop",
+    "data.resident",
+    "model.head",
+    "model.init",
+    "model.stem",
+    "augment.jitter_p",
+    "train.bn_splits",
+    "train.schedule",
+    "train.warmup",
+    "eval.knn_pooled",
+];
+
 /// As [`value`], with what is not written where it is the default: keys that specifications did not always have. Of the
 /// sets of `eval.on` their names alone: where published ones lie tells no runs apart.
 pub fn effective(spec: &Value, name: &str) -> Option<Value> {
     if name == "eval.on" {
         return elsewhere::identities(value(spec, name)?);
     }
-    let unwritten = || match name {
-        "data.resident" | "model.stem" => Some(Value::from("auto")),
-        "train.bn_splits" => Some(Value::from(1)),
-        "data.held_out" | "train.warmup" => Some(Value::from(0.0)),
-        "data.crop" | "augment.jitter_p" => Some(Value::from(1.0)),
-        "model.head" => Some(Value::from("linear")),
-        "model.init" => Some(Value::from("he")),
-        "train.schedule" => Some(Value::from("steps")),
-        "eval.knn_pooled" => Some(Value::from(false)),
-        _ => None,
-    };
+    let unwritten = || key(name).filter(|key| UNWRITTEN.contains(&key.name))?.default.value();
     value(spec, name).cloned().or_else(unwritten)
 }
 
@@ -136,6 +141,19 @@ pub const DATASETS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::resolve::{applies, resolve};
+
+    #[test]
+    fn what_a_plain_specification_does_not_say_is_known() {
+        let settings = serde_json::Map::new();
+        let spec = serde_json::to_value(resolve(&settings).unwrap()).unwrap();
+        for key in KEYS.iter().filter(|key| applies(key, &settings)) {
+            assert_eq!(effective(&spec, key.name), key.default.under("cifar10"), "{}", key.name);
+        }
+        for name in UNWRITTEN {
+            assert_eq!(value(&spec, name), None, "{name}");
+        }
+    }
 
     #[test]
     fn every_default_is_allowed_and_every_condition_names_a_key() {

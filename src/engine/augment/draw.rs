@@ -199,11 +199,10 @@ mod tests {
     const SPEC: AugmentSpec = AugmentSpec {
         crop_min: 0.2,
         jitter: 0.4,
-        hue: None,
-        jitter_p: 1.0,
         grayscale: 0.2,
         flip: true,
         rotation: 10.0,
+        ..AugmentSpec::NONE
     };
 
     fn draws(spec: &AugmentSpec, epoch: u64, view: u64, instances: &[i64]) -> Vec<Draw> {

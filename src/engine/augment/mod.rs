@@ -167,15 +167,6 @@ mod tests {
         flip: true,
         rotation: 15.0,
     };
-    const ALL_OFF: AugmentSpec = AugmentSpec {
-        crop_min: 1.0,
-        jitter: 0.0,
-        hue: None,
-        jitter_p: 1.0,
-        grayscale: 0.0,
-        flip: false,
-        rotation: 0.0,
-    };
 
     fn augment(spec: AugmentSpec) -> Augment {
         Augment::new(&spec, MEAN, STD, 32, Device::Cpu)
@@ -194,7 +185,7 @@ mod tests {
     #[test]
     fn clean_normalises_each_channel_into_channels_last() {
         let images = images(2);
-        let xs = augment(ALL_OFF).clean(&images);
+        let xs = augment(AugmentSpec::NONE).clean(&images);
         assert_eq!(xs.size(), [2, 3, 32, 32]);
         assert_eq!(xs.stride(), [3072, 1, 96, 3]);
         for (c, (mean, std)) in MEAN.into_iter().zip(STD).enumerate() {
@@ -206,7 +197,7 @@ mod tests {
 
     #[test]
     fn with_every_switch_off_a_view_is_the_clean_image() {
-        let (augment, images) = (augment(ALL_OFF), images(3));
+        let (augment, images) = (augment(AugmentSpec::NONE), images(3));
         let view = augment.apply(&images, &augment.draw(1, 2, 0, &[4, 5, 6]));
         assert_eq!(view, augment.clean(&images));
     }
@@ -225,7 +216,8 @@ mod tests {
 
     #[test]
     fn a_flip_alone_mirrors_the_clean_image() {
-        let (augment, images) = (augment(AugmentSpec { flip: true, ..ALL_OFF }), images(8));
+        let (augment, images) =
+            (augment(AugmentSpec { flip: true, ..AugmentSpec::NONE }), images(8));
         let draws = augment.draw(1, 0, 0, &[0, 1, 2, 3, 4, 5, 6, 7]);
         let view = augment.apply(&images, &draws);
         let clean = augment.clean(&images);

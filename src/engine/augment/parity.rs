@@ -15,24 +15,8 @@ const NEUTRAL: Colour = Colour {
     saturation: 1.0,
     hue: 0.0,
 };
-const OFF: AugmentSpec = AugmentSpec {
-    crop_min: 1.0,
-    jitter: 0.0,
-    hue: None,
-    jitter_p: 1.0,
-    grayscale: 0.0,
-    flip: false,
-    rotation: 0.0,
-};
-const CIFAR: AugmentSpec = AugmentSpec {
-    crop_min: 0.2,
-    jitter: 0.4,
-    hue: None,
-    jitter_p: 1.0,
-    grayscale: 0.2,
-    flip: true,
-    rotation: 0.0,
-};
+const CIFAR: AugmentSpec =
+    AugmentSpec { crop_min: 0.2, jitter: 0.4, grayscale: 0.2, flip: true, ..AugmentSpec::NONE };
 
 /// Largest and mean difference allowed from PIL where hue is among the operations, in 1/255. PIL keeps hue in 256 steps,
 /// each of which moves a saturated channel by 6/255; torchvision's own tensors are 12/255 from PIL on these images.
@@ -121,7 +105,7 @@ fn crop_and_flip_are_those_of_torchvision_and_pil() {
 #[test]
 fn each_colour_operation_is_that_of_torchvision_and_pil() {
     let fixture = Fixture::read("jitter.safetensors");
-    let jitter = AugmentSpec { jitter: 0.5, ..OFF };
+    let jitter = AugmentSpec { jitter: 0.5, ..AugmentSpec::NONE };
     let apply = |change: &dyn Fn(&mut Colour, Colour)| {
         let draw = |i| {
             let mut draw = neutral(16);
@@ -140,7 +124,11 @@ fn each_colour_operation_is_that_of_torchvision_and_pil() {
     assert_close("hue", &hue, &fixture, "hue", PIL_HUE);
 
     let gray = Draw { grayscale: true, ..neutral(16) };
-    let gray = views(AugmentSpec { grayscale: 1.0, ..OFF }, fixture.get("images"), vec![gray; 8]);
+    let gray = views(
+        AugmentSpec { grayscale: 1.0, ..AugmentSpec::NONE },
+        fixture.get("images"),
+        vec![gray; 8],
+    );
     assert_close("grayscale", &gray, &fixture, "grayscale", (1.5, 0.6));
 }
 
@@ -149,7 +137,11 @@ fn every_order_of_jitter_is_that_of_torchvision() {
     let fixture = Fixture::read("jitter.safetensors");
     let images = fixture.get("images").narrow(0, 4, 1).repeat([24, 1, 1, 1]);
     let draw = |i| Draw { colour: fixture.colour(4, fixture.order(i)), ..neutral(16) };
-    let views = views(AugmentSpec { jitter: 0.5, ..OFF }, &images, (0..24).map(draw).collect());
+    let views = views(
+        AugmentSpec { jitter: 0.5, ..AugmentSpec::NONE },
+        &images,
+        (0..24).map(draw).collect(),
+    );
     assert_close("orders", &views, &fixture, "orders", PIL_HUE);
 }
 
@@ -157,7 +149,7 @@ fn every_order_of_jitter_is_that_of_torchvision() {
 fn rotation_is_that_of_torchvision() {
     let fixture = Fixture::read("jitter.safetensors");
     let draw = |i| Draw { angle: fixture.row::<1>("angles", i)[0] as f32, ..neutral(16) };
-    let spec = AugmentSpec { rotation: 90.0, flip: true, ..OFF };
+    let spec = AugmentSpec { rotation: 90.0, flip: true, ..AugmentSpec::NONE };
     let turned = views(spec.clone(), fixture.get("images"), (0..8).map(draw).collect());
     let (max, _) = differences(&turned, fixture.get("rotation.tensor"));
     assert!(max < 1e-5, "{max:.2e}");
